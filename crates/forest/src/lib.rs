@@ -1,1 +1,15 @@
-//! See ARCHITECTURE.md.
+//! Score rows of features with a trained model, with the trainer's own bits.
+//!
+//! bytes -> `format` -> `tree` (validated) -> **`Model`** -> `evaluate` -> `link` -> [`Score`]
+//!
+//! Holds: a model that loads scores every row of f32 without panic, error or allocation; the margin is equal
+//! bit for bit to the trainer's (XGBoost in f32, `LightGBM` in f64); one row alone and the same row in a block
+//! give the same bits on every instruction set; contributions add up to the margin.
+//! Not here: files, clocks, threads, sockets; which feature stands where (the manifest of the model folder,
+//! checked by the engine); thresholds and decisions.
+
+mod error;
+mod model;
+
+pub use error::ModelError;
+pub use model::{Format, MODEL_BYTES_MAX, Model, Precision, Score, Scratch, Summary};
