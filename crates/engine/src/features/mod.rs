@@ -1,0 +1,6 @@
+//! Features: one number each about an event.
+//!
+//! features file -> `file` -> **spec** -> `plan` -> window, batch
+
+pub mod expression;
+pub mod spec;

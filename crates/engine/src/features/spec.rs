@@ -1,0 +1,114 @@
+//! The definitions of features, checked, in the order of the features file.
+//!
+//! `file` reads the text form into these; `plan` compiles them for the batch.
+
+use super::expression::Program;
+
+/// All features and the conditions that they name.
+#[derive(Clone, Debug, Default)]
+pub struct FeatureSet {
+    /// In the order of the features file, which is the order of arrays in outputs.
+    pub features: Vec<Feature>,
+    /// Conditions over an event's fields, evaluated once an event; windows count the entries that met them.
+    pub conditions: Vec<Condition>,
+}
+
+/// A named truth about an event's own fields.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub name: String,
+    pub program: Program,
+}
+
+/// One feature.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// `customer.count_10m`
+    pub name: String,
+    pub definition: Definition,
+    /// Replaces a missing value.
+    pub or: Option<f64>,
+    /// What it means, one line of plain language.
+    pub meaning: String,
+    /// `events`, `EUR`, `seconds` …; empty for a plain number.
+    pub unit: String,
+    /// The sentence of an alert's reason; `{value}` is replaced. Made from the definition where the file has none.
+    pub reason: String,
+    /// The code of an alert's reason, such as `CUSTOMER_COUNT`.
+    pub code: String,
+}
+
+/// How a feature is computed.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// From the event's fields and features of any place in the file (no circles).
+    Expression(Program),
+    /// Over the history of a key.
+    Window(WindowFeature),
+}
+
+/// A feature over the history of an entity's key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowFeature {
+    /// Index in the schema's entities.
+    pub entity: usize,
+    pub aggregate: Aggregate,
+    /// W, ms; none for `run`, `seconds_since_first` and the unbounded `seconds_since_last`.
+    pub window_ms: Option<i64>,
+    /// d, ms.
+    pub delay_ms: i64,
+    /// Whether the current event counts.
+    pub inclusive: bool,
+    /// Index in [`FeatureSet::conditions`]: only entries that met it count. For `share` and `run`: the condition itself.
+    pub condition: Option<usize>,
+}
+
+/// What is taken over the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    Count,
+    Sum(Column),
+    Mean(Column),
+    Min(Column),
+    Max(Column),
+    Std(Column),
+    ZScore(Column),
+    Distinct(Value),
+    Share,
+    Run,
+    SecondsSinceLast,
+    SecondsSinceFirst,
+    /// The aggregate over the window divided by the same over `over_ms`.
+    Ratio {
+        of: RatioOf,
+        over_ms: i64,
+    },
+}
+
+/// What a ratio divides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RatioOf {
+    Count,
+    Sum(Column),
+    Mean(Column),
+}
+
+/// A numeric column of a key's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Column {
+    /// The amount, in the window scale.
+    Amount,
+    /// A slot of kind number, in millionths.
+    Slot(u16),
+}
+
+/// What a distinct count tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Value {
+    /// The key of another entity.
+    Entity(u16),
+    /// A slot of kind category (its hash), number or time (its value).
+    Slot(u16),
+    /// The amount, in the window scale.
+    Amount,
+}

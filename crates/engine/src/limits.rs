@@ -1,0 +1,61 @@
+//! Every bound of the engine in one place: unit, reason, and what happens when it is reached.
+//!
+//! Bounds that a deployment may choose are settings with these values as defaults.
+
+/// Longest record, bytes. Kinesis takes 10 MiB; longer ones are rejected (`too_large`).
+pub const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// Deepest nesting of a record. Checkout events need 4; deeper ones are rejected (`too_deep`).
+pub const JSON_DEPTH_MAX: usize = 64;
+
+/// Mapped fields besides id, time, amount and currency. Arbitrary; refused by `check`.
+pub const FIELDS_MAX: usize = 256;
+
+/// Entity kinds. A worker's work item names the entity in 8 bits; refused by `check`.
+pub const ENTITIES_MAX: usize = 64;
+
+/// Parts of a composite key. Arbitrary; refused by `check`.
+pub const KEY_PARTS_MAX: usize = 8;
+
+/// Features. Arbitrary; refused by `check`.
+pub const FEATURES_MAX: usize = 4_096;
+
+/// Conditions over an entity's entries: their truth is one bit each of a u64; refused by `check`.
+pub const CONDITIONS_MAX: usize = 64;
+
+/// Shortest window, ms.
+pub const WINDOW_MS_MIN: i64 = 1_000;
+
+/// Longest window, and longest delay, ms: 90 days.
+pub const WINDOW_MS_MAX: i64 = 90 * 24 * 3_600_000;
+
+/// Entries and spans a key keeps by default; past it neighbours are merged (docs/semantics.md, 4). Spans that cannot be merged further
+/// number fewer than 3,800 for ages from 1 ms to 180 days, so the default leaves room for entries.
+pub const ENTRIES_PER_KEY: usize = 4_096;
+
+/// Values of one distinct column that a key keeps; past it the count stays, saturated.
+pub const DISTINCT_VALUES_MAX: usize = 1_024;
+
+/// Largest amount, minor units: 10^13. In window scale at most 10^15 after conversion; larger ones are
+/// rejected (`amount_out_of_range`). Squares of it and the sum of 2^24 of them stay within 128 bits.
+pub const AMOUNT_MINOR_MAX: i64 = 10_000_000_000_000;
+
+/// Largest absolute value of a number field, in millionths: 10^15 (a thousand million). Larger numbers are missing.
+pub const NUMBER_MICRO_MAX: i64 = 1_000_000_000_000_000;
+
+/// First and last instant of an event, ms: years 2000 to 9999. Outside is a reject.
+pub const TIME_MS_MIN: i64 = 946_684_800_000;
+/// See [`TIME_MS_MIN`].
+pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
+
+/// Shards of the seen ids. Fixed: part of a snapshot's identity.
+pub const DEDUPE_SHARDS: usize = 64;
+
+/// Bytes that one seen id counts for.
+pub const DEDUPE_ID_BYTES: usize = 32;
+
+/// Reasons an alert carries at most.
+pub const REASONS_MAX: usize = 5;
+
+/// Events over which the share of alerts is taken that decides between exact and cheap reasons.
+pub const REASONS_SHARE_EVENTS: usize = 10_000;

@@ -1,0 +1,162 @@
+//! What is mapped: which paths of a record are id, time, amount, keys and fields.
+//!
+//! configuration -> **schema** -> decode, features
+//!
+//! Holds: checked. Everything here was found consistent by the configuration; the engine does not check again.
+//! Not here: the text form (`config`), how a record is read (`decode`).
+
+use crate::currency::Currency;
+
+/// A path into a record: member names from the root down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Path(pub Vec<String>);
+
+impl Path {
+    /// The path written with dots, for messages.
+    pub fn dotted(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeForm {
+    /// RFC 3339 text; a date-time without a zone (`2018-04-01 00:00:31`, `T` or a space) is UTC. Digits finer than
+    /// a millisecond are cut off.
+    Text,
+    /// A count since 1970 in this many units a second: 1, 1,000, 1,000,000 or 1,000,000,000. A number, or its digits as a string.
+    Epoch { per_second: u64 },
+}
+
+/// A mapped time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeField {
+    pub path: Path,
+    pub form: TimeForm,
+}
+
+/// Where the currency comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CurrencySource {
+    /// The record's ISO 4217 code; where it is absent, null or empty, `default`, or a reject without one.
+    Path { path: Path, default: Option<Currency> },
+    /// Always this one.
+    Constant(Currency),
+}
+
+/// What a mapped field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Text (a number: its digits as written; true, false), compared for equality by keyed hash. Null, absent, empty: missing.
+    Category,
+    /// A JSON number or a decimal string, as an integer in millionths, half to even. Anything else: missing.
+    Number,
+    /// A time. What cannot be read, or is outside 2000 to 9999: missing.
+    Time(TimeForm),
+}
+
+/// A mapped field that features use. Its index is its slot in the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name in features and conditions.
+    pub name: String,
+    pub path: Path,
+    pub kind: FieldKind,
+}
+
+/// An entity kind and the path or paths of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    pub name: String,
+    /// One path, or several whose values together are the key. Where any is absent, null or empty there is no key.
+    pub key: Vec<Path>,
+}
+
+/// The basket: an array of objects with these members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Items {
+    pub path: Path,
+    pub sku: String,
+    pub quantity: String,
+    pub price: String,
+}
+
+/// What the decoder derives from the basket; these slots follow the fields' where a basket is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum ItemStat {
+    /// Number of items (lines of the basket).
+    Lines = 0,
+    /// Sum of the quantities, in millionths (a line without one counts 1).
+    Quantity = 1,
+    /// Sum of quantity x price, in millionths of the currency unit.
+    Total = 2,
+    /// Largest line's share of the total, in millionths, half to even; missing where the total is 0.
+    MaxShare = 3,
+    /// Largest quantity of one sku (lines of the same sku added), in millionths.
+    MaxSkuQuantity = 4,
+}
+
+/// Number of [`ItemStat`]s.
+pub const ITEM_STATS: usize = 5;
+
+/// How amounts of all currencies come to one scale for windows (docs/semantics.md, 1).
+#[derive(Clone, Debug, PartialEq)]
+pub enum WindowScale {
+    /// One constant currency: its own minor units.
+    Constant,
+    /// No rates: every amount at four decimal digits.
+    Common,
+    /// Converted to the minor units of `base`.
+    Rates { base: Currency, rates: Vec<Rate> },
+}
+
+/// One unit of `currency` is `numerator / denominator` units of the base currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    pub currency: Currency,
+    pub numerator: u64,
+    pub denominator: u64,
+}
+
+/// Everything that the decoder needs to know.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    pub id: Path,
+    pub time: TimeField,
+    pub amount: Path,
+    pub currency: CurrencySource,
+    pub arrival: Option<TimeField>,
+    pub items: Option<Items>,
+    pub fields: Vec<Field>,
+    pub entities: Vec<Entity>,
+    pub scale: WindowScale,
+    /// `time.skew`, ms.
+    pub skew_ms: i64,
+    /// Seed of every keyed hash, from `state.hash_seed`; part of a snapshot's identity.
+    pub hash_seed: u64,
+}
+
+impl Schema {
+    /// Number of slots of an event: fields, then item statistics.
+    pub fn slots(&self) -> usize {
+        self.fields.len() + if self.items.is_some() { ITEM_STATS } else { 0 }
+    }
+
+    /// The slot of an item statistic, where a basket is mapped.
+    pub fn item_slot(&self, stat: ItemStat) -> Option<usize> {
+        self.items.as_ref().map(|_| self.fields.len() + stat as usize)
+    }
+
+    /// Decimal digits of the window scale.
+    pub fn scale_digits(&self) -> u32 {
+        match &self.scale {
+            WindowScale::Constant => match &self.currency {
+                CurrencySource::Constant(currency) => currency.digits(),
+                CurrencySource::Path { .. } => 4,
+            },
+            WindowScale::Common => 4,
+            WindowScale::Rates { base, .. } => base.digits(),
+        }
+    }
+}
