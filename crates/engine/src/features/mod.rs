@@ -2,5 +2,6 @@
 //!
 //! features file -> `file` -> **spec** -> `plan` -> window, batch
 
+pub mod cell;
 pub mod expression;
 pub mod spec;
