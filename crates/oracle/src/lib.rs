@@ -18,6 +18,7 @@ pub mod exact;
 pub mod oracle;
 pub mod plan;
 mod read;
+pub mod script;
 mod state;
 
 pub use oracle::Oracle;
