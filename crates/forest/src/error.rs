@@ -32,9 +32,9 @@ pub enum ModelError {
     #[error("tree {tree}: {fault}")]
     Tree { tree: usize, fault: String },
 
-    /// One node is wrong. Nodes are counted as in the file.
+    /// One node is wrong. Nodes are counted as in the file (`LightGBM`: leaves after splits).
     #[error("tree {tree}, node {node}: {fault}")]
-    Node { tree: usize, node: usize, fault: String },
+    Node { tree: usize, node: i64, fault: String },
 }
 
 impl ModelError {
@@ -46,7 +46,7 @@ impl ModelError {
         Self::Tree { tree, fault: fault.into() }
     }
 
-    pub(crate) fn node(tree: usize, node: usize, fault: impl Into<String>) -> Self {
+    pub(crate) fn node(tree: usize, node: i64, fault: impl Into<String>) -> Self {
         Self::Node { tree, node, fault: fault.into() }
     }
 

@@ -3,13 +3,27 @@
 //! bytes -> `format` -> `tree` (validated) -> **`Model`** -> `evaluate` -> `link` -> [`Score`]
 //!
 //! Holds: a model that loads scores every row of f32 without panic, error or allocation; the margin is equal
-//! bit for bit to the trainer's (XGBoost in f32, `LightGBM` in f64); one row alone and the same row in a block
-//! give the same bits on every instruction set; contributions add up to the margin.
+//! bit for bit to the trainer's (XGBoost in f32, `LightGBM` in f64), and so is the score where the trainer runs on
+//! glibc; one row alone and the same row in a block give the same bits on every instruction set; contributions add
+//! up to the margin.
 //! Not here: files, clocks, threads, sockets; which feature stands where (the manifest of the model folder,
 //! checked by the engine); thresholds and decisions.
 
 mod error;
+mod evaluate;
+mod exp;
+mod format;
+mod limits;
+mod link;
 mod model;
+mod scratch;
+mod shap;
+mod tree;
 
 pub use error::ModelError;
-pub use model::{Format, MODEL_BYTES_MAX, Model, Precision, Score, Scratch, Summary};
+pub use evaluate::InstructionSet;
+pub use format::Format;
+pub use limits::MODEL_BYTES_MAX;
+pub use link::{Link, Shape};
+pub use model::{Model, Precision, Score, Summary};
+pub use scratch::Scratch;

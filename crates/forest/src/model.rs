@@ -1,37 +1,29 @@
 //! The model as its users see it.
+//!
+//! bytes -> `format` -> **model** -> `evaluate`, `shap` -> `link`
+//!
+//! Holds: immutable after loading; the block path and the single-row path give the same bits.
+//! Not here: reading formats, layouts of trees.
 
-use crate::ModelError;
-
-/// Largest model file that is read, in bytes. Arbitrary: a forest of 100 trees of unlimited depth came to
-/// 129 MB of JSON, and nothing that must answer in milliseconds is larger.
-pub const MODEL_BYTES_MAX: usize = 256 << 20;
-
-/// What a model file is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    XgboostJson,
-    XgboostUbj,
-    LightgbmText,
-    LogisticJson,
-}
-
-impl Format {
-    /// Tells a format by its first bytes, or says what the bytes are instead (a pickle, an archive …).
-    pub fn sniff(bytes: &[u8]) -> Result<Self, ModelError> {
-        let _ = bytes;
-        Err(ModelError::Foreign { what: "not implemented" })
-    }
-}
+use crate::evaluate::{Evaluator, InstructionSet};
+use crate::format::{Logistic, Read, Sum, parse};
+use crate::link::{Link, Shape};
+use crate::scratch::Scratch;
+use crate::shap::Explainer;
+use crate::tree::Tree;
+use crate::{Format, ModelError};
 
 /// The type in which the trainer computes margin and score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
+    /// `XGBoost`.
     F32,
+    /// `LightGBM` and logistic models.
     F64,
 }
 
 impl Precision {
-    /// Appends the shortest text that reads back to the trainer's type: as f32 or f64.
+    /// Appends the shortest text that reads back to the trainer's type, f32 or f64.
     pub fn write(self, value: f64, out: &mut Vec<u8>) {
         let mut buffer = zmij::Buffer::new();
         let text = match self {
@@ -45,13 +37,13 @@ impl Precision {
 /// What a model says of a row. For [`Precision::F32`] both are f32 values, widened.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Score {
-    /// Before the link (log odds for classifiers).
+    /// Before the link (log odds for classifiers): the trainer's raw score.
     pub margin: f64,
     /// After the link: what thresholds are compared with. Usually in 0..=1; the caller checks.
     pub score: f64,
 }
 
-/// Size of a model, for people.
+/// Size of a model, for people. All are 0 for a logistic model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     pub trees: usize,
@@ -60,74 +52,188 @@ pub struct Summary {
     pub depth: usize,
 }
 
-/// Buffers for one thread that scores, made for one model. Reused, so that no call allocates.
-#[derive(Debug, Clone, Default)]
-pub struct Scratch {
-    _private: (),
-}
-
 /// A validated model. Immutable; shared between threads.
 #[derive(Debug)]
 pub struct Model {
-    _private: (),
+    names: Option<Vec<String>>,
+    feature_count: usize,
+    precision: Precision,
+    summary: Summary,
+    link: Link,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Forest { evaluator: Box<Evaluator>, explainer: Explainer, trees: Vec<Tree> },
+    Logistic(Logistic),
 }
 
 impl Model {
-    /// Reads and validates a model file.
+    /// Reads and validates a model file. Sizes are checked before anything is allocated for them.
     pub fn from_bytes(format: Format, bytes: &[u8]) -> Result<Self, ModelError> {
-        let _ = format;
-        if bytes.len() > MODEL_BYTES_MAX {
-            return Err(ModelError::TooLarge { bytes: bytes.len(), max: MODEL_BYTES_MAX });
-        }
-        Err(ModelError::Foreign { what: "not implemented" })
+        Ok(match parse(format, bytes)? {
+            Read::Forest(forest) => {
+                let (precision, base) = match forest.sum {
+                    Sum::F32 { base } => (Precision::F32, f64::from(base)),
+                    Sum::F64 => (Precision::F64, 0.0),
+                };
+                let (trees, features) = (forest.trees, forest.feature_count);
+                Self {
+                    names: forest.names,
+                    feature_count: features,
+                    precision,
+                    summary: summary(&trees),
+                    link: forest.link,
+                    kind: Kind::Forest {
+                        evaluator: Box::new(Evaluator::new(&trees, forest.sum, InstructionSet::detect())),
+                        explainer: Explainer::new(&trees, base),
+                        trees,
+                    },
+                }
+            }
+            Read::Logistic(mut logistic) => Self {
+                feature_count: logistic.names.len(),
+                names: Some(std::mem::take(&mut logistic.names)),
+                precision: Precision::F64,
+                summary: Summary::default(),
+                link: Link::new(Shape::Sigmoid { slope: 1.0 }),
+                kind: Kind::Logistic(logistic),
+            },
+        })
     }
 
     /// The names the trainer wrote, by position, where it wrote any.
     pub fn feature_names(&self) -> Option<&[String]> {
-        None
+        self.names.as_deref()
     }
 
     /// Number of features a row must have at least.
     pub fn feature_count(&self) -> usize {
-        0
+        self.feature_count
     }
 
     pub fn precision(&self) -> Precision {
-        Precision::F32
+        self.precision
     }
 
     pub fn summary(&self) -> Summary {
-        Summary::default()
+        self.summary
+    }
+
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// The instruction set chosen at load. `None` for a logistic model.
+    pub fn instruction_set(&self) -> Option<InstructionSet> {
+        match &self.kind {
+            Kind::Forest { evaluator, .. } => Some(evaluator.instruction_set()),
+            Kind::Logistic(_) => None,
+        }
+    }
+
+    /// Evaluates with at most this instruction set from now on: for tests and measurements.
+    #[must_use]
+    pub fn limited_to(mut self, set: InstructionSet) -> Self {
+        if let Kind::Forest { evaluator, .. } = &mut self.kind {
+            evaluator.limit_to(set);
+        }
+        self
     }
 
     /// Buffers for one scoring thread.
     pub fn scratch(&self) -> Scratch {
-        Scratch::default()
+        let mut scratch = Scratch::default();
+        if let Kind::Forest { evaluator, explainer, .. } = &self.kind {
+            evaluator.prepare(self.feature_count, &mut scratch);
+            explainer.prepare(&mut scratch);
+        }
+        scratch
     }
 
     /// Scores `out.len()` rows that lie one after the other, `width` values apart (`width >= feature_count`,
     /// surplus columns are ignored). NaN is missing.
+    ///
+    /// # Panics
+    /// Where `rows` is shorter than that, or `width` is less than the model's features.
     pub fn score_rows(&self, rows: &[f32], width: usize, scratch: &mut Scratch, out: &mut [Score]) {
-        let _ = (rows, width, scratch, out);
+        assert!(width >= self.feature_count, "a row has {width} features, the model {}", self.feature_count);
+        assert!(rows.len() / width.max(1) >= out.len() || width == 0, "fewer rows than places for scores");
+        match &self.kind {
+            Kind::Forest { evaluator, .. } => {
+                evaluator.prepare(self.feature_count, scratch);
+                evaluator.score_rows(rows, width, self.feature_count, self.link, scratch, out);
+            }
+            Kind::Logistic(logistic) => {
+                for (at, out) in out.iter_mut().enumerate() {
+                    *out = self.finish(logistic.margin(&rows[at * width..at * width + self.feature_count]));
+                }
+            }
+        }
     }
 
     /// Scores one row; the same bits as [`score_rows`](Self::score_rows).
-    pub fn score_one(&self, row: &[f32], scratch: &mut Scratch) -> Score {
-        let _ = (row, scratch);
-        Score::default()
+    ///
+    /// # Panics
+    /// Where `row` has fewer values than the model has features.
+    pub fn score_one(&self, row: &[f32], _scratch: &mut Scratch) -> Score {
+        let row = self.cut(row);
+        match &self.kind {
+            Kind::Forest { evaluator, .. } => self.finish(evaluator.margin(row)),
+            Kind::Logistic(logistic) => self.finish(logistic.margin(row)),
+        }
     }
 
     /// Exact path-dependent `TreeSHAP`: fills `out[..feature_count]` and returns the bias (the expected margin);
-    /// bias and sum are the margin.
+    /// bias and sum are the margin, up to the rounding of the trainer's sum. A logistic model's contributions are
+    /// its terms, its bias the intercept.
+    ///
+    /// # Panics
+    /// Where `row` or `out` has fewer places than the model has features.
     pub fn contributions(&self, row: &[f32], scratch: &mut Scratch, out: &mut [f64]) -> f64 {
-        let _ = (row, scratch, out);
-        0.0
+        let (row, out) = (self.cut(row), &mut out[..self.feature_count]);
+        match &self.kind {
+            Kind::Forest { explainer, trees, .. } => explainer.exact(trees, row, scratch, out),
+            Kind::Logistic(logistic) => terms(logistic, row, out),
+        }
     }
 
     /// Cheap path contributions (Saabas): each split gives its feature the change of the expected value. Same
     /// shape and sum as [`contributions`](Self::contributions).
-    pub fn path_contributions(&self, row: &[f32], scratch: &mut Scratch, out: &mut [f64]) -> f64 {
-        let _ = (row, scratch, out);
-        0.0
+    ///
+    /// # Panics
+    /// Where `row` or `out` has fewer places than the model has features.
+    pub fn path_contributions(&self, row: &[f32], _scratch: &mut Scratch, out: &mut [f64]) -> f64 {
+        let (row, out) = (self.cut(row), &mut out[..self.feature_count]);
+        match &self.kind {
+            Kind::Forest { explainer, trees, .. } => explainer.path(trees, row, out),
+            Kind::Logistic(logistic) => terms(logistic, row, out),
+        }
+    }
+
+    fn cut<'a>(&self, row: &'a [f32]) -> &'a [f32] {
+        let (given, needed) = (row.len(), self.feature_count);
+        assert!(given >= needed, "a row has {given} features, the model {needed}");
+        &row[..needed]
+    }
+
+    fn finish(&self, margin: f64) -> Score {
+        Score { margin, score: self.link.apply(margin) }
+    }
+}
+
+fn terms(logistic: &Logistic, row: &[f32], out: &mut [f64]) -> f64 {
+    for ((term, x), out) in logistic.terms.iter().zip(row).zip(out) {
+        *out = term.value(*x);
+    }
+    logistic.intercept
+}
+
+fn summary(trees: &[Tree]) -> Summary {
+    Summary {
+        trees: trees.len(),
+        leaves: trees.iter().map(|tree| tree.leaves.len()).sum(),
+        depth: trees.iter().map(|tree| tree.depth).max().unwrap_or(0),
     }
 }
