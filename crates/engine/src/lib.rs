@@ -7,7 +7,9 @@
 //! Not here: clocks, sockets, files, environment, random numbers. Time and order come in with the record.
 
 pub mod currency;
+pub mod decide;
 pub mod decode;
+pub mod encode;
 pub mod event;
 pub mod features;
 pub mod limits;

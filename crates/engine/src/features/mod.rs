@@ -4,4 +4,5 @@
 
 pub mod cell;
 pub mod expression;
+pub mod rounding;
 pub mod spec;

@@ -1,0 +1,243 @@
+//! Render once what never changes from line to line.
+//!
+//! features, model, schema -> **plan** -> line, reason, reject
+//!
+//! Holds: a plan is for one model and one set of features; a change of either makes a new plan.
+//! Not here: the lines themselves.
+
+use super::number::{DIGITS_MAX, TEXT_MAX};
+use super::reason::Template;
+use super::reject::Subjects;
+use super::text::{push_escaped, push_string};
+use crate::decide::Decision;
+use crate::features::cell::Shape;
+use crate::schema::Schema;
+
+/// What encoding needs to know of a feature; in the order of the cells.
+#[derive(Clone, Copy, Debug)]
+pub struct FeatureMeta<'a> {
+    pub name: &'a str,
+    pub shape: Shape,
+    /// An earlier feature of the same shape that often has the same value (the next shorter window): its text
+    /// is copied where the cells are equal.
+    pub same_as: Option<u16>,
+    /// The code of a reason.
+    pub code: &'a str,
+    /// The sentence of a reason, with `{value}`.
+    pub reason: &'a str,
+    /// `seconds` is told as a duration in sentences.
+    pub unit: &'a str,
+}
+
+/// Which features a decision line carries.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Selection {
+    #[default]
+    All,
+    /// These, by index, ascending: those that the model reads.
+    Model(Vec<u16>),
+    /// The member is left out.
+    None,
+}
+
+/// `[output]`, and the model in force.
+#[derive(Clone, Debug)]
+pub struct LineOptions {
+    pub features: Selection,
+    /// `features_as = "array"`.
+    pub as_array: bool,
+    /// Whether a decision line carries the event.
+    pub event: bool,
+    /// `name/version`.
+    pub model: Option<String>,
+}
+
+impl Default for LineOptions {
+    fn default() -> Self {
+        Self { features: Selection::All, as_array: false, event: true, model: None }
+    }
+}
+
+/// A feature that lines carry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    /// Its place among those written.
+    pub(super) at: u16,
+    /// Its cell.
+    pub(super) cell: u16,
+    /// Place and cell of the feature to compare with; its own where there is none.
+    pub(super) same_at: u16,
+    pub(super) same_cell: u16,
+    /// Decimal digits.
+    pub(super) digits: u16,
+}
+
+/// One feature as reasons need it.
+#[derive(Clone, Debug)]
+pub(super) struct Reasoned {
+    pub(super) shape: Shape,
+    /// `{"code":"…","text":"`
+    pub(super) head: Vec<u8>,
+    pub(super) template: Template,
+    /// `","feature":"…","value":`
+    pub(super) middle: Vec<u8>,
+}
+
+/// Everything about lines that does not change between them.
+#[derive(Clone, Debug)]
+pub struct LinePlan {
+    /// The columns by shape, so that each of the loops over them does one thing.
+    pub(super) integers: Vec<Column>,
+    pub(super) decimals: Vec<Column>,
+    pub(super) reals: Vec<Column>,
+    /// Number of columns.
+    pub(super) columns: usize,
+    /// Number of features, which is that of the cells.
+    pub(super) features: usize,
+    /// `"name":` of each column, one after the other; empty for arrays.
+    pub(super) names: Vec<u8>,
+    /// Length of each of them.
+    pub(super) name_lens: Vec<u16>,
+    /// What stands before and after the features: `"features":[`, `]`; empty where they are left out.
+    pub(super) open: &'static [u8],
+    pub(super) close: &'static [u8],
+    pub(super) event: bool,
+    /// `,"decision":"approve","score":` by decision.
+    pub(super) decisions: [Vec<u8>; 3],
+    /// `,"model":"name/version","reasons":[`
+    pub(super) model: Vec<u8>,
+    pub(super) reasons: Vec<Reasoned>,
+    /// `"kind":"` by entity.
+    pub(super) entities: Vec<Vec<u8>>,
+    pub(super) subjects: Subjects,
+    names_json: Vec<u8>,
+}
+
+impl LinePlan {
+    /// Panics where an index is not of an earlier feature of the same shape: a fault of the caller's plan.
+    pub fn new(features: &[FeatureMeta<'_>], options: &LineOptions, schema: &Schema) -> Self {
+        let chosen: Vec<u16> = match &options.features {
+            Selection::All => (0..features.len() as u16).collect(),
+            Selection::Model(list) => list.clone(),
+            Selection::None => Vec::new(),
+        };
+        assert!(chosen.is_sorted_by(|a, b| a < b), "the features of the model ascend");
+        let mut plan = Self {
+            integers: Vec::new(),
+            decimals: Vec::new(),
+            reals: Vec::new(),
+            columns: chosen.len(),
+            features: features.len(),
+            names: Vec::new(),
+            name_lens: Vec::new(),
+            open: match (&options.features, options.as_array) {
+                (Selection::None, _) => b"",
+                (_, true) => b",\"features\":[",
+                (_, false) => b",\"features\":{",
+            },
+            close: match (&options.features, options.as_array) {
+                (Selection::None, _) => b"",
+                (_, true) => b"]",
+                (_, false) => b"}",
+            },
+            event: options.event,
+            decisions: Decision::ALL
+                .map(|decision| format!(",\"decision\":\"{}\",\"score\":", decision.name()).into_bytes()),
+            model: model_member(options.model.as_deref()),
+            reasons: features.iter().map(reasoned).collect(),
+            entities: schema.entities.iter().map(|entity| member(&entity.name, b":\"")).collect(),
+            subjects: Subjects::new(schema),
+            names_json: names_json(features, &chosen),
+        };
+        for (at, &index) in chosen.iter().enumerate() {
+            let feature = &features[usize::from(index)];
+            let same = nearest_chosen(features, &chosen, index);
+            let column = Column {
+                at: at as u16,
+                cell: index,
+                same_at: same.map_or(at as u16, |(at, _)| at),
+                same_cell: same.map_or(index, |(_, cell)| cell),
+                digits: if let Shape::Decimal { digits } = feature.shape { digits as u16 } else { 0 },
+            };
+            match feature.shape {
+                Shape::Integer => plan.integers.push(column),
+                Shape::Decimal { digits } => {
+                    assert!(digits <= DIGITS_MAX, "`{}` has more than {DIGITS_MAX} digits", feature.name);
+                    plan.decimals.push(column);
+                }
+                Shape::Real => plan.reals.push(column),
+            }
+            if !options.as_array {
+                let name = member(feature.name, b":");
+                plan.name_lens.push(u16::try_from(name.len()).expect("names are checked to be short"));
+                plan.names.extend_from_slice(&name);
+            }
+        }
+        plan
+    }
+
+    /// The content of `features.json`: the names in the order of arrays.
+    pub fn names_json(&self) -> &[u8] {
+        &self.names_json
+    }
+
+    /// Bytes that the features of a line take at most.
+    pub(super) fn features_len_max(&self) -> usize {
+        self.names.len() + self.columns * TEXT_MAX
+    }
+}
+
+/// Follows `same_as` to the nearest feature that is written too: its place and index.
+fn nearest_chosen(features: &[FeatureMeta<'_>], chosen: &[u16], index: u16) -> Option<(u16, u16)> {
+    let mut from = index;
+    while let Some(same) = features[usize::from(from)].same_as {
+        assert!(same < from, "`same_as` names an earlier feature");
+        let (a, b) = (&features[usize::from(same)], &features[usize::from(index)]);
+        assert!(a.shape == b.shape, "`{}` and `{}` differ in shape", a.name, b.name);
+        if let Ok(at) = chosen.binary_search(&same) {
+            return Some((at as u16, same));
+        }
+        from = same;
+    }
+    None
+}
+
+fn reasoned(feature: &FeatureMeta<'_>) -> Reasoned {
+    let mut head = b"{\"code\":".to_vec();
+    push_string(&mut head, feature.code);
+    head.extend_from_slice(b",\"text\":\"");
+    let mut middle = b"\",\"feature\":".to_vec();
+    push_string(&mut middle, feature.name);
+    middle.extend_from_slice(b",\"value\":");
+    Reasoned { shape: feature.shape, head, template: Template::new(feature.reason, feature.unit), middle }
+}
+
+/// `"name"` and what follows it.
+fn member(name: &str, then: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_string(&mut out, name);
+    out.extend_from_slice(then);
+    out
+}
+
+fn model_member(model: Option<&str>) -> Vec<u8> {
+    let mut out = b",\"model\":".to_vec();
+    if let Some(name) = model {
+        push_string(&mut out, name);
+    } else {
+        out.extend_from_slice(b"null");
+    }
+    out.extend_from_slice(b",\"reasons\":[");
+    out
+}
+
+fn names_json(features: &[FeatureMeta<'_>], chosen: &[u16]) -> Vec<u8> {
+    let mut out = b"{\"features\":[".to_vec();
+    for (at, &index) in chosen.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+        push_escaped(&mut out, features[usize::from(index)].name);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"]}\n");
+    out
+}

@@ -1,0 +1,141 @@
+//! Write what got no decision: where it was, why, and which mapped part is at fault.
+//!
+//! decode -> **reject** -> sinks
+//!
+//! Holds: the line carries no part of the record's payload; what it names comes from the configuration.
+
+use super::text::{push_escaped, push_string};
+use crate::reject::{Reason, Reject, Subject};
+use crate::schema::{CurrencySource, Path, Schema};
+
+/// A reject and its place.
+#[derive(Clone, Copy, Debug)]
+pub struct RejectLine<'a> {
+    /// The file or shard.
+    pub partition: &'a str,
+    /// Line or row, from 1.
+    pub line: u64,
+    /// Byte offset.
+    pub offset: u64,
+    pub sequence: u64,
+    pub reject: Reject,
+}
+
+/// What each subject is called, escaped for JSON: `amount` at path `order.total`.
+#[derive(Clone, Debug)]
+pub(super) struct Subjects {
+    id: Vec<u8>,
+    time: Vec<u8>,
+    amount: Vec<u8>,
+    currency: Vec<u8>,
+    arrival: Vec<u8>,
+    items: Vec<u8>,
+    fields: Vec<Vec<u8>>,
+    entities: Vec<Vec<u8>>,
+}
+
+impl Subjects {
+    pub(super) fn new(schema: &Schema) -> Self {
+        Self {
+            id: called("`id`", &[&schema.id]),
+            time: called("`time`", &[&schema.time.path]),
+            amount: called("`amount`", &[&schema.amount]),
+            currency: match &schema.currency {
+                CurrencySource::Path { path, .. } => called("`currency`", &[path]),
+                CurrencySource::Constant(_) => called("`currency`", &[]),
+            },
+            arrival: called(
+                "`arrival`",
+                schema.arrival.iter().map(|time| &time.path).collect::<Vec<_>>().as_slice(),
+            ),
+            items: called(
+                "`items`",
+                schema.items.iter().map(|items| &items.path).collect::<Vec<_>>().as_slice(),
+            ),
+            fields: schema
+                .fields
+                .iter()
+                .map(|field| called(&format!("field `{}`", field.name), &[&field.path]))
+                .collect(),
+            entities: schema
+                .entities
+                .iter()
+                .map(|entity| {
+                    called(&format!("key of `{}`", entity.name), &entity.key.iter().collect::<Vec<_>>())
+                })
+                .collect(),
+        }
+    }
+
+    /// Appends the reject's line.
+    pub(super) fn push(&self, out: &mut Vec<u8>, line: &RejectLine<'_>) {
+        let mut number = itoa::Buffer::new();
+        out.extend_from_slice(b"{\"partition\":");
+        push_string(out, line.partition);
+        out.extend_from_slice(b",\"position\":{\"line\":");
+        out.extend_from_slice(number.format(line.line).as_bytes());
+        out.extend_from_slice(b",\"offset\":");
+        out.extend_from_slice(number.format(line.offset).as_bytes());
+        out.extend_from_slice(b"},\"sequence\":");
+        out.extend_from_slice(number.format(line.sequence).as_bytes());
+        out.extend_from_slice(b",\"reason\":\"");
+        out.extend_from_slice(line.reject.reason.code().as_bytes());
+        out.extend_from_slice(b"\",\"detail\":\"");
+        out.extend_from_slice(self.name(line.reject.subject));
+        out.extend_from_slice(fault(line.reject.reason).as_bytes());
+        out.extend_from_slice(b"\"}\n");
+    }
+
+    fn name(&self, subject: Subject) -> &[u8] {
+        match subject {
+            Subject::Record => b"the record",
+            Subject::Id => &self.id,
+            Subject::Time => &self.time,
+            Subject::Amount => &self.amount,
+            Subject::Currency => &self.currency,
+            Subject::Arrival => &self.arrival,
+            Subject::Items => &self.items,
+            Subject::Field(index) => &self.fields[usize::from(index)],
+            Subject::Entity(index) => &self.entities[usize::from(index)],
+        }
+    }
+}
+
+fn called(name: &str, paths: &[&Path]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push_escaped(&mut out, name);
+    for (at, path) in paths.iter().enumerate() {
+        let before = match (at, paths.len()) {
+            (0, 1) => " at path `",
+            (0, _) => " at paths `",
+            _ => ", `",
+        };
+        out.extend_from_slice(before.as_bytes());
+        push_escaped(&mut out, &path.dotted());
+        out.push(b'`');
+    }
+    out
+}
+
+/// What follows the subject; needs no escapes.
+fn fault(reason: Reason) -> &'static str {
+    match reason {
+        Reason::InvalidJson => " is not valid JSON",
+        Reason::InvalidUtf8 => " is not valid UTF-8",
+        Reason::TooLarge => " is larger than a record may be",
+        Reason::TooDeep => " is nested deeper than a record may be",
+        Reason::NotAnObject => " is not a JSON object",
+        Reason::DuplicateMember => " occurs more than once",
+        Reason::Missing => " is required, and is absent, null or empty",
+        Reason::WrongType => " has a type that cannot be read",
+        Reason::InvalidTime => " cannot be read as a time in the configured form",
+        Reason::TimeOutOfRange => " is outside the years 2000 to 9999",
+        Reason::InvalidAmount => " cannot be read as a decimal number",
+        Reason::TooManyDecimals => " has more decimals than its currency",
+        Reason::NegativeAmount => " is below zero",
+        Reason::AmountOutOfRange => " is larger than an amount may be",
+        Reason::UnknownCurrency => " is not an ISO 4217 code",
+        Reason::NoRate => " has no rate to the base currency in the configuration",
+        Reason::Panic => " could not be decoded because of a fault in cartguard; please report it",
+    }
+}
