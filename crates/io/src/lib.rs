@@ -1,1 +1,23 @@
-//! See ARCHITECTURE.md.
+//! The world's edge: records in from files and pipes, finished lines out to files and pipes.
+//!
+//! **sources** -> engine -> **sinks**
+//!
+//! Blocking and without threads of its own: the service runs each source and each sink on a thread.
+//!
+//! Holds: a source yields every record exactly once and in order, with its place, whatever the limits of a
+//! read; memory is bounded by the limits of a read and the longest record, whatever the input; a message of
+//! trouble names the thing. Not here: what a record means (the engine), outside systems (crates of their
+//! own, behind features), the synthetic source (loadgen).
+
+pub mod contract;
+mod json;
+pub mod sink;
+pub mod source;
+mod trouble;
+
+pub use sink::file::{FileSink, FileSinkOptions};
+pub use sink::null::NullSink;
+pub use sink::{Output, Sink};
+pub use source::files::FileSource;
+pub use source::{Meter, Position, Read, Source};
+pub use trouble::{Advice, Trouble};

@@ -1,0 +1,33 @@
+//! Where finished lines go.
+//!
+//! engine -> **sink**
+//!
+//! Holds for every sink (`contract` proves it): bytes arrive in the order given; a write that failed with
+//! `Retry` delivered nothing that a repeated write would double; after `finish` everything is where it was
+//! asked to be. Not here: what a line says.
+
+pub mod file;
+pub mod null;
+pub mod stdout;
+
+use crate::Trouble;
+
+/// The finished bytes of a batch: whole lines, each list in order, cut into pieces as it suited the engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Output<'a> {
+    /// A line for each accepted event.
+    pub decisions: &'a [&'a [u8]],
+    /// A line for each decision that is not approve.
+    pub alerts: &'a [&'a [u8]],
+    /// A line for each record that got no decision.
+    pub rejects: &'a [&'a [u8]],
+}
+
+/// Takes the output of batches, in order.
+pub trait Sink: Send {
+    /// Hands over a batch. Nothing is held back for a later call.
+    fn write(&mut self, batch: &Output<'_>) -> Result<(), Trouble>;
+
+    /// Makes everything written so far durable. Nothing may be written after it.
+    fn finish(&mut self) -> Result<(), Trouble>;
+}

@@ -1,0 +1,147 @@
+//! Big blocks of bytes from a file, a pipe or a decompressor, into the unused capacity of a buffer.
+//!
+//! file -> **block** -> lines, csv
+//!
+//! Holds: a plain file is read by one call a block, into memory that is not zeroed first; a pipe yields what
+//! is there, and nothing for at most [`WAIT_MS`]; a decompressor holds its window and two small buffers,
+//! however far the data expands. Not here: line ends, names in messages.
+
+use super::meter::Meter;
+use flate2::read::MultiGzDecoder;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How long a read waits on a silent pipe before it says `Idle`, ms: how fast a reader notices that it should
+/// stop. Arbitrary.
+pub(crate) const WAIT_MS: i64 = 50;
+
+/// What the decompressors read at a time. Measured: beyond 64 KiB nothing is gained.
+const COMPRESSED_BYTES: usize = 128 * 1024;
+
+/// How the bytes lie in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// What a fill came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// Bytes were appended, at least one.
+    Some,
+    /// Nothing is there now.
+    Idle,
+    /// The end of the bytes.
+    End,
+}
+
+/// A stream of bytes.
+pub(crate) enum Blocks {
+    /// A file descriptor as it is.
+    Plain { fd: OwnedFd, waits: bool, meter: Meter },
+    /// Through a decompressor, whose errors come once what it gave before them was taken.
+    Packed { reader: Box<dyn io::Read + Send>, failed: Option<io::Error> },
+}
+
+impl Blocks {
+    /// The bytes of an opened file.
+    pub(crate) fn of_file(file: File, packing: Packing, meter: Meter) -> io::Result<Self> {
+        let waits = !file.metadata()?.is_file();
+        let counted = Counted { file, meter: meter.clone() };
+        Ok(match packing {
+            Packing::Plain => Self::Plain { fd: counted.file.into(), waits, meter },
+            Packing::Gzip => {
+                let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
+                Self::of_reader(Box::new(MultiGzDecoder::new(buffered)))
+            }
+            Packing::Zstd => {
+                let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
+                Self::of_reader(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?))
+            }
+        })
+    }
+
+    /// The bytes of a descriptor that may be a pipe.
+    pub(crate) fn of_pipe(fd: OwnedFd) -> Self {
+        Self::Plain { fd, waits: true, meter: Meter::default() }
+    }
+
+    /// The bytes of any reader that does not wait.
+    pub(crate) fn of_reader(reader: Box<dyn io::Read + Send>) -> Self {
+        Self::Packed { reader, failed: None }
+    }
+
+    /// Appends about `want` bytes to `into`.
+    pub(crate) fn fill(&mut self, into: &mut Vec<u8>, want: usize) -> io::Result<Fill> {
+        let before = into.len();
+        into.reserve_exact(want);
+        match self {
+            Self::Plain { fd, waits, meter } => {
+                if *waits && !ready(fd)? {
+                    return Ok(Fill::Idle);
+                }
+                match retried(|| rustix::io::read(&*fd, rustix::buffer::spare_capacity(into))) {
+                    Ok(0) => Ok(Fill::End),
+                    Ok(got) => {
+                        meter.advance(got as u64);
+                        Ok(Fill::Some)
+                    }
+                    // A descriptor that was made non-blocking by somebody else, read by them too.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Fill::Idle),
+                    Err(error) => Err(error),
+                }
+            }
+            Self::Packed { reader, failed } => {
+                if let Some(error) = failed.take() {
+                    return Err(error);
+                }
+                // Reads into capacity that is not zeroed, and tells what it got before an error.
+                let result = reader.by_ref().take(want as u64).read_to_end(into);
+                match result {
+                    Err(error) if into.len() == before => Err(error),
+                    Err(error) => {
+                        *failed = Some(error);
+                        Ok(Fill::Some)
+                    }
+                    Ok(0) => Ok(Fill::End),
+                    Ok(_) => Ok(Fill::Some),
+                }
+            }
+        }
+    }
+}
+
+/// Waits until a descriptor has bytes or is closed, a moment at most.
+fn ready(fd: &impl AsFd) -> io::Result<bool> {
+    let moment = Timespec { tv_sec: 0, tv_nsec: WAIT_MS * 1_000_000 };
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    Ok(retried(|| poll(&mut fds, Some(&moment)))? > 0)
+}
+
+/// Repeats a call that a signal interrupted.
+fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// A file that tells the meter.
+struct Counted {
+    file: File,
+    meter: Meter,
+}
+
+impl io::Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read(into)?;
+        self.meter.advance(got as u64);
+        Ok(got)
+    }
+}

@@ -1,0 +1,214 @@
+//! History: several files one after the other, in the order given.
+//!
+//! paths -> **files** -> lines, csv, parquet -> records
+//!
+//! Holds: every input is looked at before the first record (it exists, is no directory, can be opened, has an
+//! extension and a head that are read), so that a typing error in the last name does not end a long run; a
+//! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes,
+//! since opening it waits for a writer.
+//!
+//! Not here: following a file that grows.
+
+use super::block::{Blocks, Packing};
+use super::csv::Csv;
+use super::format::Format;
+use super::lines::Lines;
+use super::parquet::Parquet;
+use super::{Meter, Position, Read, Source};
+use crate::Trouble;
+use cartguard_engine::record::Records;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Reads files; see the module.
+pub struct FileSource {
+    names: Vec<String>,
+    files: Vec<Checked>,
+    /// Index of the file being read.
+    at: usize,
+    current: Option<Reader>,
+    position: Position,
+    meter: Meter,
+    notes: Vec<String>,
+}
+
+/// A file that was looked at.
+struct Checked {
+    path: PathBuf,
+    format: Format,
+    bytes: u64,
+}
+
+enum Reader {
+    Lines(Lines),
+    Csv(Csv),
+    Parquet(Parquet),
+}
+
+impl FileSource {
+    /// Looks at every file; nothing is read yet. Trouble names the first file that cannot be read.
+    pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Trouble> {
+        let meter = Meter::default();
+        let mut notes = Vec::new();
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let file = check(path.as_ref(), &mut notes)?;
+            meter.expect(file.bytes);
+            files.push(file);
+        }
+        let names = files.iter().map(|file| file.path.display().to_string()).collect();
+        let position = Position { partition: 0, line: 1, offset: 0 };
+        Ok(Self { names, files, at: 0, current: None, position, meter, notes })
+    }
+
+    /// Bytes done and bytes in all, as they lie on disk.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.meter.done(), self.meter.total())
+    }
+
+    /// The same for another thread.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+
+    /// What a user should know about the inputs: columns that are left out, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn open_next(&mut self) -> Result<Option<Reader>, Trouble> {
+        let Some(file) = self.files.get(self.at) else { return Ok(None) };
+        let reader = file.open(self.at as u32, &self.meter)?;
+        self.position = reader.position();
+        Ok(Some(reader))
+    }
+}
+
+impl Source for FileSource {
+    fn partitions(&self) -> &[String] {
+        &self.names
+    }
+
+    fn read(&mut self, into: &mut Records, max_bytes: usize, max_records: usize) -> Result<Read, Trouble> {
+        into.clear();
+        loop {
+            if self.current.is_none() {
+                self.current = self.open_next()?;
+            }
+            let Some(reader) = &mut self.current else { return Ok(Read::End) };
+            let result = reader.read(into, max_bytes, max_records);
+            self.position = reader.position();
+            match result {
+                Ok(Read::End) => {
+                    self.current = None;
+                    self.at += 1;
+                }
+                Ok(read) => return Ok(read),
+                Err(cause) => {
+                    let Position { line, offset, .. } = self.position;
+                    let path = &self.files[self.at].path;
+                    // Nothing after it is read: what is missing must not go unseen.
+                    self.current = None;
+                    self.at = self.files.len();
+                    let what = format_args!("cannot be read on from line {line}, byte {offset}");
+                    return Err(Trouble::at(path, what).because(cause));
+                }
+            }
+        }
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+}
+
+impl Checked {
+    fn open(&self, partition: u32, meter: &Meter) -> Result<Reader, Trouble> {
+        let file = open(&self.path)?;
+        let meter = meter.clone();
+        let blocks = |file, packing, meter| {
+            Blocks::of_file(file, packing, meter).map_err(|e| cannot_open(&self.path, e))
+        };
+        Ok(match self.format {
+            Format::JsonLines(packing) => Reader::Lines(Lines::new(blocks(file, packing, meter)?, partition)),
+            Format::Csv(packing) => {
+                Reader::Csv(Csv::open(&self.path, blocks(file, packing, meter)?, partition)?)
+            }
+            Format::Parquet => Reader::Parquet(Parquet::open(&self.path, file, partition, meter)?),
+        })
+    }
+}
+
+impl Reader {
+    fn read(&mut self, into: &mut Records, max_bytes: usize, max_records: usize) -> io::Result<Read> {
+        match self {
+            Self::Lines(lines) => lines.read(into, max_bytes, max_records),
+            Self::Csv(csv) => csv.read(into, max_bytes, max_records),
+            Self::Parquet(parquet) => parquet.read(into, max_bytes, max_records),
+        }
+    }
+
+    fn position(&self) -> Position {
+        match self {
+            Self::Lines(lines) => lines.position(),
+            Self::Csv(csv) => csv.position(),
+            Self::Parquet(parquet) => parquet.position(),
+        }
+    }
+}
+
+/// Looks at a file and closes it again.
+fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
+    let meta = path.metadata().map_err(|e| cannot_open(path, e))?;
+    if meta.is_dir() {
+        return Err(Trouble::at(path, "is a directory, not a file"));
+    }
+    let checked = Checked { path: path.to_path_buf(), format: Format::of(path)?, bytes: meta.len() };
+    if !meta.is_file() {
+        return match checked.format {
+            Format::Parquet => Err(Trouble::at(path, "is not a file; Parquet is read from its end")),
+            Format::JsonLines(_) | Format::Csv(_) => Ok(checked),
+        };
+    }
+    match checked.format {
+        Format::JsonLines(packing) => check_head(path, packing)?,
+        Format::Csv(packing) => {
+            check_head(path, packing)?;
+            checked.open(0, &Meter::default())?;
+        }
+        Format::Parquet => {
+            Parquet::open(path, open(path)?, 0, Meter::default())?.note_left_out(path, notes);
+        }
+    }
+    Ok(checked)
+}
+
+/// Whether a compressed file begins like one.
+fn check_head(path: &Path, packing: Packing) -> Result<(), Trouble> {
+    let mut head = Vec::new();
+    open(path)?.take(4).read_to_end(&mut head).map_err(|e| cannot_open(path, e))?;
+    let (expected, name) = match packing {
+        Packing::Plain => return Ok(()),
+        Packing::Gzip => (head.starts_with(&[0x1f, 0x8b]), "gzip"),
+        // A frame, or a skippable one (RFC 8878, 3.1).
+        Packing::Zstd => (
+            head == [0x28, 0xb5, 0x2f, 0xfd]
+                || (head.len() == 4 && head[0] & 0xf0 == 0x50 && head[1..] == [0x2a, 0x4d, 0x18]),
+            "zstd",
+        ),
+    };
+    if expected {
+        return Ok(());
+    }
+    let what = if head.is_empty() { "is empty" } else { "does not begin like one" };
+    Err(Trouble::at(path, format_args!("is not a {name} file: it {what}")))
+}
+
+pub(crate) fn open(path: &Path) -> Result<File, Trouble> {
+    File::open(path).map_err(|e| cannot_open(path, e))
+}
+
+pub(crate) fn cannot_open(path: &Path, cause: io::Error) -> Trouble {
+    Trouble::at(path, "cannot be opened").because(cause)
+}
