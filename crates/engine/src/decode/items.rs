@@ -1,0 +1,95 @@
+//! The basket's statistics, exactly.
+//!
+//! read -> **items**
+//!
+//! | the basket is | its slots |
+//! |---|---|
+//! | absent, null, not an array, or has an element that is not an object | all missing |
+//! | an array | `Lines` is its length, the others as below |
+//!
+//! A line without a quantity (absent, null, empty) counts 1. A quantity that cannot be read makes missing what needs
+//! it: `Quantity`, `Total`, `MaxShare` and `MaxSkuQuantity`; a price that cannot be read, or is absent, `Total` and
+//! `MaxShare`. Numbers are read like number fields (millionths, half to even) and may be negative (returns, discounts);
+//! the total is a sum of exact products, rounded once, half to even. `MaxShare` is missing where the total is not above
+//! zero; `MaxSkuQuantity` where no line has a sku (text, or a number's digits). What is past `NUMBER_MICRO_MAX` is missing.
+
+use super::found::{Line, PRICE, QUANTITY, SKU};
+use super::hash::Hasher;
+use super::value;
+use crate::currency::half_even;
+use crate::event::MISSING;
+use crate::limits::NUMBER_MICRO_MAX;
+use crate::schema::{ITEM_STATS, ItemStat};
+
+const MICRO: i64 = 1_000_000;
+
+/// Lines up to which equal skus are found by comparing each with each.
+const PAIRS_MAX: usize = 16;
+
+/// Quantities by sku, kept between records.
+#[derive(Debug, Default)]
+pub(super) struct Skus {
+    list: Vec<(i64, i64)>,
+}
+
+/// Fills the slots of the basket from its lines.
+pub(super) fn stats(
+    record: &[u8],
+    lines: &[Line],
+    skus: &mut Skus,
+    hasher: &Hasher,
+    text: &mut Vec<u8>,
+    slots: &mut [i64],
+) {
+    debug_assert_eq!(slots.len(), ITEM_STATS);
+    slots.fill(MISSING);
+    skus.list.clear();
+    let (mut quantities, mut total, mut largest) = (Some(0_i128), Some(0_i128), i128::MIN);
+    for line in lines {
+        let quantity = if value::is_missing(line[QUANTITY]) {
+            Some(MICRO)
+        } else {
+            value::number(line[QUANTITY], record, text)
+        };
+        quantities = quantities.zip(quantity).map(|(sum, quantity)| sum + i128::from(quantity));
+        let product = quantity
+            .zip(value::number(line[PRICE], record, text))
+            .map(|(quantity, price)| i128::from(quantity) * i128::from(price));
+        // At most 10^30 a line and 10^7 lines a record.
+        total = total.zip(product).map(|(sum, product)| sum + product);
+        largest = largest.max(product.unwrap_or(i128::MIN));
+        let sku = value::text(line[SKU], record, text);
+        if let (Some(quantity), Some(sku)) = (quantity, sku) {
+            skus.list.push((hasher.category(sku), quantity));
+        }
+    }
+    let mut put = |stat: ItemStat, value: Option<i128>| {
+        let value = value.and_then(|value| i64::try_from(value).ok());
+        slots[stat as usize] = value.filter(|value| value.abs() <= NUMBER_MICRO_MAX).unwrap_or(MISSING);
+    };
+    put(ItemStat::Lines, Some(lines.len() as i128));
+    put(ItemStat::Quantity, quantities);
+    put(ItemStat::Total, total.map(|total| half_even(total, i128::from(MICRO))));
+    let share = total.filter(|&total| total > 0).map(|total| half_even(largest * i128::from(MICRO), total));
+    put(ItemStat::MaxShare, share);
+    put(ItemStat::MaxSkuQuantity, quantities.and_then(|_| skus.largest()));
+}
+
+impl Skus {
+    /// The largest sum of one sku's quantities.
+    fn largest(&mut self) -> Option<i128> {
+        let sum = |list: &[(i64, i64)]| list.iter().map(|&(_, quantity)| i128::from(quantity)).sum::<i128>();
+        if let [one] = *self.list {
+            return Some(i128::from(one.1));
+        }
+        if self.list.len() <= PAIRS_MAX {
+            let of = |sku: i64| {
+                let same = self.list.iter().filter(|known| known.0 == sku);
+                same.map(|&(_, quantity)| i128::from(quantity)).sum::<i128>()
+            };
+            return self.list.iter().map(|&(sku, _)| of(sku)).max();
+        }
+        self.list.sort_unstable();
+        self.list.chunk_by(|a, b| a.0 == b.0).map(sum).max()
+    }
+}

@@ -1,0 +1,115 @@
+//! A small language for tests of the whole decoder, and the tests.
+
+mod rules;
+
+use super::Decoder;
+use crate::currency::Currency;
+use crate::event::{EventMut, Head};
+use crate::record::{Form, NO_ARRIVAL};
+use crate::reject::Reject;
+use crate::schema::{
+    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
+};
+use std::sync::Arc;
+
+pub(super) fn path(dotted: &str) -> Path {
+    Path(dotted.split('.').map(str::to_owned).collect())
+}
+
+/// Much of checkout v1.
+pub(super) fn checkout() -> Schema {
+    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
+    let entity = |name: &str, paths: &[&str]| Entity {
+        name: name.to_owned(),
+        key: paths.iter().map(|dotted| path(dotted)).collect(),
+    };
+    Schema {
+        id: path("event_id"),
+        time: TimeField { path: path("event_time"), form: TimeForm::Text },
+        amount: path("amount"),
+        currency: CurrencySource::Path { path: path("currency"), default: Currency::from_code(b"EUR") },
+        arrival: Some(TimeField { path: path("arrival"), form: TimeForm::Epoch { per_second: 1000 } }),
+        items: Some(Items {
+            path: path("items"),
+            sku: "sku".to_owned(),
+            quantity: "qty".to_owned(),
+            price: "price".to_owned(),
+        }),
+        fields: vec![
+            field("shipping.country", FieldKind::Category),
+            field("billing.country", FieldKind::Category),
+            field("discount", FieldKind::Number),
+            field("session.started_at", FieldKind::Time(TimeForm::Text)),
+            field("customer_id", FieldKind::Category),
+        ],
+        entities: vec![
+            entity("customer", &["customer_id"]),
+            entity("card", &["card_id"]),
+            entity("pair", &["customer_id", "card_id"]),
+        ],
+        scale: WindowScale::Common,
+        skew_ms: 600_000,
+        hash_seed: 7,
+    }
+}
+
+pub(super) const COUNTRY: usize = 0;
+pub(super) const DISCOUNT: usize = 2;
+pub(super) const STARTED: usize = 3;
+pub(super) const ITEMS: usize = 5;
+pub(super) const CUSTOMER: usize = 0;
+pub(super) const CARD: usize = 1;
+pub(super) const PAIR: usize = 2;
+
+/// An owned event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) head: Head,
+    pub(super) keys: Vec<u64>,
+    pub(super) slots: Vec<i64>,
+}
+
+/// One decoder with all that is around it.
+pub(super) struct Case {
+    pub(super) schema: Arc<Schema>,
+    pub(super) decoder: Decoder,
+    pub(super) form: Form,
+    pub(super) arrival_ms: i64,
+}
+
+impl Case {
+    pub(super) fn new(schema: Schema) -> Self {
+        let schema = Arc::new(schema);
+        let decoder = Decoder::new(Arc::clone(&schema));
+        Self { schema, decoder, form: Form::Json, arrival_ms: NO_ARRIVAL }
+    }
+
+    pub(super) fn decode(&mut self, record: &[u8]) -> Result<Event, Reject> {
+        let mut event = Event {
+            head: Head::default(),
+            keys: vec![1; self.schema.entities.len()],
+            slots: vec![1; self.schema.slots()],
+        };
+        let mut parts = EventMut { head: &mut event.head, keys: &mut event.keys, slots: &mut event.slots };
+        self.decoder.decode(record, self.form, self.arrival_ms, &mut parts)?;
+        Ok(event)
+    }
+}
+
+/// The least record, with `members` (each ended by a comma) before the rest.
+pub(super) fn least(members: &str) -> String {
+    format!(r#"{{{members}"event_id":"e1","event_time":"2024-02-29T12:34:56.789Z","amount":"12.30"}}"#)
+}
+
+/// The least record with this amount as it stands in JSON.
+pub(super) fn with_amount(amount: &str) -> String {
+    format!(r#"{{"event_id":"e1","event_time":"2024-02-29T12:34:56.789Z","amount":{amount}}}"#)
+}
+
+pub(super) fn with_time(time: &str) -> String {
+    format!(r#"{{"event_id":"e1","event_time":{time},"amount":1}}"#)
+}
+
+pub(super) fn with_id(id: &str) -> String {
+    format!(r#"{{"event_id":{id},"event_time":"2024-02-29T12:34:56.789Z","amount":1}}"#)
+}
