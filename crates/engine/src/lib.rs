@@ -6,13 +6,17 @@
 //!
 //! Not here: clocks, sockets, files, environment, random numbers. Time and order come in with the record.
 
+pub mod batch;
 pub mod currency;
 pub mod decide;
 pub mod decode;
 pub mod encode;
+pub mod document;
 pub mod event;
 pub mod features;
 pub mod limits;
 pub mod record;
 pub mod reject;
 pub mod schema;
+mod state;
+mod window;

@@ -3,6 +3,12 @@
 //! features file -> `file` -> **spec** -> `plan` -> window, batch
 
 pub mod cell;
+mod expand;
 pub mod expression;
+pub mod file;
+pub mod math;
+pub mod names;
 pub mod rounding;
+pub mod plan;
 pub mod spec;
+mod wording;

@@ -1,0 +1,204 @@
+//! What the workers write during a batch, each into its own lane, and all may read in the next phase.
+//!
+//! batch -> **lane**
+//!
+//! A lane is locked once a phase, never contended: the barrier between phases sees to that.
+
+use crate::decide::Decision;
+use crate::event::{EventMut, EventRef, Head};
+use crate::features::cell::Cell;
+use crate::reject::{Reason, Reject};
+use std::ops::Range;
+
+/// Events that a worker takes at a time to decode, score and encode.
+pub(crate) const BLOCK: usize = 32;
+
+/// Decoded events, in blocks, in the order in which the worker took them.
+#[derive(Debug, Default)]
+pub(crate) struct EventLane {
+    heads: Vec<Head>,
+    keys: Vec<u64>,
+    slots: Vec<i64>,
+    /// One bit a condition of the feature set.
+    met: Vec<u64>,
+    rejects: Vec<Option<Reject>>,
+    keys_per_event: usize,
+    slots_per_event: usize,
+    used: usize,
+}
+
+impl EventLane {
+    pub(crate) fn new(keys_per_event: usize, slots_per_event: usize) -> Self {
+        Self { keys_per_event, slots_per_event, ..Self::default() }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Makes room for a block and returns its first row.
+    pub(crate) fn add_block(&mut self) -> usize {
+        let first = self.used;
+        self.used += BLOCK;
+        if self.heads.len() < self.used {
+            self.heads.resize(self.used, Head::default());
+            self.keys.resize(self.used * self.keys_per_event, 0);
+            self.slots.resize(self.used * self.slots_per_event, 0);
+            self.met.resize(self.used, 0);
+            self.rejects.resize(self.used, None);
+        }
+        first
+    }
+
+    pub(crate) fn event_mut(&mut self, row: usize) -> EventMut<'_> {
+        let (keys, slots) = (self.keys_per_event, self.slots_per_event);
+        EventMut {
+            head: &mut self.heads[row],
+            keys: &mut self.keys[row * keys..(row + 1) * keys],
+            slots: &mut self.slots[row * slots..(row + 1) * slots],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn event(&self, row: usize) -> EventRef<'_> {
+        let (keys, slots) = (self.keys_per_event, self.slots_per_event);
+        EventRef {
+            head: &self.heads[row],
+            keys: &self.keys[row * keys..(row + 1) * keys],
+            slots: &self.slots[row * slots..(row + 1) * slots],
+        }
+    }
+
+    pub(crate) fn set_reject(&mut self, row: usize, reject: Option<Reject>) {
+        self.rejects[row] = reject;
+    }
+
+    #[inline]
+    pub(crate) fn reject(&self, row: usize) -> Option<Reject> {
+        self.rejects[row]
+    }
+
+    pub(crate) fn set_met(&mut self, row: usize, met: u64) {
+        self.met[row] = met;
+    }
+
+    #[inline]
+    pub(crate) fn met(&self, row: usize) -> u64 {
+        self.met[row]
+    }
+}
+
+/// Where a worker put the cells of an event's entity; 0 is none.
+pub(crate) const NO_PLACE: u32 = 0;
+
+/// Feature values that a worker read from its shards.
+#[derive(Debug, Default)]
+pub(crate) struct CellLane {
+    /// From 1 on; cell 0 is never used, so that place 0 means none.
+    pub(crate) cells: Vec<Cell>,
+    /// First cell, by event × entities + entity.
+    pub(crate) places: Vec<u32>,
+    /// Marks, by event.
+    pub(crate) marks: Vec<u8>,
+}
+
+/// Lines that a worker wrote, and its counts.
+#[derive(Debug, Default)]
+pub struct OutputLane {
+    pub(crate) decisions: Vec<u8>,
+    pub(crate) alerts: Vec<u8>,
+    pub(crate) rejects: Vec<u8>,
+    pub(crate) counts: Counts,
+}
+
+/// Where the lines of one block lie.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlockOutput {
+    pub(crate) lane: usize,
+    pub(crate) decisions: Range<usize>,
+    pub(crate) alerts: Range<usize>,
+    pub(crate) rejects: Range<usize>,
+}
+
+/// The lines of a batch, in sequence order, in the workers' buffers.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    pub(crate) lanes: Vec<OutputLane>,
+    pub(crate) blocks: Vec<BlockOutput>,
+}
+
+impl Outputs {
+    /// The decision lines, piece by piece, in sequence order.
+    pub fn decisions(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces(|block| &block.decisions, |lane| &lane.decisions)
+    }
+
+    /// The alert lines.
+    pub fn alerts(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces(|block| &block.alerts, |lane| &lane.alerts)
+    }
+
+    /// The reject lines.
+    pub fn rejects(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces(|block| &block.rejects, |lane| &lane.rejects)
+    }
+
+    fn pieces(
+        &self,
+        range: fn(&BlockOutput) -> &Range<usize>,
+        bytes: fn(&OutputLane) -> &Vec<u8>,
+    ) -> impl Iterator<Item = &[u8]> {
+        self.blocks
+            .iter()
+            .map(move |block| &bytes(&self.lanes[block.lane])[range(block).clone()])
+            .filter(|piece| !piece.is_empty())
+    }
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records taken.
+    pub events: u64,
+    pub accepted: u64,
+    pub duplicates: u64,
+    /// By [`Reason`], in its order.
+    pub rejects: [u64; Reason::ALL.len()],
+    pub late: u64,
+    pub early: u64,
+    pub saturated: u64,
+    pub degraded: u64,
+    /// By [`Decision`], in its order.
+    pub decisions: [u64; Decision::ALL.len()],
+    pub alerts: u64,
+    /// Scores that were NaN or outside 0 to 1.
+    pub scores_out_of_range: u64,
+    /// Alerts whose reasons are from path contributions.
+    pub reasons_approximate: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        for (count, more) in self.rejects.iter_mut().zip(other.rejects) {
+            *count += more;
+        }
+        self.late += other.late;
+        self.early += other.early;
+        self.saturated += other.saturated;
+        self.degraded += other.degraded;
+        for (count, more) in self.decisions.iter_mut().zip(other.decisions) {
+            *count += more;
+        }
+        self.alerts += other.alerts;
+        self.scores_out_of_range += other.scores_out_of_range;
+        self.reasons_approximate += other.reasons_approximate;
+    }
+
+    /// Rejects of all reasons.
+    pub fn rejected(&self) -> u64 {
+        self.rejects.iter().sum()
+    }
+}

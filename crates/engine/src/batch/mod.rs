@@ -1,0 +1,186 @@
+//! The life of a batch: the engine's one function in data order.
+//!
+//! sources -> **batch** -> sinks
+//!
+//! A batch of records goes through four phases. In each the workers share the work by a rule that decides only who does it,
+//! never what comes out:
+//!
+//! 1. **decode** by blocks of records, whoever is free;
+//! 2. **order**: stream time and duplicates, by the ids' shards;
+//! 3. **update** by the keys' shards, each in sequence order;
+//! 4. **score**, then **encode**, by blocks of events.
+//!
+//! A small batch runs on the calling thread alone, with no hand-off and no barrier.
+//!
+//! Not here: clocks, I/O, where records come from. A worker's phases are in `worker`, what they share in `shared`.
+
+mod crew;
+pub(crate) mod lane;
+mod recent;
+mod shared;
+mod worker;
+
+pub use lane::{Counts, Outputs};
+pub use shared::{Scorer, StateSize};
+
+use crate::batch::crew::{AbortOnPanic, Barrier};
+use crate::batch::shared::Shared;
+use crate::batch::worker::Worker;
+use crate::encode::Selection;
+use crate::features::plan::Plan;
+use crate::record::Records;
+pub use crate::state::ids::DedupeSettings;
+pub use crate::state::shard::StateSettings;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+
+/// Records in a batch at most; a source's batch is refused above it.
+pub const BATCH_RECORDS_MAX: usize = 8_192;
+
+/// Batches smaller than this run on the calling thread: dividing them costs more than it brings.
+pub const INLINE_BELOW: usize = 32;
+
+/// How an engine is set up, besides its plan.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// Workers, the calling thread among them.
+    pub workers: usize,
+    pub state: StateSettings,
+    pub dedupe: DedupeSettings,
+    pub output: OutputSettings,
+    /// `reasons.max_share`, of 1.
+    pub reasons_max_share: f64,
+}
+
+/// `[output]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSettings {
+    pub features: OutputFeatures,
+    pub as_array: bool,
+    pub event: bool,
+}
+
+/// Which features a decision carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFeatures {
+    All,
+    Model,
+    None,
+}
+
+/// The engine: state, workers, and the sequence.
+pub struct Engine {
+    shared: Arc<Shared>,
+    worker: Worker,
+    threads: Vec<JoinHandle<()>>,
+    next_sequence: u64,
+    counts: Counts,
+}
+
+impl Engine {
+    /// An engine with an empty state. `scorer` may be absent: scores are then null and every decision is approve.
+    pub fn new(plan: Arc<Plan>, settings: EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
+        let shared = Arc::new(Shared::new(plan, settings, scorer));
+        let threads = (1..shared.settings.workers)
+            .map(|index| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new()
+                    .name(format!("engine-{index}"))
+                    .spawn(move || serve(&shared, Worker::new(index, &shared)))
+                    .expect("the system has room for the engine's threads at start")
+            })
+            .collect();
+        Self { worker: Worker::new(0, &shared), shared, threads, next_sequence: 0, counts: Counts::default() }
+    }
+
+    /// The names of the partitions that record numbers stand for, for rejects.
+    pub fn set_partitions(&mut self, names: &[String]) {
+        let mut job = self.shared.job.write().unwrap_or_else(PoisonError::into_inner);
+        job.partitions = names.to_vec();
+    }
+
+    /// Takes a batch through all phases. `records` comes back as it was; `outputs` is filled anew.
+    ///
+    /// # Panics
+    /// If the batch has more than [`BATCH_RECORDS_MAX`] records.
+    pub fn process(&mut self, records: &mut Records, outputs: &mut Outputs) {
+        assert!(records.len() <= BATCH_RECORDS_MAX, "a batch has at most {BATCH_RECORDS_MAX} records");
+        let shared = &*self.shared;
+        let crew = if records.len() < INLINE_BELOW { 1 } else { shared.settings.workers };
+        shared.begin(records, self.next_sequence, crew, outputs);
+        if crew > 1 {
+            shared.start.wait();
+        }
+        self.worker.run(shared, crew);
+        self.next_sequence += shared.end(records, outputs, &mut self.counts);
+    }
+
+    /// The sequence number of the next record.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What the state holds.
+    pub fn state(&self) -> StateSize {
+        self.shared.size()
+    }
+
+    /// The names of the features that decisions carry, as the text of `features.json`.
+    pub fn feature_names_json(&self) -> Vec<u8> {
+        self.shared.lines.names_json().to_vec()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.start.wait();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has aborted the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The life of a worker thread.
+fn serve(shared: &Shared, mut worker: Worker) {
+    let _guard = AbortOnPanic;
+    loop {
+        shared.start.wait();
+        if shared.stop.load(Ordering::Acquire) {
+            return;
+        }
+        worker.run(shared, shared.settings.workers);
+    }
+}
+
+impl OutputSettings {
+    fn selection(&self, scorer: Option<&Scorer>) -> Selection {
+        match self.features {
+            OutputFeatures::All => Selection::All,
+            OutputFeatures::None => Selection::None,
+            OutputFeatures::Model => {
+                let mut list: Vec<u16> =
+                    scorer.map_or_else(Vec::new, |scorer| scorer.features.iter().map(|&index| index as u16).collect());
+                list.sort_unstable();
+                list.dedup();
+                Selection::Model(list)
+            }
+        }
+    }
+}
+
+impl Barrier {
+    /// A barrier for the phases of a batch of `crew` workers does nothing for one.
+    fn wait_for(&self, crew: usize) {
+        if crew > 1 {
+            self.wait();
+        }
+    }
+}

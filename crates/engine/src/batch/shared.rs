@@ -1,0 +1,201 @@
+//! What the workers of an engine share.
+//!
+//! batch -> **shared** -> worker
+
+use crate::batch::crew::Barrier;
+use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, OutputLane, Outputs};
+use crate::batch::recent::Recent;
+use crate::batch::{BATCH_RECORDS_MAX, EngineSettings};
+use crate::decide::Thresholds;
+use crate::encode::{FeatureMeta, LineOptions, LinePlan};
+use crate::features::plan::Plan;
+use crate::limits::DEDUPE_SHARDS;
+use crate::record::Records;
+use crate::state::ids::IdShard;
+use crate::state::{Shards, open};
+use cartguard_forest::Model;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// A model in force.
+#[derive(Debug)]
+pub struct Scorer {
+    /// `name/version`
+    pub name: String,
+    pub model: Arc<Model>,
+    /// For each of the model's features the plan's.
+    pub features: Vec<usize>,
+    pub thresholds: Thresholds,
+}
+
+/// What the state holds, by the published formula, and the memory that it lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    pub bytes: u64,
+    pub keys: u64,
+    pub entries: u64,
+    pub values: u64,
+    pub ids: u64,
+    /// Bytes of all pages and tables of the keys.
+    pub resident_bytes: u64,
+    /// Keys removed for want of memory.
+    pub evicted: u64,
+    /// Ids forgotten before their span for want of memory.
+    pub evicted_ids: u64,
+}
+
+/// The batch at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    pub(crate) records: Records,
+    pub(crate) first_sequence: u64,
+    pub(crate) partitions: Vec<String>,
+    /// Stream time before the batch.
+    pub(crate) stream_ms: i64,
+}
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) settings: EngineSettings,
+    pub(crate) scorer: Option<Arc<Scorer>>,
+    pub(crate) lines: Arc<LinePlan>,
+    pub(crate) shards: Shards,
+    pub(crate) ids: Vec<Mutex<IdShard>>,
+    pub(crate) job: RwLock<Job>,
+    pub(crate) events: Vec<RwLock<EventLane>>,
+    pub(crate) cells: Vec<RwLock<CellLane>>,
+    pub(crate) outputs: Vec<Mutex<OutputLane>>,
+    pub(crate) blocks: Mutex<Vec<BlockOutput>>,
+    pub(crate) recent: Mutex<Recent>,
+    /// Lane and first row of each decoded block: `lane << 24 | row`.
+    pub(crate) owners: Vec<AtomicU32>,
+    /// Whether an event is neither a reject nor a duplicate.
+    pub(crate) accepted: Vec<AtomicU8>,
+    /// [`crate::decide::Decision`], by event.
+    pub(crate) decisions: Vec<AtomicU8>,
+    /// Whether an alert's reasons are the cheap ones.
+    pub(crate) cheap: Vec<AtomicU8>,
+    pub(crate) next_decode: AtomicUsize,
+    pub(crate) next_score: AtomicUsize,
+    /// The workers meet here for a batch, and between its phases.
+    pub(crate) start: Barrier,
+    pub(crate) phase: Barrier,
+    pub(crate) stop: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(plan: Arc<Plan>, settings: EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
+        let workers = settings.workers.max(1);
+        let schema = &plan.schema;
+        let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
+        Self {
+            shards: open(&settings.state),
+            ids: (0..DEDUPE_SHARDS).map(|_| Mutex::new(IdShard::new(&settings.dedupe))).collect(),
+            job: RwLock::new(Job { stream_ms: i64::MIN, ..Job::default() }),
+            events: (0..workers)
+                .map(|_| RwLock::new(EventLane::new(schema.entities.len(), schema.slots())))
+                .collect(),
+            cells: (0..workers).map(|_| RwLock::default()).collect(),
+            outputs: (0..workers).map(|_| Mutex::default()).collect(),
+            blocks: Mutex::default(),
+            recent: Mutex::new(Recent::new(settings.reasons_max_share)),
+            owners: (0..BATCH_RECORDS_MAX.div_ceil(BLOCK)).map(|_| AtomicU32::new(0)).collect(),
+            accepted: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            cheap: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            next_decode: AtomicUsize::new(0),
+            next_score: AtomicUsize::new(0),
+            start: Barrier::new(workers),
+            phase: Barrier::new(workers),
+            stop: AtomicBool::new(false),
+            settings: EngineSettings { workers, ..settings },
+            lines,
+            plan,
+            scorer,
+        }
+    }
+
+    /// Takes the batch in and makes the lanes ready.
+    pub(crate) fn begin(&self, records: &mut Records, first_sequence: u64, crew: usize, outputs: &mut Outputs) {
+        let mut job = self.job.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut job.records, records);
+        job.first_sequence = first_sequence;
+        self.next_decode.store(0, Ordering::Relaxed);
+        self.next_score.store(0, Ordering::Relaxed);
+        outputs.lanes.resize_with(self.settings.workers, OutputLane::default);
+        for (lane, output) in self.outputs.iter().zip(&mut outputs.lanes) {
+            let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut *lane, output);
+            (lane.counts, output.counts) = (Counts::default(), Counts::default());
+            lane.decisions.clear();
+            lane.alerts.clear();
+            lane.rejects.clear();
+        }
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.clear();
+        blocks.resize(job.records.len().div_ceil(BLOCK), BlockOutput::default());
+        for lane in self.cells.iter().skip(crew) {
+            lane.write().unwrap_or_else(PoisonError::into_inner).places.clear();
+        }
+    }
+
+    /// Hands records and lines back; returns the number of records.
+    pub(crate) fn end(&self, records: &mut Records, outputs: &mut Outputs, counts: &mut Counts) -> u64 {
+        let mut job = self.job.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut job.records, records);
+        for (lane, output) in self.outputs.iter().zip(&mut outputs.lanes) {
+            let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut *lane, output);
+            counts.add(&output.counts);
+        }
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *blocks, &mut outputs.blocks);
+        counts.events += records.len() as u64;
+        records.len() as u64
+    }
+
+    pub(crate) fn size(&self) -> StateSize {
+        let mut total = StateSize::default();
+        for shard in &self.shards {
+            let size = shard.size();
+            total.bytes += size.bytes;
+            total.keys += size.keys;
+            total.entries += size.entries;
+            total.values += size.values;
+            total.resident_bytes += size.resident_bytes;
+            total.evicted += size.evicted;
+        }
+        for ids in &self.ids {
+            let ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
+            total.ids += ids.len() as u64;
+            total.evicted_ids += ids.evicted;
+        }
+        total
+    }
+}
+
+fn line_plan(plan: &Plan, settings: &EngineSettings, scorer: Option<&Scorer>) -> LinePlan {
+    let same = plan.similar();
+    let metas: Vec<FeatureMeta<'_>> = plan
+        .set
+        .features
+        .iter()
+        .enumerate()
+        .map(|(index, feature)| FeatureMeta {
+            name: &feature.name,
+            shape: plan.shapes[index],
+            same_as: same[index],
+            code: &feature.code,
+            reason: &feature.reason,
+            unit: &feature.unit,
+        })
+        .collect();
+    let options = LineOptions {
+        features: settings.output.selection(scorer),
+        as_array: settings.output.as_array,
+        event: settings.output.event,
+        model: scorer.map(|scorer| scorer.name.clone()),
+    };
+    LinePlan::new(&metas, &options, &plan.schema)
+}

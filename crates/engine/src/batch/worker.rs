@@ -1,0 +1,599 @@
+//! One worker's part in each phase of a batch.
+//!
+//! batch -> **worker** -> decode, state, score, encode
+//!
+//! Holds: a worker takes a read lock on what an earlier phase wrote and a write lock on its own lane only.
+
+use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, NO_PLACE, OutputLane};
+use crate::batch::shared::{Job, Scorer, Shared};
+use crate::decide::Decision;
+use crate::decode::Decoder;
+use crate::encode::{Line, LineWriter, Reason as AlertReason, RejectLine, ScoreText};
+use crate::event::{EventRef, NO_KEY, marks};
+use crate::features::cell::{Cell, Shape};
+use crate::features::expression::Context;
+use crate::features::plan::{EntryBuffers, Plan};
+use crate::features::rounding::decimal_to_f32;
+use crate::limits::REASONS_MAX;
+use crate::reject::{Reason, Reject};
+use crate::state::ids;
+use crate::state::shard::Update;
+use crate::window::read;
+use cartguard_forest::{Precision, Score};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLockReadGuard};
+
+/// One event's update of one key, before it is done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Task {
+    event: u32,
+    /// Index in the plan's entities.
+    entity: u16,
+    /// Lane of the decoded event, and its row.
+    lane: u16,
+    row: u32,
+    slot: Option<u32>,
+    hash: u64,
+}
+
+/// A worker's own buffers; nothing in them outlives a batch but their memory.
+pub(crate) struct Worker {
+    index: usize,
+    decoder: Decoder,
+    writer: LineWriter,
+    /// M at each event of the batch.
+    stream_ms: Vec<i64>,
+    tasks: Vec<Task>,
+    /// First task of each shard.
+    shard_starts: Vec<u32>,
+    entry: EntryBuffers,
+    reads: Vec<read::Scratch>,
+    /// Blocks that this worker scored and will encode.
+    blocks: Vec<usize>,
+    /// The cells of the accepted events of those blocks, row by row, and what came of them.
+    rows: Vec<Cell>,
+    scored: Vec<Scored>,
+    operands: Vec<f64>,
+    matrix: Vec<f32>,
+    scores: Vec<Score>,
+    forest: Option<cartguard_forest::Scratch>,
+    contributions: Vec<f64>,
+    reasons: Vec<AlertReason>,
+    key_texts: Vec<Option<String>>,
+}
+
+/// An accepted event between scoring and encoding.
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    event: usize,
+    marks: u8,
+    score: Option<f64>,
+    decision: Decision,
+}
+
+type Lanes<'a> = Vec<RwLockReadGuard<'a, EventLane>>;
+
+impl Worker {
+    pub(crate) fn new(index: usize, shared: &Shared) -> Self {
+        let plan = &shared.plan;
+        Self {
+            index,
+            decoder: Decoder::new(plan.schema.clone()),
+            writer: LineWriter::new(shared.lines.clone()),
+            stream_ms: Vec::new(),
+            tasks: Vec::new(),
+            shard_starts: Vec::new(),
+            entry: EntryBuffers::default(),
+            reads: plan.entities.iter().map(read::Scratch::new).collect(),
+            blocks: Vec::new(),
+            rows: Vec::new(),
+            scored: Vec::new(),
+            operands: vec![f64::NAN; plan.features()],
+            matrix: Vec::new(),
+            scores: Vec::new(),
+            forest: shared.scorer.as_ref().map(|scorer| scorer.model.scratch()),
+            contributions: Vec::new(),
+            reasons: Vec::new(),
+            key_texts: Vec::new(),
+        }
+    }
+
+    /// All phases of a batch, shared by `crew` workers.
+    pub(crate) fn run(&mut self, shared: &Shared, crew: usize) {
+        self.decode(shared);
+        shared.phase.wait_for(crew);
+        self.order(shared, crew);
+        shared.phase.wait_for(crew);
+        self.update(shared, crew);
+        shared.phase.wait_for(crew);
+        self.score(shared, crew);
+        shared.phase.wait_for(crew);
+        if self.index == 0 {
+            settle(shared, self.stream_ms.last().copied());
+        }
+        shared.phase.wait_for(crew);
+        self.encode(shared);
+        shared.phase.wait_for(crew);
+    }
+
+    /// Phase 1: bytes to events, block by block.
+    fn decode(&mut self, shared: &Shared) {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        let mut lane = shared.events[self.index].write().unwrap_or_else(PoisonError::into_inner);
+        lane.clear();
+        let records = job.records.len();
+        loop {
+            let block = shared.next_decode.fetch_add(1, Ordering::Relaxed);
+            let first = block * BLOCK;
+            if first >= records {
+                return;
+            }
+            let start = lane.add_block();
+            shared.owners[block].store((self.index << 24 | start) as u32, Ordering::Relaxed);
+            for (offset, event) in (first..records.min(first + BLOCK)).enumerate() {
+                let row = start + offset;
+                let reject = self.decode_one(&job, event, &mut lane, row);
+                lane.set_reject(row, reject);
+                if reject.is_none() {
+                    let met = conditions_met(&shared.plan, &lane.event(row));
+                    lane.set_met(row, met);
+                }
+            }
+        }
+    }
+
+    fn decode_one(&mut self, job: &Job, event: usize, lane: &mut EventLane, row: usize) -> Option<Reject> {
+        let meta = &job.records.list[event];
+        let bytes = job.records.bytes_of(event);
+        let decoder = &mut self.decoder;
+        let mut target = lane.event_mut(row);
+        // A record that makes the decoder panic is a reject; no other stage is guarded.
+        let read = catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, meta.form, meta.arrival_ms, &mut target)));
+        match read {
+            Ok(result) => result.err(),
+            Err(_) => Some(Reject::record(Reason::Panic)),
+        }
+    }
+
+    /// Phase 2: stream time of every event, and duplicates by the ids of this worker's shards.
+    fn order(&mut self, shared: &Shared, crew: usize) {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        let lanes = event_lanes(shared);
+        self.stream_ms.clear();
+        self.tasks.clear();
+        let mut stream_ms = job.stream_ms;
+        for event in 0..job.records.len() {
+            let (lane, row) = owner(shared, event);
+            if lanes[lane].reject(row).is_none() {
+                let head = lanes[lane].event(row).head;
+                stream_ms = stream_ms.max(head.time_ms);
+                if ids::shard_of(head.id_hash) % crew == self.index {
+                    let hash = head.id_hash;
+                    self.tasks.push(Task { event: event as u32, lane: lane as u16, row: row as u32, hash, ..Task::default() });
+                }
+            }
+            self.stream_ms.push(stream_ms);
+        }
+        let mut touched = 0;
+        for task in &self.tasks {
+            let shard = shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
+            touched ^= shard.touch(task.hash);
+        }
+        std::hint::black_box(touched);
+        for task in &self.tasks {
+            let head = lanes[task.lane as usize].event(task.row as usize).head;
+            let mut shard = shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = shard.accept(task.hash, head.time_ms, self.stream_ms[task.event as usize]);
+            shared.accepted[task.event as usize].store(is_new.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// Phase 3: the keys of this worker's shards, shard by shard, each in sequence order.
+    fn update(&mut self, shared: &Shared, crew: usize) {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        let lanes = event_lanes(shared);
+        let plan = &*shared.plan;
+        let entities = plan.entities.len();
+        let mut out = shared.cells[self.index].write().unwrap_or_else(PoisonError::into_inner);
+        let out = &mut *out;
+        out.places.clear();
+        out.places.resize(job.records.len() * entities, NO_PLACE);
+        out.marks.clear();
+        out.marks.resize(job.records.len(), 0);
+        out.cells.clear();
+        out.cells.push(Cell::default());
+        self.collect_tasks(shared, crew, &lanes, job.records.len());
+        let shards = shared.settings.state.shards;
+        for shard_index in (self.index..shards).step_by(crew) {
+            let range = self.shard_starts[shard_index] as usize..self.shard_starts[shard_index + 1] as usize;
+            if range.is_empty() {
+                continue;
+            }
+            let Some(mut shard) = shared.shards.get_mut(&shard_index) else { continue };
+            let tasks = &mut self.tasks[range];
+            // Reach everything once before the first update, so that the misses overlap.
+            for task in tasks.iter_mut() {
+                task.slot = shard.find(task.hash);
+            }
+            let mut touched = 0;
+            for task in tasks.iter() {
+                touched ^= task.slot.map_or(0, |slot| shard.touch_slot(slot));
+            }
+            for task in tasks.iter() {
+                touched ^= task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
+            }
+            std::hint::black_box(touched);
+            for task in tasks.iter() {
+                let lane = &lanes[task.lane as usize];
+                let event = lane.event(task.row as usize);
+                let entity = &plan.entities[task.entity as usize];
+                entity.fill(&event, lane.met(task.row as usize), &mut self.entry);
+                let place = out.cells.len();
+                out.cells.resize(place + entity.features.len(), Cell::default());
+                let update = Update {
+                    hash: task.hash,
+                    sequence: job.first_sequence + u64::from(task.event),
+                    time_ms: event.head.time_ms,
+                    stream_ms: self.stream_ms[task.event as usize],
+                };
+                let marks = shard.update(
+                    &shared.settings.state,
+                    &plan.entities,
+                    entity,
+                    task.slot,
+                    &update,
+                    &self.entry,
+                    &mut self.reads[task.entity as usize],
+                    &mut out.cells[place..],
+                );
+                out.places[task.event as usize * entities + task.entity as usize] = place as u32;
+                out.marks[task.event as usize] |= marks;
+            }
+        }
+    }
+
+    /// This worker's tasks, sorted by shard, within a shard by (sequence, entity).
+    fn collect_tasks(&mut self, shared: &Shared, crew: usize, lanes: &Lanes<'_>, records: usize) {
+        let plan = &*shared.plan;
+        let shards = shared.settings.state.shards as u64;
+        let mine = |hash: u64| (hash % shards) as usize % crew == self.index;
+        self.shard_starts.clear();
+        self.shard_starts.resize(shards as usize + 1, 0);
+        for event in (0..records).filter(|&event| is_accepted(shared, lanes, event)) {
+            let (lane, row) = owner(shared, event);
+            let keys = lanes[lane].event(row).keys;
+            for entity in &plan.entities {
+                let hash = keys[entity.entity];
+                if hash != NO_KEY && mine(hash) {
+                    self.shard_starts[(hash % shards) as usize + 1] += 1;
+                }
+            }
+        }
+        for shard in 0..shards as usize {
+            self.shard_starts[shard + 1] += self.shard_starts[shard];
+        }
+        self.tasks.clear();
+        self.tasks.resize(self.shard_starts[shards as usize] as usize, Task::default());
+        for event in (0..records).filter(|&event| is_accepted(shared, lanes, event)) {
+            let (lane, row) = owner(shared, event);
+            let keys = lanes[lane].event(row).keys;
+            for (index, entity) in plan.entities.iter().enumerate() {
+                let hash = keys[entity.entity];
+                if hash != NO_KEY && mine(hash) {
+                    let place = &mut self.shard_starts[(hash % shards) as usize];
+                    self.tasks[*place as usize] = Task {
+                        event: event as u32,
+                        entity: index as u16,
+                        lane: lane as u16,
+                        row: row as u32,
+                        slot: None,
+                        hash,
+                    };
+                    *place += 1;
+                }
+            }
+        }
+        // Each start has moved to its shard's end, which is the next one's start.
+        self.shard_starts.rotate_right(1);
+        self.shard_starts[0] = 0;
+    }
+
+    /// Phase 4, first half: rows of features, scores, decisions.
+    fn score(&mut self, shared: &Shared, crew: usize) {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        let lanes = event_lanes(shared);
+        let cells: Vec<_> =
+            shared.cells.iter().map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner)).collect();
+        self.blocks.clear();
+        self.rows.clear();
+        self.scored.clear();
+        let records = job.records.len();
+        loop {
+            let block = shared.next_score.fetch_add(1, Ordering::Relaxed);
+            if block * BLOCK >= records {
+                return;
+            }
+            self.blocks.push(block);
+            let first = self.scored.len();
+            for event in block * BLOCK..records.min((block + 1) * BLOCK) {
+                if !is_accepted(shared, &lanes, event) {
+                    continue;
+                }
+                let (lane, row) = owner(shared, event);
+                let entry = lanes[lane].event(row);
+                let mut marks = entry.head.marks;
+                for lane in cells.iter().take(crew) {
+                    marks |= lane.marks[event];
+                }
+                self.gather(shared, crew, &cells, event, &entry);
+                self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
+            }
+            if let Some(scorer) = &shared.scorer {
+                self.score_block(&shared.plan, scorer, first);
+            }
+            for scored in &self.scored[first..] {
+                shared.decisions[scored.event].store(scored.decision as u8, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Appends an event's cells, in feature order.
+    fn gather(
+        &mut self,
+        shared: &Shared,
+        crew: usize,
+        lanes: &[RwLockReadGuard<'_, CellLane>],
+        event: usize,
+        entry: &EventRef<'_>,
+    ) {
+        let plan = &*shared.plan;
+        let start = self.rows.len();
+        self.rows.resize(start + plan.features(), Cell::default());
+        let row = &mut self.rows[start..];
+        let shards = shared.settings.state.shards as u64;
+        for (index, entity) in plan.entities.iter().enumerate() {
+            let hash = entry.keys[entity.entity];
+            let lane = &lanes[(hash % shards) as usize % crew];
+            let cells = if hash == NO_KEY {
+                &entity.missing[..]
+            } else {
+                let place = lane.places[event * plan.entities.len() + index] as usize;
+                &lane.cells[place..place + entity.features.len()]
+            };
+            for (&feature, &cell) in entity.features.iter().zip(cells) {
+                row[feature] = cell;
+            }
+        }
+        for &(feature, default) in &plan.defaults {
+            if plan.program(feature).is_none() && row[feature].is_missing(plan.shapes[feature]) {
+                row[feature] = default;
+            }
+        }
+        for &feature in &plan.operands {
+            self.operands[feature] = published(row[feature], plan.shapes[feature]);
+        }
+        for &feature in &plan.expressions {
+            let Some(program) = plan.program(feature) else { continue };
+            let value = program.number(&Context { event: *entry, features: &self.operands });
+            row[feature] = plan.expression_cell(feature, value, entry);
+            self.operands[feature] = published(row[feature], plan.shapes[feature]);
+        }
+    }
+
+    /// Scores the events from `first` on and decides.
+    fn score_block(&mut self, plan: &Plan, scorer: &Scorer, first: usize) {
+        let width = scorer.features.len();
+        let count = self.scored.len() - first;
+        self.matrix.clear();
+        for index in first..self.scored.len() {
+            let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
+            self.matrix.extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
+        }
+        self.scores.clear();
+        self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
+        if let Some(forest) = &mut self.forest {
+            scorer.model.score_rows(&self.matrix, width, forest, &mut self.scores);
+        }
+        for (scored, score) in self.scored[first..].iter_mut().zip(&self.scores) {
+            scored.score = Some(score.score);
+            scored.decision = scorer.thresholds.decide(score.score).decision;
+        }
+    }
+
+    /// Phase 4, second half: the lines of the blocks that this worker scored.
+    fn encode(&mut self, shared: &Shared) {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        let lanes = event_lanes(shared);
+        let mut out = shared.outputs[self.index].lock().unwrap_or_else(PoisonError::into_inner);
+        let out = &mut *out;
+        let mut counts = Counts::default();
+        let mut next = 0;
+        let blocks = std::mem::take(&mut self.blocks);
+        for &block in &blocks {
+            let from = (out.decisions.len(), out.alerts.len(), out.rejects.len());
+            for event in block * BLOCK..job.records.len().min((block + 1) * BLOCK) {
+                let (lane, row) = owner(shared, event);
+                if let Some(reject) = lanes[lane].reject(row) {
+                    counts.rejects[reject.reason as usize] += 1;
+                    self.write_reject(&job, event, reject, out);
+                } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
+                    let entry = lanes[lane].event(row);
+                    self.write_event(shared, &job, next, &entry, out, &mut counts);
+                    next += 1;
+                } else {
+                    counts.duplicates += 1;
+                }
+            }
+            let output = BlockOutput {
+                lane: self.index,
+                decisions: from.0..out.decisions.len(),
+                alerts: from.1..out.alerts.len(),
+                rejects: from.2..out.rejects.len(),
+            };
+            shared.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = output;
+        }
+        self.blocks = blocks;
+        out.counts.add(&counts);
+    }
+
+    fn write_reject(&mut self, job: &Job, event: usize, reject: Reject, out: &mut OutputLane) {
+        let meta = &job.records.list[event];
+        let line = RejectLine {
+            partition: job.partitions.get(meta.partition as usize).map_or("", String::as_str),
+            line: meta.line,
+            offset: meta.offset,
+            sequence: job.first_sequence + event as u64,
+            reject,
+        };
+        self.writer.reject(&mut out.rejects, &line);
+    }
+
+    fn write_event(
+        &mut self,
+        shared: &Shared,
+        job: &Job,
+        index: usize,
+        entry: &EventRef<'_>,
+        out: &mut OutputLane,
+        counts: &mut Counts,
+    ) {
+        let Scored { event, marks, score, decision } = self.scored[index];
+        let features = shared.plan.features();
+        self.reasons.clear();
+        counts.accepted += 1;
+        counts.late += u64::from(marks & marks::LATE != 0);
+        counts.early += u64::from(marks & marks::EARLY != 0);
+        counts.saturated += u64::from(marks & marks::SATURATED != 0);
+        counts.degraded += u64::from(marks & marks::DEGRADED != 0);
+        counts.decisions[decision as usize] += 1;
+        let score_text = match (&shared.scorer, score) {
+            (Some(scorer), Some(score)) => {
+                counts.scores_out_of_range += u64::from(!(0.0..=1.0).contains(&score));
+                Some(match scorer.model.precision() {
+                    Precision::F32 => ScoreText::F32(score as f32),
+                    Precision::F64 => ScoreText::F64(score),
+                })
+            }
+            _ => None,
+        };
+        if decision.is_alert()
+            && let Some(scorer) = &shared.scorer
+        {
+            let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
+            self.explain(&shared.plan, scorer, index, cheap);
+            counts.alerts += 1;
+            counts.reasons_approximate += u64::from(cheap);
+        }
+        let record = job.records.bytes_of(event);
+        let line = Line {
+            record,
+            event: *entry,
+            sequence: job.first_sequence + event as u64,
+            decision,
+            score: score_text,
+            marks,
+            cells: &self.rows[index * features..(index + 1) * features],
+            reasons: &self.reasons,
+        };
+        self.writer.decision(&mut out.decisions, &line);
+        if decision.is_alert() {
+            self.decoder.key_texts(record, &mut self.key_texts);
+            self.writer.alert(&mut out.alerts, &line, &self.key_texts);
+        }
+    }
+
+    /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
+    fn explain(&mut self, plan: &Plan, scorer: &Scorer, index: usize, cheap: bool) {
+        let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
+        self.matrix.clear();
+        self.matrix.extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
+        self.contributions.clear();
+        self.contributions.resize(scorer.features.len(), 0.0);
+        let Some(forest) = &mut self.forest else { return };
+        if cheap {
+            scorer.model.path_contributions(&self.matrix, forest, &mut self.contributions);
+        } else {
+            scorer.model.contributions(&self.matrix, forest, &mut self.contributions);
+        }
+        self.reasons.extend(
+            scorer
+                .features
+                .iter()
+                .zip(&self.contributions)
+                .filter(|&(_, &contribution)| contribution > 0.0)
+                .map(|(&feature, &contribution)| AlertReason { feature: feature as u16, contribution, approximate: cheap }),
+        );
+        self.reasons.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
+        self.reasons.truncate(REASONS_MAX);
+    }
+}
+
+/// Between the halves of phase 4, by one worker: which alerts come after too many, and where stream time stands.
+fn settle(shared: &Shared, stream_ms: Option<i64>) {
+    let records = {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        job.records.len()
+    };
+    let lanes = event_lanes(shared);
+    let mut recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+    for event in 0..records {
+        let is_alert = shared.decisions[event].load(Ordering::Relaxed) != Decision::Approve as u8
+            && is_accepted(shared, &lanes, event);
+        let cheap = recent.note(is_alert);
+        if is_alert {
+            shared.cheap[event].store(cheap.into(), Ordering::Relaxed);
+        }
+    }
+    drop(lanes);
+    let mut job = shared.job.write().unwrap_or_else(PoisonError::into_inner);
+    job.stream_ms = stream_ms.unwrap_or(job.stream_ms);
+}
+
+fn event_lanes(shared: &Shared) -> Lanes<'_> {
+    shared.events.iter().map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+/// Lane and row of an event.
+#[inline]
+fn owner(shared: &Shared, event: usize) -> (usize, usize) {
+    let owner = shared.owners[event / BLOCK].load(Ordering::Relaxed) as usize;
+    (owner >> 24, (owner & 0xff_ffff) + event % BLOCK)
+}
+
+#[inline]
+fn is_accepted(shared: &Shared, lanes: &Lanes<'_>, event: usize) -> bool {
+    let (lane, row) = owner(shared, event);
+    lanes[lane].reject(row).is_none() && shared.accepted[event].load(Ordering::Relaxed) != 0
+}
+
+/// One bit for each condition that the event meets.
+fn conditions_met(plan: &Plan, event: &EventRef<'_>) -> u64 {
+    let context = Context { event: *event, features: &[] };
+    let mut met = 0;
+    for (bit, condition) in plan.set.conditions.iter().enumerate() {
+        met |= u64::from(condition.program.truth(&context)) << bit;
+    }
+    met
+}
+
+/// The f32 that the model scores.
+#[inline]
+fn model_value(cell: Cell, shape: Shape) -> f32 {
+    match shape {
+        Shape::Real => cell.as_real(),
+        _ if cell == Cell::MISSING => f32::NAN,
+        Shape::Integer => cell.0 as f32,
+        Shape::Decimal { digits } => decimal_to_f32(cell.0, digits),
+    }
+}
+
+/// The published value that expressions read.
+fn published(cell: Cell, shape: Shape) -> f64 {
+    match shape {
+        Shape::Real => f64::from(cell.as_real()),
+        _ if cell == Cell::MISSING => f64::NAN,
+        Shape::Integer => cell.0 as f64,
+        Shape::Decimal { digits } => cell.0 as f64 / 10f64.powi(digits as i32),
+    }
+}

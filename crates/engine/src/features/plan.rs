@@ -1,0 +1,481 @@
+//! The feature set compiled for the batch: what each key keeps, and what is read from it.
+//!
+//! spec -> **plan** -> window, batch
+//!
+//! Holds: no names, no look-ups. Every read has the number of its cell, its column and its condition.
+
+use crate::event::{EventRef, MISSING, NO_KEY};
+use crate::features::cell::{Cell, Shape};
+use crate::features::expression::Program;
+use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, Value, WindowFeature};
+use crate::schema::Schema;
+use crate::window::layout::{ColumnUse, Layout};
+use std::sync::Arc;
+
+/// A compiled feature set.
+#[derive(Debug)]
+pub struct Plan {
+    pub schema: Arc<Schema>,
+    pub set: Arc<FeatureSet>,
+    /// How each feature is kept and written.
+    pub shapes: Vec<Shape>,
+    /// Entities that have features, in configuration order.
+    pub(crate) entities: Vec<EntityPlan>,
+    /// Expressions in an order in which each reads only what stands before it.
+    pub(crate) expressions: Vec<usize>,
+    /// Features that expressions read.
+    pub(crate) operands: Vec<usize>,
+    /// Cells that replace missing ones.
+    pub(crate) defaults: Vec<(usize, Cell)>,
+}
+
+/// What is kept for, and read from, the keys of one entity.
+#[derive(Debug)]
+pub(crate) struct EntityPlan {
+    /// Index in the schema.
+    pub(crate) entity: usize,
+    pub(crate) layout: Layout,
+    /// Source and condition of each numeric column.
+    columns: Vec<(Column, Option<usize>)>,
+    /// Decimal digits of each numeric column.
+    pub(crate) digits: Vec<u32>,
+    /// Source and condition of each distinct column.
+    distincts: Vec<(Value, Option<usize>)>,
+    /// The feature set's conditions, by bit.
+    conditions: Vec<usize>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) lifetimes: Vec<Read>,
+    pub(crate) ratios: Vec<Ratio>,
+    /// Features by cell.
+    pub(crate) features: Vec<usize>,
+    /// The cells of an event without a key.
+    pub(crate) missing: Vec<Cell>,
+    /// L: longest window + delay, ms.
+    pub(crate) length_ms: i64,
+    /// H: L + lateness, ms.
+    pub(crate) horizon_ms: i64,
+}
+
+/// Windows with the same near edge, shortest first.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) delay_ms: i64,
+    pub(crate) inclusive: bool,
+    pub(crate) windows: Vec<WindowPlan>,
+}
+
+/// One window and what is read over it.
+#[derive(Debug)]
+pub(crate) struct WindowPlan {
+    pub(crate) window_ms: i64,
+    pub(crate) reads: Vec<Read>,
+    /// The reads are those of the window before, in the same order.
+    pub(crate) same_reads: bool,
+    pub(crate) has_distinct: bool,
+}
+
+/// One value to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read {
+    /// Its place among the entity's cells.
+    pub(crate) cell: usize,
+    pub(crate) what: What,
+    pub(crate) inclusive: bool,
+}
+
+/// What to read; columns and conditions by their place in the entity's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Count,
+    CountIf(usize),
+    SumDecimal(usize),
+    SumReal(usize),
+    Mean(usize),
+    MinDecimal(usize),
+    MaxDecimal(usize),
+    MinReal(usize),
+    MaxReal(usize),
+    Std(usize),
+    ZScore(usize),
+    Share(usize),
+    Distinct(usize),
+    SecondsSinceLast(Option<usize>),
+    SecondsSinceFirst,
+    Run(usize),
+    Part { index: usize, of: Part },
+}
+
+/// What a ratio divides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Count,
+    CountIf(usize),
+    Sum(usize),
+    Mean(usize),
+}
+
+/// A ratio of two windows; its halves are parts `2 × index` and `2 × index + 1`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ratio {
+    pub(crate) cell: usize,
+    pub(crate) of: Part,
+}
+
+/// An event as one entity stores it, in reused buffers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EntryBuffers {
+    pub(crate) columns: Vec<i64>,
+    pub(crate) values: Vec<Option<u64>>,
+    pub(crate) conditions: u64,
+}
+
+impl Plan {
+    /// Compiles a checked feature set.
+    pub fn new(schema: Arc<Schema>, set: Arc<FeatureSet>, lateness_ms: i64) -> Self {
+        let shapes: Vec<Shape> = set.features.iter().map(|feature| shape_of(&feature.definition, &schema)).collect();
+        let mut entities = Vec::new();
+        for entity in 0..schema.entities.len() {
+            let plan = EntityPlan::new(entity, &schema, &set, &shapes, lateness_ms);
+            if !plan.features.is_empty() {
+                entities.push(plan);
+            }
+        }
+        let expressions = order_expressions(&set);
+        let mut operands: Vec<usize> = set.features.iter().flat_map(|feature| program_of(&feature.definition)).flat_map(|program| program.reads().to_vec()).collect();
+        operands.sort_unstable();
+        operands.dedup();
+        let defaults = set
+            .features
+            .iter()
+            .enumerate()
+            .filter_map(|(index, feature)| Some((index, cell_of(feature.or?, shapes[index]))))
+            .collect();
+        Self { schema, set, shapes, entities, expressions, operands, defaults }
+    }
+
+    /// Number of features.
+    pub fn features(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// Bytes that a key, an entry, a span and a distinct value of an entity count for, with the entity's index.
+    pub fn memory_formula(&self) -> impl Iterator<Item = (usize, [u64; 4])> + '_ {
+        self.entities.iter().map(|plan| {
+            let layout = &plan.layout;
+            (plan.entity, [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), layout.value_bytes()])
+        })
+    }
+
+    /// Most entries a key of every entity can keep, for the bound that a configuration may set.
+    pub fn entries_per_key_max(&self) -> usize {
+        self.entities.iter().map(|plan| plan.layout.chunks_max() * crate::window::layout::CHUNK_ROWS / 2).min().unwrap_or(usize::MAX)
+    }
+
+    /// For each feature an earlier one of the same shape that often has the same value: the same aggregate over the next shorter
+    /// window.
+    pub(crate) fn similar(&self) -> Vec<Option<u16>> {
+        let mut similar = vec![None; self.features()];
+        for entity in &self.entities {
+            for group in &entity.groups {
+                for (at, window) in group.windows.iter().enumerate().skip(1) {
+                    for read in &window.reads {
+                        let feature = entity.features[read.cell];
+                        let same = group.windows[..at].iter().rev().flat_map(|window| &window.reads).find(|other| other.what == read.what);
+                        let same = same.map(|other| entity.features[other.cell]).filter(|&other| other < feature);
+                        similar[feature] = same.map(|other| other as u16);
+                    }
+                }
+            }
+        }
+        similar
+    }
+
+    /// The cell of an expression's value.
+    pub(crate) fn expression_cell(&self, feature: usize, value: f64, event: &EventRef<'_>) -> Cell {
+        let _ = event;
+        match self.set.features[feature].or {
+            Some(or) if value.is_nan() => cell_of(or, self.shapes[feature]),
+            _ => Cell::real(value as f32),
+        }
+    }
+
+    pub(crate) fn program(&self, feature: usize) -> Option<&Program> {
+        program_of(&self.set.features[feature].definition)
+    }
+}
+
+fn program_of(definition: &Definition) -> Option<&Program> {
+    match definition {
+        Definition::Expression(program) => Some(program),
+        Definition::Window(_) => None,
+    }
+}
+
+/// How a feature is kept: counts and money as integers.
+fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
+    let Definition::Window(window) = definition else {
+        return Shape::Real;
+    };
+    match window.aggregate {
+        Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run => Shape::Integer,
+        Aggregate::Sum(Column::Amount) | Aggregate::Min(Column::Amount) | Aggregate::Max(Column::Amount) => {
+            Shape::Decimal { digits: schema.scale_digits() }
+        }
+        Aggregate::Sum(Column::Slot(_))
+        | Aggregate::Min(Column::Slot(_))
+        | Aggregate::Max(Column::Slot(_))
+        | Aggregate::Mean(_)
+        | Aggregate::Std(_)
+        | Aggregate::ZScore(_)
+        | Aggregate::Share
+        | Aggregate::SecondsSinceLast
+        | Aggregate::SecondsSinceFirst
+        | Aggregate::Ratio { .. } => Shape::Real,
+    }
+}
+
+/// The cell of a constant.
+fn cell_of(value: f64, shape: Shape) -> Cell {
+    match shape {
+        Shape::Integer => Cell(value.round() as i64),
+        Shape::Decimal { digits } => Cell((value * 10f64.powi(digits as i32)).round() as i64),
+        Shape::Real => Cell::real(value as f32),
+    }
+}
+
+fn missing_cell(shape: Shape) -> Cell {
+    match shape {
+        Shape::Integer | Shape::Decimal { .. } => Cell::MISSING,
+        Shape::Real => Cell::real(f32::NAN),
+    }
+}
+
+/// Depth first; the checker has refused circles.
+fn order_expressions(set: &FeatureSet) -> Vec<usize> {
+    let mut order = Vec::new();
+    let mut done = vec![false; set.features.len()];
+    for feature in 0..set.features.len() {
+        let mut stack = vec![(feature, 0)];
+        while let Some((current, next)) = stack.pop() {
+            let Some(program) = program_of(&set.features[current].definition).filter(|_| !done[current]) else {
+                continue;
+            };
+            if let Some(&read) = program.reads().get(next) {
+                stack.push((current, next + 1));
+                if !done[read] && stack.len() <= set.features.len() + 1 {
+                    stack.push((read, 0));
+                }
+            } else {
+                done[current] = true;
+                order.push(current);
+            }
+        }
+    }
+    order
+}
+
+impl EntityPlan {
+    fn new(entity: usize, schema: &Schema, set: &FeatureSet, shapes: &[Shape], lateness_ms: i64) -> Self {
+        let mut plan = Self {
+            entity,
+            layout: Layout::default(),
+            columns: Vec::new(),
+            digits: Vec::new(),
+            distincts: Vec::new(),
+            conditions: Vec::new(),
+            groups: Vec::new(),
+            lifetimes: Vec::new(),
+            ratios: Vec::new(),
+            features: Vec::new(),
+            missing: Vec::new(),
+            length_ms: 0,
+            horizon_ms: 0,
+        };
+        let windows = || {
+            set.features.iter().enumerate().filter_map(move |(index, feature)| match &feature.definition {
+                Definition::Window(window) if window.entity == entity => Some((index, window)),
+                _ => None,
+            })
+        };
+        plan.length_ms = windows().map(|(_, window)| longest(window) + window.delay_ms).max().unwrap_or(0);
+        plan.horizon_ms = plan.length_ms + lateness_ms;
+        for (index, window) in windows() {
+            let cell = plan.features.len();
+            plan.features.push(index);
+            plan.missing.push(missing_cell(shapes[index]));
+            plan.add(cell, window, schema);
+        }
+        plan.layout.distincts = plan.distincts.len();
+        plan.layout.conditions = plan.conditions.len();
+        plan.finish();
+        plan
+    }
+
+    fn add(&mut self, cell: usize, window: &WindowFeature, schema: &Schema) {
+        let inclusive = window.inclusive;
+        let condition = window.condition;
+        match window.aggregate {
+            Aggregate::Ratio { of, over_ms } => {
+                let of = match of {
+                    RatioOf::Count => condition.map_or(Part::Count, |condition| Part::CountIf(self.condition(condition))),
+                    RatioOf::Sum(column) => Part::Sum(self.column(column, condition, schema, |_| ())),
+                    RatioOf::Mean(column) => Part::Mean(self.column(column, condition, schema, |_| ())),
+                };
+                let index = 2 * self.ratios.len();
+                self.ratios.push(Ratio { cell, of });
+                self.place(window, window.window_ms, Read { cell, what: What::Part { index, of }, inclusive });
+                self.place(window, Some(over_ms), Read { cell, what: What::Part { index: index + 1, of }, inclusive });
+            }
+            Aggregate::SecondsSinceFirst => {
+                self.lifetimes.push(Read { cell, what: What::SecondsSinceFirst, inclusive });
+            }
+            Aggregate::Run => {
+                let condition = self.condition(condition.unwrap_or_default());
+                self.lifetimes.push(Read { cell, what: What::Run(condition), inclusive });
+            }
+            Aggregate::SecondsSinceLast if window.window_ms.is_none() && condition.is_none() => {
+                self.lifetimes.push(Read { cell, what: What::SecondsSinceLast(None), inclusive });
+            }
+            _ => {
+                let what = self.what(window, schema);
+                // A condition without a window: everything that is kept for windows.
+                let span = window.window_ms.or(Some(self.length_ms));
+                self.place(window, span, Read { cell, what, inclusive });
+            }
+        }
+    }
+
+    fn what(&mut self, window: &WindowFeature, schema: &Schema) -> What {
+        let condition = window.condition;
+        let is_money = |column| column == Column::Amount;
+        match window.aggregate {
+            Aggregate::Count => condition.map_or(What::Count, |condition| What::CountIf(self.condition(condition))),
+            Aggregate::Sum(column) => {
+                let index = self.column(column, condition, schema, |_| ());
+                if is_money(column) { What::SumDecimal(index) } else { What::SumReal(index) }
+            }
+            Aggregate::Mean(column) => What::Mean(self.column(column, condition, schema, |_| ())),
+            Aggregate::Min(column) => {
+                let index = self.column(column, condition, schema, |usage| usage.extremes = true);
+                if is_money(column) { What::MinDecimal(index) } else { What::MinReal(index) }
+            }
+            Aggregate::Max(column) => {
+                let index = self.column(column, condition, schema, |usage| usage.extremes = true);
+                if is_money(column) { What::MaxDecimal(index) } else { What::MaxReal(index) }
+            }
+            Aggregate::Std(column) => What::Std(self.column(column, condition, schema, |usage| usage.squares = true)),
+            Aggregate::ZScore(column) => {
+                What::ZScore(self.column(column, condition, schema, |usage| usage.squares = true))
+            }
+            Aggregate::Share => What::Share(self.condition(condition.unwrap_or_default())),
+            Aggregate::Distinct(value) => {
+                let found = self.distincts.iter().position(|held| *held == (value, condition));
+                What::Distinct(found.unwrap_or_else(|| {
+                    self.distincts.push((value, condition));
+                    self.distincts.len() - 1
+                }))
+            }
+            Aggregate::SecondsSinceLast => What::SecondsSinceLast(condition.map(|condition| self.condition(condition))),
+            Aggregate::SecondsSinceFirst => What::SecondsSinceFirst,
+            Aggregate::Run => What::Run(self.condition(condition.unwrap_or_default())),
+            Aggregate::Ratio { .. } => What::Count,
+        }
+    }
+
+    fn column(
+        &mut self,
+        column: Column,
+        condition: Option<usize>,
+        schema: &Schema,
+        mark: impl FnOnce(&mut ColumnUse),
+    ) -> usize {
+        let found = self.columns.iter().position(|held| *held == (column, condition));
+        let index = found.unwrap_or_else(|| {
+            self.columns.push((column, condition));
+            self.digits.push(if column == Column::Amount { schema.scale_digits() } else { 6 });
+            let nullable = condition.is_some() || column != Column::Amount;
+            self.layout.columns.push(ColumnUse { nullable, ..ColumnUse::default() });
+            self.columns.len() - 1
+        });
+        mark(&mut self.layout.columns[index]);
+        index
+    }
+
+    fn condition(&mut self, condition: usize) -> usize {
+        let found = self.conditions.iter().position(|&held| held == condition);
+        found.unwrap_or_else(|| {
+            self.conditions.push(condition);
+            self.conditions.len() - 1
+        })
+    }
+
+    fn place(&mut self, window: &WindowFeature, span: Option<i64>, read: Read) {
+        let window_ms = span.unwrap_or(self.length_ms);
+        let (delay_ms, inclusive) = (window.delay_ms, window.inclusive);
+        let group = self.groups.iter().position(|group| group.delay_ms == delay_ms && group.inclusive == inclusive);
+        let group = group.unwrap_or_else(|| {
+            self.groups.push(Group { delay_ms, inclusive, windows: Vec::new() });
+            self.groups.len() - 1
+        });
+        let windows = &mut self.groups[group].windows;
+        match windows.iter().position(|window| window.window_ms >= window_ms) {
+            Some(at) if windows[at].window_ms == window_ms => windows[at].reads.push(read),
+            at => windows.insert(
+                at.unwrap_or(windows.len()),
+                WindowPlan { window_ms, reads: vec![read], same_reads: false, has_distinct: false },
+            ),
+        }
+    }
+
+    fn finish(&mut self) {
+        for group in &mut self.groups {
+            for index in 0..group.windows.len() {
+                let has_parts = group.windows[index].reads.iter().any(|read| matches!(read.what, What::Part { .. }));
+                group.windows[index].has_distinct =
+                    group.windows[index].reads.iter().any(|read| matches!(read.what, What::Distinct(_)));
+                group.windows[index].same_reads = index > 0 && !has_parts && {
+                    let (now, before) = (&group.windows[index].reads, &group.windows[index - 1].reads);
+                    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| now.what == before.what)
+                };
+            }
+        }
+    }
+
+    /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
+    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, buffers: &mut EntryBuffers) {
+        buffers.columns.clear();
+        buffers.columns.extend(self.columns.iter().map(|&(column, condition)| {
+            if condition.is_some_and(|condition| met >> condition & 1 == 0) {
+                return MISSING;
+            }
+            match column {
+                Column::Amount => event.head.amount_scaled,
+                Column::Slot(slot) => event.slots[slot as usize],
+            }
+        }));
+        buffers.values.clear();
+        buffers.values.extend(self.distincts.iter().map(|&(value, condition)| {
+            if condition.is_some_and(|condition| met >> condition & 1 == 0) {
+                return None;
+            }
+            match value {
+                Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
+                Value::Slot(slot) => Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64),
+                Value::Amount => Some(event.head.amount_scaled as u64),
+            }
+        }));
+        buffers.conditions = 0;
+        for (bit, &condition) in self.conditions.iter().enumerate() {
+            buffers.conditions |= (met >> condition & 1) << bit;
+        }
+    }
+}
+
+/// The longest window of a feature, without its delay.
+fn longest(window: &WindowFeature) -> i64 {
+    let own = window.window_ms.unwrap_or(0);
+    match window.aggregate {
+        Aggregate::Ratio { over_ms, .. } => own.max(over_ms),
+        _ => own,
+    }
+}

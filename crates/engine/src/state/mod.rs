@@ -1,0 +1,63 @@
+//! The engine's memory: keys in shards, and the ids seen.
+//!
+//! batch -> **state** -> window
+//!
+//! The shards lie in a dashmap, one entry a shard. A worker takes each of its shards once a batch, so the lock costs nothing;
+//! a reader (API, console) takes one shard briefly. Holding a shard while asking for another can deadlock: nobody does.
+
+pub(crate) mod ids;
+pub(crate) mod shard;
+
+use dashmap::DashMap;
+use shard::{Shard, StateSettings};
+use std::hash::{BuildHasher, Hasher};
+
+/// All shards of keys.
+pub(crate) type Shards = DashMap<usize, Shard, SpreadShards>;
+
+/// Makes the shards of a state.
+pub(crate) fn open(settings: &StateSettings) -> Shards {
+    let locks = settings.shards.next_power_of_two().max(2);
+    let shards = DashMap::with_hasher_and_shard_amount(SpreadShards { bits: locks.trailing_zeros() }, locks);
+    for shard in 0..settings.shards {
+        shards.insert(shard, Shard::new(settings));
+    }
+    shards
+}
+
+/// Gives each shard a lock of its own: dashmap takes a lock by the bits below the top seven of the hash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpreadShards {
+    bits: u32,
+}
+
+impl BuildHasher for SpreadShards {
+    type Hasher = SpreadShard;
+
+    fn build_hasher(&self) -> SpreadShard {
+        SpreadShard { bits: self.bits, hash: 0 }
+    }
+}
+
+/// See [`SpreadShards`].
+#[derive(Debug)]
+pub(crate) struct SpreadShard {
+    bits: u32,
+    hash: u64,
+}
+
+impl Hasher for SpreadShard {
+    fn finish(&self) -> u64 {
+        self.hash << (57 - self.bits)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.hash = self.hash << 8 | u64::from(byte);
+        }
+    }
+
+    fn write_usize(&mut self, shard: usize) {
+        self.hash = shard as u64;
+    }
+}

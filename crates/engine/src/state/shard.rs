@@ -1,0 +1,355 @@
+//! One shard of keys: find, read, store, forget, evict.
+//!
+//! batch -> state -> **shard** -> window
+//!
+//! docs/semantics.md, 2 and 5, step by step. Holds: what a shard does depends on its own updates, in order, and on nothing else.
+
+use crate::event::marks;
+use crate::features::cell::Cell;
+use crate::features::plan::{EntityPlan, EntryBuffers};
+use crate::window::arena::Arena;
+use crate::window::history::History;
+use crate::window::read;
+use crate::window::slot::{NOTHING_LOST, Slot};
+use crate::window::write::{HistoryMut, NewEntry, Scratch};
+use hashbrown::HashTable;
+
+/// Slots in a page: 64 KiB.
+const SLOTS_PER_PAGE: usize = 1_024;
+
+/// Settings of the state, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    /// `state.shards`
+    pub shards: usize,
+    /// `state.memory`, bytes by the published formula, all shards together.
+    pub memory_bytes: u64,
+    /// `state.entries_per_key`
+    pub entries_per_key: usize,
+    /// `state.forget_after`, ms.
+    pub forget_after_ms: i64,
+    /// `state.sweep_every`, sequence numbers.
+    pub sweep_every: u64,
+    /// `time.lateness`, ms.
+    pub lateness_ms: i64,
+}
+
+/// One event's update of one key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    pub(crate) hash: u64,
+    pub(crate) sequence: u64,
+    pub(crate) time_ms: i64,
+    /// M at this event.
+    pub(crate) stream_ms: i64,
+}
+
+/// What a shard holds, by the formula.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) keys: u64,
+    pub(crate) entries: u64,
+    pub(crate) values: u64,
+    pub(crate) bytes: u64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) evicted: u64,
+}
+
+/// One shard.
+pub(crate) struct Shard {
+    /// Key hash to slot number. An index: it can be made again from the slots.
+    table: HashTable<u32>,
+    slots: Slots,
+    arena: Arena,
+    scratch: Scratch,
+    size: Size,
+    budget_bytes: u64,
+    /// Newest last-seen time that was evicted.
+    horizon_ms: i64,
+    next_sweep: u64,
+    /// Slots with the oldest updates, oldest last, as of when they were collected; see [`Shard::evict`].
+    oldest: Vec<(u64, u32)>,
+}
+
+/// Slots by number, in pages.
+#[derive(Default)]
+struct Slots {
+    pages: Vec<Box<[Slot]>>,
+    used: usize,
+    free: Option<u32>,
+}
+
+impl Slots {
+    #[inline]
+    fn get(&self, slot: u32) -> &Slot {
+        &self.pages[slot as usize / SLOTS_PER_PAGE][slot as usize % SLOTS_PER_PAGE]
+    }
+
+    #[inline]
+    fn get_mut(&mut self, slot: u32) -> &mut Slot {
+        &mut self.pages[slot as usize / SLOTS_PER_PAGE][slot as usize % SLOTS_PER_PAGE]
+    }
+
+    fn take(&mut self) -> u32 {
+        if let Some(slot) = self.free {
+            self.free = u32::try_from(self.get(slot).first_ms).ok();
+            return slot;
+        }
+        if self.used == self.pages.len() * SLOTS_PER_PAGE {
+            self.pages.push(vec![Slot::FREE; SLOTS_PER_PAGE].into_boxed_slice());
+        }
+        self.used += 1;
+        (self.used - 1) as u32
+    }
+
+    fn give_back(&mut self, slot: u32) {
+        let next = self.free.map_or(-1, i64::from);
+        *self.get_mut(slot) = Slot { first_ms: next, ..Slot::FREE };
+        self.free = Some(slot);
+    }
+}
+
+impl Shard {
+    pub(crate) fn new(settings: &StateSettings) -> Self {
+        Self {
+            table: HashTable::new(),
+            slots: Slots::default(),
+            arena: Arena::new(),
+            scratch: Scratch::default(),
+            size: Size::default(),
+            budget_bytes: settings.memory_bytes / settings.shards as u64,
+            horizon_ms: NOTHING_LOST,
+            next_sweep: 0,
+            oldest: Vec::new(),
+        }
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        let slots = (self.slots.pages.len() * SLOTS_PER_PAGE * size_of::<Slot>()) as u64;
+        let table = self.table.capacity() as u64 * 8 / 7 * 5;
+        Size { resident_bytes: self.arena.resident_bytes() + slots + table, ..self.size }
+    }
+
+    /// The slot of a key, if it is in store. The number stays good until the key is removed.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64) -> Option<u32> {
+        self.table.find(table_hash(hash), |&slot| self.slots.get(slot).hash == hash).copied()
+    }
+
+    /// Reads a slot so that it is in the cache when its turn comes.
+    #[inline]
+    pub(crate) fn touch_slot(&self, slot: u32) -> u64 {
+        u64::from(self.slots.get(slot).root.0)
+    }
+
+    /// Reads the words of a key's root that an update starts with.
+    #[inline]
+    pub(crate) fn touch_root(&self, plan: &EntityPlan, slot: u32) -> u64 {
+        let slot = self.slots.get(slot);
+        if slot.hash == 0 {
+            return 0;
+        }
+        let layout = &plan.layout;
+        if slot.chunks == 0 {
+            let words = self.arena.words(slot.root, layout.small_words(slot.room as usize));
+            let mut sum = words[0];
+            for word in words.iter().step_by(8) {
+                sum ^= word;
+            }
+            sum
+        } else {
+            let at = layout.directory_words(slot.chunks as usize - 1);
+            self.arena.words(slot.root, at + 1)[at]
+        }
+    }
+
+    /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.
+    #[expect(clippy::too_many_arguments, reason = "the batch's hot call; a struct would be built for each event")]
+    #[inline]
+    pub(crate) fn update(
+        &mut self,
+        settings: &StateSettings,
+        plans: &[EntityPlan],
+        plan: &EntityPlan,
+        hint: Option<u32>,
+        update: &Update,
+        buffers: &EntryBuffers,
+        scratch: &mut read::Scratch,
+        cells: &mut [Cell],
+    ) -> u8 {
+        if update.sequence >= self.next_sweep {
+            self.sweep(settings, plans, update);
+        }
+        let entry = NewEntry {
+            time_ms: update.time_ms,
+            columns: &buffers.columns,
+            values: &buffers.values,
+            conditions: buffers.conditions,
+        };
+        let mut found = match hint {
+            Some(slot) if self.slots.get(slot).hash == update.hash => Some(slot),
+            _ => self.find(update.hash),
+        };
+        if let Some(slot) = found
+            && self.slots.get(slot).newest_ms <= update.stream_ms.saturating_sub(settings.forget_after_ms)
+        {
+            self.remove(plans, slot);
+            found = None;
+        }
+        let marks = match found {
+            None => read::read(plan, None, self.horizon_ms, &entry, scratch, cells),
+            Some(slot) => {
+                let slot = self.slots.get(slot);
+                let history = History::new(&plan.layout, &self.arena, slot);
+                read::read(plan, Some(&history), slot.lost_before_ms, &entry, scratch, cells)
+            }
+        };
+        if let Some(slot) = found
+            && self.slots.get(slot).newest_ms - update.time_ms > settings.lateness_ms
+        {
+            return marks | marks::LATE;
+        }
+        let slot = found.unwrap_or_else(|| self.create(plan, update));
+        self.store(settings, plan, slot, update, &entry);
+        self.evict(plans, slot);
+        marks
+    }
+
+    fn create(&mut self, plan: &EntityPlan, update: &Update) -> u32 {
+        let slot = self.slots.take();
+        *self.slots.get_mut(slot) = Slot {
+            hash: update.hash,
+            newest_ms: update.time_ms,
+            first_ms: update.time_ms,
+            lost_before_ms: self.horizon_ms,
+            entity: plan.entity as u8,
+            ..Slot::FREE
+        };
+        self.table.insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
+        let mut history = HistoryMut {
+            layout: &plan.layout,
+            arena: &mut self.arena,
+            slot: self.slots.get_mut(slot),
+            scratch: &mut self.scratch,
+        };
+        history.create();
+        self.size.keys += 1;
+        self.size.bytes += plan.layout.key_bytes();
+        slot
+    }
+
+    #[inline]
+    fn store(&mut self, settings: &StateSettings, plan: &EntityPlan, slot: u32, update: &Update, entry: &NewEntry<'_>) {
+        let layout = &plan.layout;
+        let slot = self.slots.get_mut(slot);
+        let before = Held::of(slot);
+        slot.newest_ms = slot.newest_ms.max(update.time_ms);
+        slot.first_ms = slot.first_ms.min(update.time_ms);
+        slot.updated = update.sequence << 6 | plan.entity as u64;
+        let bound_ms = slot.newest_ms - plan.horizon_ms;
+        let mut history = HistoryMut { layout, arena: &mut self.arena, slot, scratch: &mut self.scratch };
+        history.expire(bound_ms);
+        if update.time_ms > bound_ms {
+            history.insert(entry, settings.entries_per_key);
+        }
+        let after = Held::of(history.slot);
+        let size = &mut self.size;
+        size.entries = size.entries + after.entries + after.spans - before.entries - before.spans;
+        size.values = size.values + after.values - before.values;
+        size.bytes = size.bytes + after.bytes(plan) - before.bytes(plan);
+    }
+
+    /// Removes the keys with the oldest updates until the shard is within its part of the memory. The oldest are collected by a scan that is
+    /// repeated when they are used up: a key not among them was updated later than all of them, and one that was updated
+    /// since is passed by, so the order is exact and an update pays nothing for it.
+    fn evict(&mut self, plans: &[EntityPlan], keep: u32) {
+        while self.size.bytes > self.budget_bytes && self.size.keys > 1 {
+            let Some((updated, slot)) = self.oldest.pop() else {
+                self.collect_oldest(keep);
+                if self.oldest.is_empty() {
+                    return;
+                }
+                continue;
+            };
+            let held = self.slots.get(slot);
+            if held.hash == 0 || held.updated != updated || slot == keep {
+                continue;
+            }
+            self.horizon_ms = self.horizon_ms.max(held.newest_ms);
+            self.remove(plans, slot);
+            self.size.evicted += 1;
+        }
+    }
+
+    fn collect_oldest(&mut self, keep: u32) {
+        let mut all: Vec<(u64, u32)> = self.table.iter().filter(|&&slot| slot != keep).map(|&slot| (self.slots.get(slot).updated, slot)).collect();
+        let wanted = (all.len() / 8).max(16).min(all.len());
+        if wanted < all.len() {
+            all.select_nth_unstable(wanted);
+            all.truncate(wanted);
+        }
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        self.oldest = all;
+    }
+
+    fn remove(&mut self, plans: &[EntityPlan], slot: u32) {
+        let hash = self.slots.get(slot).hash;
+        let entity = self.slots.get(slot).entity as usize;
+        let Some(plan) = plans.iter().find(|plan| plan.entity == entity) else {
+            return;
+        };
+        let held = Held::of(self.slots.get(slot));
+        self.size.keys -= 1;
+        self.size.entries -= held.entries + held.spans;
+        self.size.values -= held.values;
+        self.size.bytes -= held.bytes(plan) + plan.layout.key_bytes();
+        let mut history = HistoryMut {
+            layout: &plan.layout,
+            arena: &mut self.arena,
+            slot: self.slots.get_mut(slot),
+            scratch: &mut self.scratch,
+        };
+        history.release();
+        if let Ok(entry) = self.table.find_entry(table_hash(hash), |&held| held == slot) {
+            entry.remove();
+        }
+        self.slots.give_back(slot);
+    }
+
+    /// Removes the keys that stream time has left behind. Changes no value: they would be forgotten when met.
+    #[cold]
+    fn sweep(&mut self, settings: &StateSettings, plans: &[EntityPlan], update: &Update) {
+        self.next_sweep = (update.sequence / settings.sweep_every + 1) * settings.sweep_every;
+        let bound_ms = update.stream_ms.saturating_sub(settings.forget_after_ms);
+        let gone: Vec<u32> =
+            self.table.iter().copied().filter(|&slot| self.slots.get(slot).newest_ms <= bound_ms).collect();
+        for slot in gone {
+            self.remove(plans, slot);
+        }
+    }
+}
+
+/// What a key holds besides itself.
+#[derive(Clone, Copy)]
+struct Held {
+    entries: u64,
+    spans: u64,
+    values: u64,
+}
+
+impl Held {
+    fn of(slot: &Slot) -> Self {
+        Self { entries: slot.entries.into(), spans: slot.spans.into(), values: slot.values.into() }
+    }
+
+    fn bytes(&self, plan: &EntityPlan) -> u64 {
+        let layout = &plan.layout;
+        self.entries * layout.entry_bytes() + self.spans * layout.span_bytes() + self.values * layout.value_bytes()
+    }
+}
+
+/// The low bits of a key's hash choose its shard; the table gets the others first.
+#[inline]
+fn table_hash(hash: u64) -> u64 {
+    hash.rotate_right(16)
+}

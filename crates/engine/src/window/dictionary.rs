@@ -1,0 +1,164 @@
+//! The values of a distinct column that a key has seen, each with the last time.
+//!
+//! history -> **dictionary**
+//!
+//! An entry names its value by its place here (16 bits). A place is reused only after its value expired, and then
+//! every entry that named it has expired too, for none is newer than the value's last time.
+//!
+//! Head, two words: `handle (32) | places (16) | values (16)`, and the newest time that found no place. The block
+//! holds `room` values, then `room` last times, room being the power of two at or above the places.
+
+use crate::limits::DISTINCT_VALUES_MAX;
+use crate::window::arena::{Arena, Handle};
+use crate::window::layout::NO_VALUE;
+
+/// Last time of a place that holds no value.
+const EMPTY: i64 = i64::MIN;
+/// Never was a value turned away.
+pub(crate) const NEVER: i64 = i64::MIN;
+
+/// The head of a dictionary, as kept in a history's root block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dictionary {
+    handle: Handle,
+    places: usize,
+    /// Values in store.
+    pub(crate) values: usize,
+    /// Newest time at which a value found no place, or [`NEVER`].
+    pub(crate) dropped_ms: i64,
+}
+
+impl Dictionary {
+    pub(crate) const EMPTY: Self = Self { handle: Handle::NONE, places: 0, values: 0, dropped_ms: NEVER };
+
+    pub(crate) fn load(head: &[u64]) -> Self {
+        let word = head[0];
+        Self {
+            handle: Handle(word as u32),
+            places: (word >> 32) as usize & 0xffff,
+            values: (word >> 48) as usize,
+            dropped_ms: head[1] as i64,
+        }
+    }
+
+    pub(crate) fn store(&self, head: &mut [u64]) {
+        head[0] = u64::from(self.handle.0) | (self.places as u64) << 32 | (self.values as u64) << 48;
+        head[1] = self.dropped_ms as u64;
+    }
+
+    fn room(&self) -> usize {
+        self.places.next_power_of_two()
+    }
+
+    /// Values and last times, place by place.
+    pub(crate) fn parts<'a>(&self, arena: &'a Arena) -> (&'a [u64], &'a [u64]) {
+        if self.places == 0 {
+            return (&[], &[]);
+        }
+        let room = self.room();
+        let words = arena.words(self.handle, 2 * room);
+        (&words[..self.places], &words[room..room + self.places])
+    }
+
+    /// Number of values last seen after `edge_ms`, whether `present` is one of them, and whether any was last seen after `near_ms`.
+    pub(crate) fn count_after(&self, arena: &Arena, edge_ms: i64, near_ms: i64, present: Option<u64>) -> Counted {
+        let (values, lasts) = self.parts(arena);
+        let mut counted = Counted::default();
+        for (&value, &last) in values.iter().zip(lasts) {
+            let last = last as i64;
+            if last > edge_ms {
+                if last > near_ms {
+                    counted.newer = true;
+                } else {
+                    counted.values += 1;
+                    counted.has_present |= Some(value) == present;
+                }
+            }
+        }
+        counted
+    }
+
+    /// Removes the values last seen at or before `bound_ms`.
+    pub(crate) fn expire(&mut self, arena: &mut Arena, bound_ms: i64) {
+        if self.places == 0 {
+            return;
+        }
+        let room = self.room();
+        let places = self.places;
+        let lasts = &mut arena.words_mut(self.handle, 2 * room)[room..room + places];
+        for last in lasts {
+            if *last as i64 != EMPTY && *last as i64 <= bound_ms {
+                *last = EMPTY as u64;
+                self.values -= 1;
+            }
+        }
+        if self.values == 0 {
+            self.release(arena);
+        }
+    }
+
+    /// Notes a value at a time; its place, or [`NO_VALUE`] where none is left.
+    pub(crate) fn insert(&mut self, arena: &mut Arena, value: u64, at_ms: i64) -> u16 {
+        let (values, lasts) = self.parts(arena);
+        let mut hole = None;
+        for (place, (&held, &last)) in values.iter().zip(lasts).enumerate() {
+            if last as i64 == EMPTY {
+                hole = hole.or(Some(place));
+            } else if held == value {
+                if last as i64 <= at_ms {
+                    let room = self.room();
+                    arena.words_mut(self.handle, 2 * room)[room + place] = at_ms as u64;
+                }
+                return place as u16;
+            }
+        }
+        if self.values == DISTINCT_VALUES_MAX {
+            self.dropped_ms = self.dropped_ms.max(at_ms);
+            return NO_VALUE;
+        }
+        let place = hole.unwrap_or_else(|| self.grow(arena));
+        let room = self.room();
+        let words = arena.words_mut(self.handle, 2 * room);
+        words[place] = value;
+        words[room + place] = at_ms as u64;
+        self.values += 1;
+        place as u16
+    }
+
+    /// Gives back the block.
+    pub(crate) fn release(&mut self, arena: &mut Arena) {
+        if self.places > 0 {
+            arena.release(self.handle, 2 * self.room());
+        }
+        (self.handle, self.places, self.values) = (Handle::NONE, 0, 0);
+    }
+
+    /// Adds a place and returns it.
+    fn grow(&mut self, arena: &mut Arena) -> usize {
+        let place = self.places;
+        if place == 0 {
+            self.handle = arena.allocate(2);
+        } else if place == self.room() {
+            let (old, room) = (self.handle, place);
+            let new = arena.allocate(4 * room);
+            for half in 0..2 {
+                for index in 0..room {
+                    let word = arena.words(old, 2 * room)[half * room + index];
+                    arena.words_mut(new, 4 * room)[half * 2 * room + index] = word;
+                }
+            }
+            arena.release(old, 2 * room);
+            self.handle = new;
+        }
+        self.places += 1;
+        place
+    }
+}
+
+/// What [`Dictionary::count_after`] found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) values: u64,
+    pub(crate) has_present: bool,
+    pub(crate) newer: bool,
+}

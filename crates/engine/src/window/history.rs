@@ -1,0 +1,329 @@
+//! The history of one key, to read: find the edge of a window, total a range.
+//!
+//! shard -> **history** -> totals, read
+//!
+//! Holds: rows are ordered by time, equal times by sequence; spans come before entries. A position names a row, or the
+//! end; a range of positions is half open.
+//! Not here: what a feature makes of the totals (`read`), how a history changes (`write`, `merge`).
+
+use crate::event::MISSING;
+use crate::window::arena::Arena;
+use crate::window::dictionary::Dictionary;
+use crate::window::layout::{
+    CHUNK_ROWS, HEAD_WORDS, Layout, SPAN_COLUMN, SPAN_FIXED, SUMMARY_COLUMN, SUMMARY_FIXED,
+};
+use crate::window::slot::Slot;
+use crate::window::totals::{ColumnTotals, Totals};
+
+/// A row, or the end: `(chunks, 0)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) chunk: usize,
+    pub(crate) row: usize,
+}
+
+/// Rows that lie together, by column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chunk<'a> {
+    pub(crate) words: &'a [u64],
+    /// Rows that a column has room for.
+    pub(crate) room: usize,
+    pub(crate) rows: usize,
+    pub(crate) spans: bool,
+}
+
+impl<'a> Chunk<'a> {
+    /// Times (of spans: last times) in order.
+    pub(crate) fn times(&self) -> &'a [u64] {
+        &self.words[..self.rows]
+    }
+
+    pub(crate) fn time_ms(&self, row: usize) -> i64 {
+        self.words[row] as i64
+    }
+
+    /// First time of a span; an entry's only time.
+    pub(crate) fn first_ms(&self, row: usize) -> i64 {
+        if self.spans { self.words[self.room + row] as i64 } else { self.time_ms(row) }
+    }
+
+    /// Rows whose time is at or before `edge_ms`.
+    #[inline]
+    pub(crate) fn rows_until(&self, edge_ms: i64) -> usize {
+        self.times().partition_point(|&time| time as i64 <= edge_ms)
+    }
+
+    /// An entry's extra word.
+    pub(crate) fn extra(&self, layout: &Layout, row: usize, word: usize) -> u64 {
+        self.words[(1 + layout.columns.len() + word) * self.room + row]
+    }
+
+    /// Whether an entry met a condition.
+    pub(crate) fn met(&self, layout: &Layout, row: usize, condition: usize) -> bool {
+        let (word, shift) = layout.condition_place(condition);
+        self.extra(layout, row, word) >> shift & 1 == 1
+    }
+
+    /// Adds rows `from..to` to the totals.
+    #[inline]
+    pub(crate) fn total(&self, layout: &Layout, from: usize, to: usize, totals: &mut Totals) {
+        if self.spans {
+            self.total_spans(layout, from, to, totals);
+            return;
+        }
+        totals.count += (to - from) as u64;
+        for (index, (usage, column)) in layout.columns.iter().zip(&mut totals.columns).enumerate() {
+            let values = &self.words[(1 + index) * self.room + from..(1 + index) * self.room + to];
+            if usage.nullable {
+                for &value in values {
+                    column.add(value as i64);
+                }
+                continue;
+            }
+            // A chunk's sum stays within 64 bits: 32 values of at most 10^15.
+            let mut sum = 0i64;
+            for &value in values {
+                sum += value as i64;
+            }
+            column.n += values.len() as u64;
+            column.sum += i128::from(sum);
+            if usage.extremes {
+                for &value in values {
+                    column.min = column.min.min(value as i64);
+                    column.max = column.max.max(value as i64);
+                }
+            }
+            if usage.squares {
+                for &value in values {
+                    column.squares =
+                        column.squares.saturating_add(i128::from(value as i64) * i128::from(value as i64));
+                }
+            }
+        }
+        for (condition, count) in totals.conditions.iter_mut().enumerate() {
+            let (word, shift) = layout.condition_place(condition);
+            let start = (1 + layout.columns.len() + word) * self.room;
+            *count += self.words[start + from..start + to].iter().map(|bits| bits >> shift & 1).sum::<u64>();
+        }
+    }
+
+    fn total_spans(&self, layout: &Layout, from: usize, to: usize, totals: &mut Totals) {
+        for row in from..to {
+            totals.count += self.words[2 * self.room + row];
+            for (index, column) in totals.columns.iter_mut().enumerate() {
+                let start = (SPAN_FIXED + index * SPAN_COLUMN) * self.room + row;
+                column.merge(&ColumnTotals::load(&self.words[start..], self.room));
+            }
+            for (condition, count) in totals.conditions.iter_mut().enumerate() {
+                let at = SPAN_FIXED + layout.columns.len() * SPAN_COLUMN + condition;
+                *count += self.words[at * self.room + row];
+            }
+        }
+    }
+}
+
+/// A summary's first word.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkHead {
+    pub(crate) handle: crate::window::arena::Handle,
+    pub(crate) rows: usize,
+    pub(crate) spans: bool,
+}
+
+impl ChunkHead {
+    pub(crate) fn load(word: u64) -> Self {
+        Self {
+            handle: crate::window::arena::Handle(word as u32),
+            rows: (word >> 32) as usize & 0xffff,
+            spans: word >> 48 != 0,
+        }
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        u64::from(self.handle.0) | (self.rows as u64) << 32 | u64::from(self.spans) << 48
+    }
+
+    /// Words of the chunk's block.
+    pub(crate) fn block_words(self, layout: &Layout) -> usize {
+        CHUNK_ROWS * if self.spans { layout.span_words() } else { layout.entry_words() }
+    }
+}
+
+/// A key's history, to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) arena: &'a Arena,
+    pub(crate) slot: &'a Slot,
+    root: &'a [u64],
+}
+
+impl<'a> History<'a> {
+    pub(crate) fn new(layout: &'a Layout, arena: &'a Arena, slot: &'a Slot) -> Self {
+        let words = if slot.chunks == 0 {
+            layout.small_words(slot.room as usize)
+        } else {
+            layout.directory_words(slot.chunks as usize)
+        };
+        Self { layout, arena, slot, root: arena.words(slot.root, words) }
+    }
+
+    /// Chunks; a small history is one, or none where it is empty.
+    #[inline]
+    pub(crate) fn chunks(&self) -> usize {
+        if self.slot.chunks == 0 { usize::from(self.slot.entries > 0) } else { self.slot.chunks as usize }
+    }
+
+    /// The first row that is kept.
+    #[inline]
+    pub(crate) fn start(&self) -> Position {
+        Position { chunk: 0, row: self.slot.head_row as usize }
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) -> Position {
+        Position { chunk: self.chunks(), row: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn chunk(&self, index: usize) -> Chunk<'a> {
+        if self.slot.chunks == 0 {
+            let words = &self.root[self.layout.heads()..];
+            return Chunk {
+                words,
+                room: self.slot.room as usize,
+                rows: self.slot.entries as usize,
+                spans: false,
+            };
+        }
+        let head = ChunkHead::load(self.summary(index)[0]);
+        let words = self.arena.words(head.handle, head.block_words(self.layout));
+        Chunk { words, room: CHUNK_ROWS, rows: head.rows, spans: head.spans }
+    }
+
+    /// A chunk's summary; only of a big history.
+    fn summary(&self, index: usize) -> &'a [u64] {
+        let words = self.layout.summary_words();
+        let start = self.layout.heads() + index * words;
+        &self.root[start..start + words]
+    }
+
+    /// Last time in a chunk.
+    #[inline]
+    fn last_ms(&self, index: usize) -> i64 {
+        if self.slot.chunks == 0 {
+            self.root[self.layout.heads() + self.slot.entries as usize - 1] as i64
+        } else {
+            self.summary(index)[1] as i64
+        }
+    }
+
+    /// The first kept row, before `limit` or `limit` itself, whose (last) time is after `edge_ms`.
+    #[inline]
+    pub(crate) fn after(&self, edge_ms: i64, limit: Position) -> Position {
+        // The row that `limit` names is later than the edge or is the end; look at chunks before it.
+        let mut chunk = limit.chunk;
+        let mut steps = 0;
+        while chunk > 0 && self.last_ms(chunk - 1) > edge_ms {
+            chunk -= 1;
+            steps += 1;
+            if steps == 4 {
+                chunk = self.first_chunk_after(edge_ms, chunk);
+                break;
+            }
+        }
+        if chunk == limit.chunk && limit.row == 0 {
+            return limit;
+        }
+        let rows = self.chunk(chunk);
+        let row = rows.rows_until(edge_ms);
+        let found = if row == rows.rows { Position { chunk: chunk + 1, row: 0 } } else { Position { chunk, row } };
+        found.max(self.start()).min(limit)
+    }
+
+    /// The first of chunks `0..below` whose last time is after the edge, or `below`.
+    fn first_chunk_after(&self, edge_ms: i64, below: usize) -> usize {
+        let (mut low, mut high) = (0, below);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if self.last_ms(middle) > edge_ms {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    /// Adds the rows `from..to` to the totals.
+    #[inline]
+    pub(crate) fn total(&self, from: Position, to: Position, totals: &mut Totals) {
+        if from >= to {
+            return;
+        }
+        if from.chunk == to.chunk {
+            self.chunk(from.chunk).total(self.layout, from.row, to.row, totals);
+            return;
+        }
+        let mut chunk = from.chunk;
+        if from.row > 0 || self.slot.chunks == 0 {
+            let rows = self.chunk(chunk);
+            rows.total(self.layout, from.row, rows.rows, totals);
+            chunk += 1;
+        }
+        for whole in chunk..to.chunk {
+            self.total_summary(whole, totals);
+        }
+        if to.row > 0 {
+            self.chunk(to.chunk).total(self.layout, 0, to.row, totals);
+        }
+    }
+
+    fn total_summary(&self, index: usize, totals: &mut Totals) {
+        let summary = self.summary(index);
+        totals.count += summary[2];
+        for (column, words) in totals.columns.iter_mut().zip(summary[SUMMARY_FIXED..].chunks(SUMMARY_COLUMN)) {
+            column.merge(&ColumnTotals::load(words, 1));
+        }
+        let conditions = &summary[SUMMARY_FIXED + self.layout.columns.len() * SUMMARY_COLUMN..];
+        for (count, &word) in totals.conditions.iter_mut().zip(conditions) {
+            *count += word;
+        }
+    }
+
+    /// The row before a position, if it is kept.
+    pub(crate) fn before(&self, position: Position) -> Option<Position> {
+        if position <= self.start() {
+            return None;
+        }
+        if position.row > 0 {
+            return Some(Position { row: position.row - 1, ..position });
+        }
+        let chunk = position.chunk - 1;
+        Some(Position { chunk, row: self.chunk(chunk).rows - 1 })
+    }
+
+    /// Whether a span lies across the edge: it begins at or before it and ends after it. `position` is the first row after the edge.
+    pub(crate) fn is_across(&self, edge_ms: i64, position: Position) -> bool {
+        self.slot.spans > 0 && position.chunk < self.chunks() && {
+            let chunk = self.chunk(position.chunk);
+            chunk.spans && chunk.first_ms(position.row) <= edge_ms
+        }
+    }
+
+    /// Whether any row of the range is a span.
+    pub(crate) fn has_spans(&self, from: Position, to: Position) -> bool {
+        self.slot.spans > 0 && from < to && self.chunk(from.chunk).spans
+    }
+
+    /// The dictionary of a distinct column.
+    pub(crate) fn dictionary(&self, distinct: usize) -> Dictionary {
+        Dictionary::load(&self.root[distinct * HEAD_WORDS..])
+    }
+}
+
+/// A value of an entry's column, for tests and merging.
+pub(crate) fn column_value(chunk: &Chunk<'_>, column: usize, row: usize) -> Option<i64> {
+    let value = chunk.words[(1 + column) * chunk.room + row] as i64;
+    (value != MISSING).then_some(value)
+}

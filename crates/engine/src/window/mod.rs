@@ -1,0 +1,19 @@
+//! Exact sliding windows over the history of a key.
+//!
+//! decode -> dedupe -> **window** -> score
+//!
+//! docs/semantics.md says what every value is. Reading order: `slot` and `layout` (what is kept), `arena` (where),
+//! `history` (find and total), `read` (features), `write` and `merge` (change).
+//!
+//! Not here: which key an event has (`decode`), where keys live and when they are forgotten (`state`), which features exist
+//! (`features`).
+
+pub(crate) mod arena;
+pub(crate) mod dictionary;
+pub(crate) mod history;
+pub(crate) mod layout;
+pub(crate) mod merge;
+pub(crate) mod read;
+pub(crate) mod slot;
+pub(crate) mod totals;
+pub(crate) mod write;

@@ -1,0 +1,56 @@
+//! A key's fixed part: one cache line.
+
+use crate::window::arena::Handle;
+
+/// Horizon of a shard that never lost anything.
+pub(crate) const NOTHING_LOST: i64 = i64::MIN;
+
+/// What a shard knows of a key without its history.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(crate) struct Slot {
+    /// The key's hash; 0 in a free slot.
+    pub(crate) hash: u64,
+    /// Order of the last update: sequence × 64 + entity.
+    pub(crate) updated: u64,
+    /// Largest time stored.
+    pub(crate) newest_ms: i64,
+    /// Smallest time ever stored; of a free slot: the next free one.
+    pub(crate) first_ms: i64,
+    /// The shard's horizon when the key was created.
+    pub(crate) lost_before_ms: i64,
+    /// Small block or directory.
+    pub(crate) root: Handle,
+    /// Entries in store, spans not counted.
+    pub(crate) entries: u32,
+    pub(crate) spans: u32,
+    /// Distinct values in store, all columns together.
+    pub(crate) values: u32,
+    /// Room of the root: entries of a small block, summaries of a directory.
+    pub(crate) room: u16,
+    /// Chunks; 0 for a small history.
+    pub(crate) chunks: u16,
+    /// Expired rows at the head of the first chunk.
+    pub(crate) head_row: u8,
+    pub(crate) entity: u8,
+}
+
+impl Slot {
+    pub(crate) const FREE: Self = Self {
+        hash: 0,
+        updated: 0,
+        newest_ms: i64::MIN,
+        first_ms: -1,
+        lost_before_ms: NOTHING_LOST,
+        root: Handle::NONE,
+        entries: 0,
+        spans: 0,
+        values: 0,
+        room: 0,
+        chunks: 0,
+        head_row: 0,
+        entity: 0,
+    };
+}
+
+const _: () = assert!(size_of::<Slot>() == 64);
