@@ -15,7 +15,7 @@ use super::{Parsed, Sum, Words};
 use crate::ModelError;
 use crate::limits::FEATURES_MAX;
 use crate::link::{Link, Shape};
-use crate::tree::{CategoryRule, Node, Test, Tree};
+use crate::tree::{CategoryRule, Node, Test, Tree, ZERO};
 
 const OBJECTIVES: &str =
     "accepted are binary, cross_entropy, regression, regression_l1, huber, fair, quantile and mape";
@@ -299,7 +299,7 @@ impl TreeText<'_> {
         }
         let default_left = kind & 2 != 0;
         // The trainer goes left for x <= t.
-        let next = floor_f32(threshold).next_up();
+        let next = with_zeros_equal(floor_f32(threshold).next_up());
         match kind >> 2 {
             // No missing value was seen: NaN counts as 0.
             0 => Ok(Test::AtLeast { threshold: next, default_right: 0.0 >= next }),
@@ -375,4 +375,16 @@ impl TreeText<'_> {
 fn floor_f32(t: f64) -> f32 {
     let near = t as f32;
     if f64::from(near) > t { near.next_down() } else { near }
+}
+
+/// The trainer's prediction takes |x| up to [`ZERO`] for 0 before it looks at a split, so that all of them go where
+/// 0 goes: a threshold among them moves to the edge that says so.
+fn with_zeros_equal(threshold: f32) -> f32 {
+    if threshold > -ZERO && threshold <= 0.0 {
+        -ZERO
+    } else if threshold > 0.0 && threshold <= ZERO {
+        ZERO.next_up()
+    } else {
+        threshold
+    }
 }
