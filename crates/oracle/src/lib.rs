@@ -15,11 +15,13 @@
 //! Not here: decoding, expressions over features, layers of flags, scores.
 
 pub mod exact;
+pub mod histories;
 pub mod oracle;
 pub mod plan;
 mod read;
 pub mod script;
 mod state;
+pub mod workload;
 
 pub use oracle::Oracle;
 pub use plan::{Aggregate, Bounds, Column, Counts, Definition, Event, Outcome, Settings, Sizes, Value};

@@ -118,11 +118,13 @@ impl Oracle {
         let stored = shard.keys.get(&name);
         let lost_before = stored.map_or(shard.horizon, |stored| stored.lost_before);
         let fresh = Key::new(event, kind, shard.horizon);
-        let inclusive = stored.unwrap_or(&fresh).with(event, kind, bounds);
+        let any_inclusive =
+            definitions.iter().any(|definition| definition.entity == entity && definition.inclusive);
+        let inclusive = any_inclusive.then(|| stored.unwrap_or(&fresh).with(event, kind, bounds));
         let mut reads = Vec::new();
         for (at, definition) in definitions.iter().enumerate() {
             if definition.entity == entity {
-                let key = if definition.inclusive { Some(&inclusive) } else { stored };
+                let key = if definition.inclusive { inclusive.as_ref() } else { stored };
                 let columns = &settings.columns;
                 reads.push((at, Reading { event, definition, kind, columns, key, lost_before }.read()));
             }
