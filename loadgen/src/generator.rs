@@ -11,9 +11,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::error::Error;
+use crate::handbook::Handbook;
 use crate::label::{EventId, Label};
 use crate::rng::{Names, Rng};
 use crate::settings::{Settings, World};
+use crate::shop::Shop;
 use crate::workload::Workload;
 
 /// Repeats come within half of the ten minutes over which the workload's consumers look back.
@@ -46,14 +48,24 @@ pub struct EventInfo {
 
 /// Makes records, one at a time.
 pub struct Generator {
-    scene: Box<dyn Scene>,
     settings: Settings,
+    source: Source,
+    records: u64,
+}
+
+enum Source {
+    Arrivals(Box<Arrivals>),
+    Rows(Box<Handbook>),
+}
+
+/// A scene's events as they arrive.
+struct Arrivals {
+    scene: Box<dyn Scene>,
     names: Names,
     rng: Rng,
     repeats: Repeats,
     /// Chance of a repeat for each event that is not one.
     repeat_chance: f64,
-    records: u64,
     events: u64,
 }
 
@@ -71,6 +83,8 @@ pub(crate) trait Scene: Send {
 pub(crate) struct Moment {
     pub(crate) id: u128,
     pub(crate) time_ms: i64,
+    /// When it arrives; what follows from the event is planned from here.
+    pub(crate) due_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,20 +97,12 @@ impl Generator {
     /// Builds the world: popularity tables cost some 60 ns a customer, once.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         settings.check()?;
-        let scene: Box<dyn Scene> = match settings.world {
-            World::Workload => Box::new(Workload::new(settings)),
-            World::Shop | World::Handbook => Box::new(Workload::new(settings)),
+        let source = match settings.world {
+            World::Workload => Source::arrivals(Box::new(Workload::new(settings)), settings),
+            World::Shop => Source::arrivals(Box::new(Shop::new(settings)), settings),
+            World::Handbook => Source::Rows(Box::new(Handbook::new(settings)?)),
         };
-        Ok(Self {
-            scene,
-            settings: settings.clone(),
-            names: Names::new(settings.seed),
-            rng: Rng::new(settings.seed, 0),
-            repeats: Repeats::default(),
-            repeat_chance: settings.duplicates / (1.0 - settings.duplicates),
-            records: 0,
-            events: 0,
-        })
+        Ok(Self { settings: settings.clone(), source, records: 0 })
     }
 
     /// The settings it was built from.
@@ -109,39 +115,79 @@ impl Generator {
         if self.settings.events.is_some_and(|events| self.records >= events) {
             return None;
         }
-        let index = self.records;
+        let (index, settings) = (self.records, &self.settings);
+        let info = match &mut self.source {
+            Source::Rows(rows) => row(rows, settings, index, out)?,
+            Source::Arrivals(arrivals) => arrivals.next(settings, index, out),
+        };
         self.records += 1;
+        Some(info)
+    }
+}
+
+impl Source {
+    fn arrivals(scene: Box<dyn Scene>, settings: &Settings) -> Self {
+        Source::Arrivals(Box::new(Arrivals {
+            scene,
+            names: Names::new(settings.seed),
+            rng: Rng::new(settings.seed, 0),
+            repeats: Repeats::default(),
+            repeat_chance: settings.duplicates / (1.0 - settings.duplicates),
+            events: 0,
+        }))
+    }
+}
+
+impl Arrivals {
+    fn next(&mut self, settings: &Settings, index: u64, out: &mut Vec<u8>) -> EventInfo {
         let due_ms = self.scene.due_ms();
         if let Some(time_ms) = self.repeats.take(due_ms, out) {
-            return Some(EventInfo { time_ms, index, repeat: true, label: None });
+            return EventInfo { time_ms, index, repeat: true, label: None };
         }
-        let time_ms = (due_ms - self.delay_ms()).max(self.settings.start_ms);
+        let time_ms = (due_ms - delay_ms(settings.disorder_ms, &mut self.rng)).max(settings.start_ms);
         let id = self.names.uuid(EVENT_ID, self.events);
         self.events += 1;
         let begin = out.len();
-        let truth = self.scene.write(Moment { id, time_ms }, out);
+        let truth = self.scene.write(Moment { id, time_ms, due_ms }, out);
         if self.rng.chance(self.repeat_chance) {
             let after_ms = (self.rng.exponential(REPEAT_MS_MEAN) as i64).min(REPEAT_MS_MAX);
             self.repeats.keep(due_ms + after_ms, time_ms, &out[begin..]);
         }
-        let label = self.label(EventId::Uuid(id), time_ms, truth);
-        Some(EventInfo { time_ms, index, repeat: false, label })
-    }
-
-    fn delay_ms(&mut self) -> i64 {
-        let bound = u64::from(self.settings.disorder_ms);
-        let span = if self.rng.chance(PROMPT) { bound / 10 } else { bound };
-        self.rng.below(span + 1) as i64
-    }
-
-    fn label(&mut self, event_id: EventId, time_ms: i64, truth: Truth) -> Option<Label> {
-        let known_at_ms = if truth.fraud {
-            time_ms + fraud_known_after_ms(&mut self.rng)
-        } else {
-            time_ms + i64::from(self.settings.legit_after_days?) * DAY_MS
+        let known_after_ms = match settings.legit_after_days {
+            _ if truth.fraud => Some(fraud_known_after_ms(&mut self.rng)),
+            days => days.map(|days| i64::from(days) * DAY_MS),
         };
-        Some(Label { event_id, fraud: truth.fraud, known_at_ms, kind: truth.kind })
+        let label = known_after_ms.map(|after_ms| Label {
+            event_id: EventId::Uuid(id),
+            fraud: truth.fraud,
+            known_at_ms: time_ms + after_ms,
+            kind: truth.kind,
+        });
+        EventInfo { time_ms, index, repeat: false, label }
     }
+}
+
+/// A row of the Handbook as an event.
+fn row(rows: &mut Handbook, settings: &Settings, index: u64, out: &mut Vec<u8>) -> Option<EventInfo> {
+    let row = rows.write_next(out)?;
+    let time_ms = row.time_s * 1_000;
+    let fraud = row.scenario > 0;
+    // Everything is known after the same delay; without legitimate labels after the book's 7 days.
+    let days = settings.legit_after_days.or(fraud.then_some(7));
+    let label = days.map(|days| Label {
+        event_id: EventId::Number(row.id),
+        fraud,
+        known_at_ms: time_ms + i64::from(days) * DAY_MS,
+        kind: row.kind(),
+    });
+    Some(EventInfo { time_ms, index, repeat: false, label })
+}
+
+/// How much later than it happened an event arrives.
+fn delay_ms(disorder_ms: u32, rng: &mut Rng) -> i64 {
+    let bound = u64::from(disorder_ms);
+    let span = if rng.chance(PROMPT) { bound / 10 } else { bound };
+    rng.below(span + 1) as i64
 }
 
 /// Review finds a sixth of the fraud within two days; the rest comes as chargebacks, half of them

@@ -11,12 +11,14 @@
 mod clock;
 mod error;
 mod generator;
+pub mod handbook;
 mod label;
 mod latency;
 mod maths;
 mod rng;
 mod schedule;
 mod settings;
+mod shop;
 mod text;
 mod workload;
 mod zipf;
