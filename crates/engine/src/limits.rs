@@ -59,3 +59,21 @@ pub const REASONS_MAX: usize = 5;
 
 /// Events over which the share of alerts is taken that decides between exact and cheap reasons.
 pub const REASONS_SHARE_EVENTS: usize = 10_000;
+
+/// Longest TOML text (configuration, features file), bytes: the default features file is a hundredth of it. Refused.
+pub const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest expression, bytes. Arbitrary, far past what anybody reads; refused by `check`.
+pub const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
+
+/// Deepest nesting of an expression: some 10 KiB of stack a level where it is read; refused by `check`.
+pub const EXPRESSION_DEPTH_MAX: usize = 64;
+
+/// Words and signs of an expression. A chain of operators is as deep a tree as it is long, 0.5 KiB of stack each; refused by `check`.
+pub const EXPRESSION_TOKENS_MAX: usize = 1_024;
+
+/// Values that an expression holds at once, on a stack of this size; refused by `check`.
+pub const EXPRESSION_STACK_MAX: usize = 32;
+
+/// Words of all lists (`x in ['a', 'b']`) of an expression: their index has 16 bits; refused by `check`.
+pub const EXPRESSION_WORDS_MAX: usize = 4_096;

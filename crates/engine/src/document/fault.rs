@@ -1,0 +1,110 @@
+//! What is wrong with a text: one line each, gathered and told at once.
+
+use super::Place;
+use std::cell::RefCell;
+use std::fmt;
+
+/// Faults told of one text; more of them help nobody. Arbitrary.
+const FAULTS_MAX: usize = 500;
+
+/// One fault, displayed as `file:line:column: dotted.key: what`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub place: Place,
+    /// Dotted; empty where it is about the text as a whole.
+    pub key: String,
+    /// What is wrong, the value, the accepted form, perhaps a guess.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.key.is_empty() {
+            write!(out, "{}: {}", self.place, self.what)
+        } else {
+            write!(out, "{}: {}: {}", self.place, self.key, self.what)
+        }
+    }
+}
+
+/// The faults gathered so far.
+#[derive(Debug, Default)]
+pub struct Faults {
+    list: RefCell<Vec<Fault>>,
+}
+
+impl Faults {
+    /// Gathers one.
+    pub fn add(&self, place: &Place, key: &str, what: impl Into<String>) {
+        let mut list = self.list.borrow_mut();
+        let fault = Fault { place: place.clone(), key: key.to_owned(), what: what.into() };
+        if list.len() < FAULTS_MAX && !list.contains(&fault) {
+            list.push(fault);
+        }
+    }
+
+    /// Adds those of another text.
+    pub fn extend(&self, faults: impl IntoIterator<Item = Fault>) {
+        for fault in faults {
+            self.add(&fault.place, &fault.key, fault.what);
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.borrow().len()
+    }
+
+    /// All of them, by file in the order met, then line and column.
+    pub fn take(&self) -> Vec<Fault> {
+        let mut list = self.list.take();
+        let mut names: Vec<std::sync::Arc<str>> = Vec::new();
+        for fault in &list {
+            if !names.contains(&fault.place.name) {
+                names.push(fault.place.name.clone());
+            }
+        }
+        let file = |fault: &Fault| names.iter().position(|name| *name == fault.place.name);
+        list.sort_by_key(|fault| (file(fault), fault.place.line, fault.place.column));
+        list
+    }
+}
+
+/// `; did you mean "x"?` for the nearest known word, or nothing where none is near.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(near, _)| *near >= 0.8)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| format!("; did you mean \"{candidate}\"?"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Layer;
+
+    #[test]
+    fn faults_come_in_the_order_of_the_text() {
+        let faults = Faults::default();
+        let at = |line| Place { layer: Layer::File, name: "a.toml".into(), line, column: 3 };
+        faults.add(&at(7), "b", "second");
+        faults.add(&at(2), "", "first");
+        faults.add(&at(2), "", "first");
+        let told: Vec<_> = faults.take().iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["a.toml:2:3: first", "a.toml:7:3: b: second"]);
+    }
+
+    #[test]
+    fn a_guess_is_near_or_not_made() {
+        assert_eq!(did_you_mean("latness", ["skew", "lateness"]), "; did you mean \"lateness\"?");
+        assert_eq!(did_you_mean("zzz", ["skew", "lateness"]), "");
+    }
+}

@@ -1,0 +1,25 @@
+//! Expressions over an event's fields and features: a flat program, evaluated without allocation.
+//!
+//! features file -> `parse` -> `compile` -> **program** -> batch
+//!
+//! Holds: f64 arithmetic in written order on a stack whose depth was checked; a result is finite or missing (NaN).
+//! Truths are 1, 0 and NaN for unknown, joined as in Kleene's logic.
+//! Not here: names and types (`compile`), when a program runs (`plan`, batch).
+
+mod compile;
+mod op;
+mod parse;
+
+pub use compile::{Scope, builtin_names, compile, function_names};
+pub use op::Program;
+pub use parse::ExpressionFault;
+
+use crate::event::EventRef;
+
+/// What a program may read.
+pub struct Context<'a> {
+    pub event: EventRef<'a>,
+    /// The published value of each feature as f64 (counts and money exactly, others as their f32), NaN where missing;
+    /// empty when conditions are evaluated.
+    pub features: &'a [f64],
+}

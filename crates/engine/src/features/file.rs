@@ -1,0 +1,433 @@
+//! The features file: TOML text -> checked definitions, or everything that is wrong with it.
+//!
+//! text -> document -> **file** (`expand` for windows, `expression` for values) -> spec -> plan
+//!
+//! Holds: features come in the order of the file; a table of windows expands in the order entity, window, aggregate,
+//! field. Names are unique, expressions have no circles, every limit is kept.
+//! Not here: what the file is called and where it lies (the service's `config`).
+
+use super::expand;
+use super::expression::{ExpressionFault, Program, Scope, builtin_names, compile};
+use super::names::{code_of, is_name, is_word};
+use super::spec::{Condition, Definition, Feature, FeatureSet, WindowFeature};
+use super::wording::Words;
+use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, did_you_mean, parse};
+use crate::limits::{CONDITIONS_MAX, FEATURES_MAX};
+use crate::schema::Schema;
+use std::collections::BTreeMap;
+
+/// Reads a features file for a schema. `name` is what faults call it.
+pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<FeatureSet, Vec<Fault>> {
+    let faults = Faults::default();
+    let root = parse(text, layer, name, &faults);
+    let mut root = Reader::new(&root, "", &faults);
+    let words = words(&mut root);
+    let defaults = defaults(&mut root);
+    let mut conditions = Conditions::read(&mut root, schema);
+    let mut drafts = Vec::new();
+    for node in tables(&mut root, "feature") {
+        let mut table = Reader::new(node, "feature", &faults);
+        let expression = table.node("value").is_some();
+        let windows = table.node("entity").is_some();
+        match (expression, windows) {
+            (true, false) => drafts.extend(value(&mut table, schema)),
+            (false, true) => {
+                let mut context =
+                    expand::Context { schema, words: &words, defaults, conditions: &mut conditions };
+                drafts.extend(context.features(&mut table));
+            }
+            (true, true) => {
+                faults.add(table.place(), "feature", "has value and entity; it is one or the other")
+            }
+            (false, false) => {
+                faults.add(
+                    table.place(),
+                    "feature",
+                    "needs value = \"<expression>\", or entity, windows and aggregates",
+                );
+            }
+        }
+        if expression != windows {
+            table.finish();
+        }
+    }
+    root.finish();
+    let names = unique_names(&drafts, schema, &faults);
+    let features = resolve(drafts, &names, schema, &faults);
+    circles(&features, &faults);
+    if !faults.is_empty() {
+        return Err(faults.take());
+    }
+    let features = features.into_iter().filter_map(|(_, feature)| feature).collect();
+    Ok(FeatureSet { features, conditions: conditions.used })
+}
+
+/// What holds for every table of windows that says nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Defaults {
+    pub inclusive: bool,
+}
+
+/// A feature before its expression is compiled.
+pub(super) struct Draft {
+    pub place: Place,
+    pub name: String,
+    pub kind: DraftKind,
+    pub or: Option<f64>,
+    pub unit: String,
+    pub meaning: String,
+    pub reason: String,
+    pub code: String,
+}
+
+pub(super) enum DraftKind {
+    /// The text and where it stands.
+    Expression(String, Place),
+    Window(WindowFeature),
+}
+
+/// The conditions of the file, and those of them that features use.
+pub(super) struct Conditions {
+    named: Vec<Named>,
+    used: Vec<Condition>,
+}
+
+#[derive(Clone)]
+struct Named {
+    name: String,
+    /// The expression, to tell whether two of one name are the same.
+    text: String,
+    meaning: String,
+    program: Option<Program>,
+}
+
+impl Conditions {
+    /// `[[condition]] name = "declined", when = "auth_result == 'declined'", meaning = "that were declined"`
+    fn read(root: &mut Reader<'_>, schema: &Schema) -> Self {
+        let faults = root.faults();
+        let mut named: Vec<Named> = Vec::new();
+        for node in tables(root, "condition") {
+            let mut table = Reader::new(node, "condition", faults);
+            let name = table.required("name", "a word such as \"declined\"").and_then(|_| table.text("name"));
+            let when = table.required("when", "an expression over the event's fields");
+            let text = when.and_then(|_| table.text("when"));
+            let meaning = table.text("meaning");
+            table.finish();
+            let (Some(name), Some(text)) = (name, text) else { continue };
+            if !is_word(&name) {
+                table_fault(
+                    faults,
+                    node,
+                    "condition.name",
+                    &name,
+                    "letters, digits and _, not a digit first",
+                );
+            }
+            if named.iter().any(|known| known.name == name) {
+                table_fault(faults, node, "condition.name", &name, "used for another condition already");
+                continue;
+            }
+            let place = when.map_or(&node.place, |node| &node.place);
+            let program = condition_program(&text, place, "condition.when", schema, faults);
+            let meaning = meaning.unwrap_or_else(|| format!("that are {}", name.replace('_', " ")));
+            named.push(Named { name, text, meaning, program });
+        }
+        Self { named, used: Vec::new() }
+    }
+
+    /// The index and the meaning of `where = "…"`: a condition's name, or an expression with `where_name`.
+    pub(super) fn find(
+        &mut self,
+        table: &Reader<'_>,
+        text: &str,
+        name: Option<String>,
+        schema: &Schema,
+    ) -> Option<(usize, String, String)> {
+        let faults = table.faults();
+        let (place, key) = (table.place_of("where"), table.key("where"));
+        let known = self.named.iter().find(|known| known.name == text && name.is_none()).cloned();
+        let found = if let Some(known) = known {
+            known
+        } else if is_word(text) && !builtin_names().any(|(builtin, _)| builtin == text) {
+            let guess = did_you_mean(text, self.named.iter().map(|known| known.name.as_str()));
+            faults.add(place, &key, format!("no condition is named {text:?}{guess}"));
+            return None;
+        } else {
+            let Some(name) = name.or_else(|| is_word(text).then(|| text.to_owned())) else {
+                let what = "an expression here needs where_name, which stands in the names of the features";
+                faults.add(place, &key, what);
+                return None;
+            };
+            if !is_word(&name) {
+                table.fault(
+                    "where_name",
+                    format!("{name:?} is no word; letters, digits and _, not a digit first"),
+                );
+                return None;
+            }
+            let same = self.named.iter().find(|known| known.name == name).cloned();
+            match same {
+                Some(known) if known.text == text => known,
+                Some(_) => {
+                    table.fault("where_name", format!("{name:?} is the name of another condition"));
+                    return None;
+                }
+                None => {
+                    let program = condition_program(text, place, &key, schema, faults);
+                    let meaning = format!("that are {}", name.replace('_', " "));
+                    let named = Named { name, text: text.to_owned(), meaning, program };
+                    self.named.push(named.clone());
+                    named
+                }
+            }
+        };
+        let program = found.program?;
+        let index = self.used.iter().position(|used| used.name == found.name);
+        let index = index.unwrap_or_else(|| {
+            self.used.push(Condition { name: found.name.clone(), program });
+            self.used.len() - 1
+        });
+        if index == CONDITIONS_MAX {
+            faults.add(place, &key, format!("one condition too many; at most {CONDITIONS_MAX}"));
+        }
+        Some((index, found.name, found.meaning))
+    }
+}
+
+fn condition_program(
+    text: &str,
+    place: &Place,
+    key: &str,
+    schema: &Schema,
+    faults: &Faults,
+) -> Option<Program> {
+    let program = compile(text, &Scope { schema, features: None })
+        .map_err(|found| expression_faults(found, text, place, key, faults))
+        .ok()?;
+    if !program.is_truth() {
+        faults.add(place, key, "a number is no condition; compare it");
+        return None;
+    }
+    Some(program)
+}
+
+fn expression_faults(found: Vec<ExpressionFault>, text: &str, place: &Place, key: &str, faults: &Faults) {
+    for fault in found {
+        let mut place = place.clone();
+        // Behind the quote, where the text stands on one line.
+        if place.line > 0 && !text.contains('\n') {
+            let before = text.get(..fault.at).unwrap_or(text);
+            place.column += 1 + before.chars().count() as u32;
+        }
+        faults.add(&place, key, fault.what);
+    }
+}
+
+fn table_fault(faults: &Faults, node: &Node, key: &str, value: &str, what: &str) {
+    faults.add(&node.place, key, format!("{value:?}: {what}"));
+}
+
+/// The tables of `[[key]]`.
+fn tables<'a>(root: &mut Reader<'a>, key: &str) -> &'a [Node] {
+    match root.node(key) {
+        Some(Node { value: Value::List(list), .. }) => list,
+        Some(node) => {
+            root.faults().add(
+                &node.place,
+                key,
+                format!("{} is not a list of tables; write [[{key}]]", node.shown()),
+            );
+            &[]
+        }
+        None => &[],
+    }
+}
+
+/// `[words] ip = "IP address"`
+fn words(root: &mut Reader<'_>) -> Words {
+    let mut words = Words::default();
+    if let Some(mut table) = root.table("words") {
+        for (key, place, node) in table.entries() {
+            match node.word() {
+                Some(word) => {
+                    words.words.insert(key.to_owned(), word.to_owned());
+                }
+                None => root.faults().add(place, &table.key(key), "what it is called in texts, in quotes"),
+            }
+        }
+    }
+    words
+}
+
+/// `[defaults] inclusive = true`
+fn defaults(root: &mut Reader<'_>) -> Defaults {
+    let Some(mut table) = root.table("defaults") else { return Defaults::default() };
+    let inclusive = table.truth("inclusive").unwrap_or(false);
+    table.finish();
+    Defaults { inclusive }
+}
+
+/// A feature of the first shape: `name`, `value` and what is told about it.
+fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
+    let value = table.node("value")?;
+    let text = table.text("value");
+    let name = table.required("name", "a name such as \"amount_per_item\"").and_then(|_| table.text("name"));
+    let or = table.number("or", f64::MIN..=f64::MAX);
+    let (unit, meaning) = (table.text("unit"), table.text("meaning"));
+    let reason = reason(table, &[]);
+    let code = code(table);
+    let (name, text) = (name?, text?);
+    if !is_name(&name) {
+        table.fault("name", format!("{name:?} is no name; words of letters, digits and _, joined by dots"));
+        return None;
+    }
+    let builtin = builtin_names().find(|(known, _)| *known == text.trim());
+    let taken = builtin_names().any(|(known, _)| known == name)
+        || schema.fields.iter().any(|field| field.name == name);
+    if taken && text.trim() != name {
+        table.fault("name", format!("{name:?} already is a field or a built-in name of another value"));
+        return None;
+    }
+    let meaning = meaning.unwrap_or_else(|| match builtin {
+        Some((_, meaning)) => sentence(meaning),
+        None => text.clone(),
+    });
+    Some(Draft {
+        place: table.place().clone(),
+        or,
+        unit: unit.unwrap_or_default(),
+        meaning,
+        reason: reason.unwrap_or_else(|| format!("{} is {{value}}", name.replace(['_', '.'], " "))),
+        code: code.unwrap_or_else(|| code_of(&name)),
+        name,
+        kind: DraftKind::Expression(text, value.place.clone()),
+    })
+}
+
+/// The sentence of a reason; `{value}` and the given words in braces stand in it.
+pub(super) fn reason(table: &mut Reader<'_>, words: &[&str]) -> Option<String> {
+    let text = table.text("reason")?;
+    let rest = words.iter().fold(text.replace("{value}", ""), |text, word| text.replace(word, ""));
+    if rest.contains(['{', '}']) {
+        let known: Vec<_> = std::iter::once("{value}").chain(words.iter().copied()).collect();
+        table.fault(
+            "reason",
+            format!("{text:?} has braces that mean nothing; {} can be replaced", known.join(", ")),
+        );
+    }
+    Some(text)
+}
+
+/// The code of a reason: capitals, digits and `_`.
+pub(super) fn code(table: &mut Reader<'_>) -> Option<String> {
+    let code = table.text("code")?;
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if code.is_empty() || !code.bytes().all(fits) {
+        table.fault("code", format!("{code:?} is no code; capitals, digits and _, such as \"CARD_COUNT\""));
+    }
+    Some(code)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The index of every name.
+fn unique_names(drafts: &[Draft], schema: &Schema, faults: &Faults) -> BTreeMap<String, usize> {
+    let mut names = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        if let Some(first) = names.get(&draft.name) {
+            let place: &Place = &drafts[*first as usize].place;
+            let what = format!("a second feature of this name; the first stands at {place}");
+            faults.add(&draft.place, &draft.name, what);
+        } else {
+            names.insert(draft.name.clone(), index);
+        }
+        let window = matches!(draft.kind, DraftKind::Window(_));
+        if window && schema.fields.iter().any(|field| field.name == draft.name) {
+            faults.add(&draft.place, &draft.name, "already is the name of a field");
+        }
+    }
+    if drafts.is_empty() {
+        let place = Place::whole(Layer::File, "features file");
+        faults.add(&place, "feature", "there is none; write at least one [[feature]]");
+    }
+    if let Some(draft) = drafts.get(FEATURES_MAX) {
+        let what = format!("{} features are too many; at most {FEATURES_MAX}", drafts.len());
+        faults.add(&draft.place, "feature", what);
+    }
+    names
+}
+
+/// Compiles the expressions, now that every name is known.
+fn resolve(
+    drafts: Vec<Draft>,
+    names: &BTreeMap<String, usize>,
+    schema: &Schema,
+    faults: &Faults,
+) -> Vec<(Place, Option<Feature>)> {
+    let scope = Scope { schema, features: Some(names) };
+    let resolve = |draft: Draft| {
+        let definition = match draft.kind {
+            DraftKind::Window(window) => Some(Definition::Window(window)),
+            DraftKind::Expression(text, place) => compile(&text, &scope)
+                .map_err(|found| expression_faults(found, &text, &place, &draft.name, faults))
+                .ok()
+                .map(Definition::Expression),
+        };
+        let feature = definition.map(|definition| Feature {
+            name: draft.name,
+            definition,
+            or: draft.or,
+            meaning: draft.meaning,
+            unit: draft.unit,
+            reason: draft.reason,
+            code: draft.code,
+        });
+        (draft.place, feature)
+    };
+    drafts.into_iter().map(resolve).collect()
+}
+
+/// Refuses expressions that depend on themselves, and names each circle.
+fn circles(features: &[(Place, Option<Feature>)], faults: &Faults) {
+    let reads = |index: usize| match features[index].1.as_ref().map(|feature| &feature.definition) {
+        Some(Definition::Expression(program)) => program.reads(),
+        _ => &[],
+    };
+    // 0: not seen, 1: on the way, 2: done.
+    let mut state = vec![0_u8; features.len()];
+    for start in 0..features.len() {
+        // The way down: a feature, and which of its reads comes next.
+        let mut way = vec![(start, 0)];
+        while let Some((index, next)) = way.last().copied() {
+            if next == 0 {
+                if state[index] != 0 {
+                    way.pop();
+                    continue;
+                }
+                state[index] = 1;
+            }
+            let Some(read) = reads(index).get(next).copied() else {
+                state[index] = 2;
+                way.pop();
+                continue;
+            };
+            if let Some(last) = way.last_mut() {
+                last.1 += 1;
+            }
+            if state[read] == 1 {
+                let from = way.iter().position(|(index, _)| *index == read).unwrap_or(0);
+                let circle = way[from..].iter().map(|(index, _)| *index).chain([read]);
+                let names: Vec<_> = circle
+                    .filter_map(|index| features[index].1.as_ref().map(|feature| feature.name.as_str()))
+                    .collect();
+                let place = &features[read].0;
+                faults.add(place, names[0], format!("depends on itself: {}", names.join(" -> ")));
+            } else {
+                way.push((read, 0));
+            }
+        }
+    }
+}
