@@ -126,11 +126,11 @@ impl Case {
         self.bounds.memory = shard_bytes * self.bounds.shards as u64;
     }
 
-    /// Makes sums leave 64 bits: the numbers of column 1 times 2^40.
+    /// Makes sums leave 64 bits: the numbers of column 1 times 2^56, at most the ends.
     #[must_use]
     pub fn stretched(mut self) -> Self {
         for event in &mut self.events {
-            event.columns[1] = event.columns[1].map(|number| number.saturating_mul(1 << 40));
+            event.columns[1] = event.columns[1].map(|number| number.saturating_mul(1 << 56));
         }
         self
     }

@@ -494,3 +494,75 @@ pub fn compare(line: &Line, features: &[Feature], outcome: &Outcome) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_full() {
+        let lines = history(
+            "// nothing here
+
+             reject
+             -1d02:03:04.005 card=A ip= 12.30 items:-2 +declined #7 @01:00 // and here
+             00:01",
+        );
+        let Decimal { scaled, digits } = lines[0].amount.expect("an amount");
+        assert_eq!((lines[0].number, lines[0].sequence, lines[1].sequence), (4, 1, 2));
+        assert_eq!(lines[0].time_ms, -(86_400_000 + 7_384_005));
+        assert_eq!((scaled, digits), (1230, 2));
+        assert_eq!(lines[0].numbers["items"].at(6), Some(-2_000_000));
+        assert_eq!((lines[0].texts["card"].as_str(), lines[0].texts["ip"].as_str()), ("A", ""));
+        assert_eq!(lines[0].conditions, ["declined"]);
+        assert_eq!((lines[0].id.as_deref(), lines[0].arrival_ms), (Some("7"), Some(60_000)));
+        assert_eq!((lines[1].time_ms, lines[1].amount), (1000, None));
+    }
+
+    #[test]
+    #[should_panic(expected = "line 2: `declined` is no part of an event")]
+    fn a_fault_names_its_line() {
+        history("00:00 card=A\n00:01 declined");
+    }
+
+    #[test]
+    fn features_by_name() {
+        let named = |name: &str| {
+            let feature = feature(name).expect("a feature");
+            (feature.aggregate, feature.of, feature.field, feature.window_ms, feature.over_ms)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(named("card.count_5m"), ("count".to_owned(), None, None, Some(300_000), None));
+        assert_eq!(
+            named("card.ratio_sum_net_amount_1h_1d"),
+            ("ratio".to_owned(), text("sum"), text("net_amount"), Some(3_600_000), Some(86_400_000))
+        );
+        assert_eq!(named("card.run_declined"), ("run".to_owned(), None, text("declined"), None, None));
+        assert_eq!(named("card.seconds_since_last").0, "seconds_since_last");
+        let options = feature("card.count_1h[inclusive,where=declined,or=-1]").expect("a feature");
+        assert_eq!((options.inclusive, options.condition, options.or), (true, text("declined"), Some(-1.0)));
+        assert_eq!(feature("card.count_1h[delay=1m]").expect("a feature").delay_ms, 60_000);
+        for fault in ["count_1h", "card.median_1h", "card.count_1h[often]", "card.count_1h[inclusive"] {
+            assert_eq!(feature(fault), None, "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_check_can_fail() {
+        let history = "00:00 card=A 1\n00:01 card=A 2";
+        check(history, "card.sum_amount_1h=1.00");
+        for wrong in [
+            "card.sum_amount_1h=1.01",
+            "card.count_1h=2",
+            "card.count_1h=null",
+            "card.count_1h=1+saturated",
+            "card.count_1h=1+degraded",
+            "card.mean_amount_1h=1/3",
+            "late",
+            "duplicate",
+        ] {
+            let failed = std::panic::catch_unwind(|| check(history, wrong)).is_err();
+            assert!(failed, "{wrong}");
+        }
+    }
+}

@@ -206,3 +206,25 @@ fn a_seed_is_a_case() {
     assert_eq!(case.events, Case::new(7, 300).events);
     assert_ne!(case.events, Case::new(8, 300).events);
 }
+
+#[test]
+fn stretched_numbers_leave_64_bits() {
+    let mut at_the_end = 0;
+    for seed in 0..100 {
+        let case = Case::new(seed, 100).stretched();
+        let mut oracle = case.oracle();
+        for event in &case.events {
+            let Outcome::Accepted { values, saturated, .. } = oracle.event(event) else { continue };
+            for (at, definition) in case.definitions.iter().enumerate() {
+                if definition.aggregate == Aggregate::Sum(1)
+                    && let Value::Real(sum) = values[at]
+                {
+                    let end = Exact::decimal(i64::MAX, 6).to_f32();
+                    assert!(sum.abs() <= end);
+                    at_the_end += u64::from(sum.abs() >= end && saturated[at]);
+                }
+            }
+        }
+    }
+    assert!(at_the_end > 0);
+}

@@ -373,6 +373,19 @@ fn counts(counts: Counts) -> (u64, u64) {
 }
 
 #[test]
+fn a_span_expires_by_its_last_time() {
+    let bounds = Bounds { lateness_ms: 0, ..four() };
+    let at = |time: &str, wanted: &str| {
+        let times = ["00:00", "00:01", "00:02", "01:40", "01:41", time];
+        let history: String = times.map(|time| format!("{time} card=A 1")).join("\n");
+        counts(check_with(&bounds, &history, wanted))
+    };
+    // H = 119 s. The span [0, 1 s] is there still, which makes five and two more spans; or it is gone.
+    assert_eq!(at("01:59.999", "card.count_119s=5+saturated"), (1, 4));
+    assert_eq!(at("02:00", "card.count_119s=3"), (3, 1));
+}
+
+#[test]
 fn a_run_through_spans() {
     let run = |declined: [bool; 5], wanted: &str| {
         let times = ["00:00", "00:01", "00:02", "01:40", "01:41"];
@@ -392,6 +405,9 @@ fn a_run_through_spans() {
     // L = 119.5 s: e lies across the span [0, 1 s].
     run([true; 5], "card.run_declined=3+saturated card.count_119500ms=5+saturated");
     run([false, false, true, true, true], "card.run_declined=3 card.count_119500ms=5+saturated");
+    // e on its first event: that one is out of the window, too.
+    run([true; 5], "card.run_declined=3+saturated card.count_120s=5+saturated");
+    run([true; 5], "card.run_declined=5 card.count_120001ms=5");
 }
 
 #[test]
@@ -511,8 +527,12 @@ fn what_a_key_can_know_is_set_when_it_is_created() {
          00:06 card=C 1                       // A goes, of an older newest: still 00:05
          00:01 card=D 1
          00:06 card=D 1 => card.seconds_since_last=5+degraded card.count_1s=0 card.count_1h=1+degraded
-         00:07 card=D 1 => card.seconds_since_last=1 card.seconds_since_first=6+degraded",
-        "card.count_2s=1 card.count_2001ms=1+degraded card.seconds_since_last[inclusive]=0",
+         00:07 card=D 1 => card.seconds_since_last=1 card.seconds_since_first=6+degraded
+         00:05 card=D 1
+         00:05 card=D 1 => card.seconds_since_last=0
+         00:04.999 card=D 1 => card.seconds_since_last=3.999+degraded
+         00:07 card=D 1",
+        "card.count_2s=2 card.count_2001ms=4+degraded card.seconds_since_last[inclusive]=0",
     );
 }
 
