@@ -27,7 +27,8 @@ fn lines() -> Vec<u8> {
     let mut bytes = Vec::with_capacity(LINES * LINE_BYTES);
     for n in 0..LINES {
         let start = bytes.len();
-        write!(bytes, "{{\"event_id\":\"{:032x}\",\"pad\":\"", n as u128 * 0x9e37_79b9_7f4a_7c15_f39c).expect("memory");
+        write!(bytes, "{{\"event_id\":\"{:032x}\",\"pad\":\"", n as u128 * 0x9e37_79b9_7f4a_7c15_f39c)
+            .expect("memory");
         let pad = LINE_BYTES - 3 - (bytes.len() - start);
         bytes.extend((0..pad).map(|at| b'a' + ((n * 31 + at * n) % 26) as u8));
         bytes.extend_from_slice(b"\"}\n");

@@ -92,6 +92,8 @@ impl Source for FileSource {
 
     fn read(&mut self, into: &mut Records, max_bytes: usize, max_records: usize) -> Result<Read, Trouble> {
         into.clear();
+        // A record's range is 32 bits.
+        let max_bytes = max_bytes.min(1 << 30);
         loop {
             if self.current.is_none() {
                 self.current = self.open_next()?;
@@ -111,6 +113,7 @@ impl Source for FileSource {
                     // Nothing after it is read: what is missing must not go unseen.
                     self.current = None;
                     self.at = self.files.len();
+                    into.clear();
                     let what = format_args!("cannot be read on from line {line}, byte {offset}");
                     return Err(Trouble::at(path, what).because(cause));
                 }
