@@ -74,7 +74,15 @@ impl Reading<'_> {
                 // §5: "where anything was ever lost".
                 Self::marked(self.seconds_since(first), false, self.lost_before.is_some())
             }
-            (Aggregate::SecondsSinceLast, None) => self.seconds_since_last_ever(),
+            (Aggregate::SecondsSinceLast, None) if self.definition.condition.is_none() => {
+                self.seconds_since_last_ever()
+            }
+            // §3: "under a condition within `W` = `L` of the entity".
+            (Aggregate::SecondsSinceLast, None) => {
+                let window = self.window(self.kind.longest_ms);
+                let (number, saturated) = self.over(window, &Aggregate::SecondsSinceLast);
+                Self::marked(number, saturated, self.is_degraded(window))
+            }
             (Aggregate::Run, _) => {
                 let window = self.window(self.kind.longest_ms);
                 let (run, saturated) = self.run(window);
@@ -198,7 +206,11 @@ impl Reading<'_> {
                     Number::Rounded(Exact::ratio(met.len(), all.len()))
                 }
             }
-            Aggregate::SecondsSinceLast => self.seconds_since(self.newest(window)),
+            Aggregate::SecondsSinceLast => {
+                let newest = self.newest(window);
+                saturated |= newest.is_some_and(|(_, certain)| !certain);
+                self.seconds_since(newest.map(|(time, _)| time))
+            }
             Aggregate::Ratio { .. } | Aggregate::Run | Aggregate::SecondsSinceFirst => {
                 panic!("{aggregate:?} is no aggregate over one window")
             }
@@ -273,28 +285,35 @@ impl Reading<'_> {
         (run, false)
     }
 
-    /// The time of the newest entry in the window; §4 *`seconds_since_last`* for spans.
-    fn newest(&self, window: Window) -> Option<i64> {
+    /// The time of the newest entry in the window, and whether it is certain; §4 *`seconds_since_last`* for spans.
+    fn newest(&self, window: Window) -> Option<(i64, bool)> {
         let condition = self.definition.condition;
-        let entries = self.entries().iter().filter(|entry| entry.meets(condition)).map(|entry| entry.time);
-        let spans = self
-            .spans()
-            .iter()
-            .filter(|span| span.events.iter().any(|event| event.meets(condition)))
-            .map(|span| if window.crosses_m(span) { span.first } else { span.last });
-        entries.chain(spans).filter(|&time| window.holds(time)).max()
+        let entries =
+            self.entries().iter().filter(|entry| entry.meets(condition)).map(|entry| (entry.time, true));
+        let spans = self.spans().iter().filter_map(|span| {
+            let met = span.events.iter().filter(|event| event.meets(condition)).count();
+            let all = met == span.events.len();
+            (met > 0).then_some(if window.crosses_m(span) { (span.first, false) } else { (span.last, all) })
+        });
+        entries.chain(spans).filter(|&(time, _)| window.holds(time)).max()
     }
 
-    /// §3 `seconds_since_last` without a window: "the same over entries, `first` and `newest`, those `<= t`".
+    /// §3 `seconds_since_last` without a window: `newest` if it is `<= t`, else the newest entry, else `first`.
     fn seconds_since_last_ever(&self) -> Read {
         let window = Window { e: i64::MIN, m: self.event.time_ms };
-        let mut found = self.newest(window);
-        // `first` and `newest` know no condition.
-        if let (Some(key), None) = (self.key, self.definition.condition) {
-            let ends = [key.first, key.newest].into_iter().filter(|&time| time <= window.m).max();
-            found = found.max(ends);
-        }
-        let saturated = self.spans().iter().any(|span| window.crosses_m(span));
+        let Some(key) = self.key else {
+            return Self::marked(Number::Missing, false, self.lost_before.is_some());
+        };
+        let (found, certain) = if key.newest <= window.m {
+            (Some(key.newest), true)
+        } else {
+            match self.newest(window) {
+                Some((time, certain)) => (Some(time), certain),
+                // Entries that expired may have lain between.
+                None => (Some(key.first).filter(|&first| first <= window.m), key.first > window.m),
+            }
+        };
+        let saturated = !certain || self.spans().iter().any(|span| window.crosses_m(span));
         // §5: "where the time found is before lost_before, or none was found and it is set".
         let degraded =
             self.lost_before.is_some_and(|lost_before| found.is_none_or(|time| time < lost_before));

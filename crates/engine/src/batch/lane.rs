@@ -104,7 +104,7 @@ pub(crate) struct CellLane {
 
 /// Lines that a worker wrote, and its counts.
 #[derive(Debug, Default)]
-pub struct OutputLane {
+pub(crate) struct OutputLane {
     pub(crate) decisions: Vec<u8>,
     pub(crate) alerts: Vec<u8>,
     pub(crate) rejects: Vec<u8>,

@@ -166,8 +166,9 @@ impl OutputSettings {
             OutputFeatures::All => Selection::All,
             OutputFeatures::None => Selection::None,
             OutputFeatures::Model => {
-                let mut list: Vec<u16> =
-                    scorer.map_or_else(Vec::new, |scorer| scorer.features.iter().map(|&index| index as u16).collect());
+                let mut list: Vec<u16> = scorer.map_or_else(Vec::new, |scorer| {
+                    scorer.features.iter().map(|&index| index as u16).collect()
+                });
                 list.sort_unstable();
                 list.dedup();
                 Selection::Model(list)

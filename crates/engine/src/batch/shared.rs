@@ -117,7 +117,13 @@ impl Shared {
     }
 
     /// Takes the batch in and makes the lanes ready.
-    pub(crate) fn begin(&self, records: &mut Records, first_sequence: u64, crew: usize, outputs: &mut Outputs) {
+    pub(crate) fn begin(
+        &self,
+        records: &mut Records,
+        first_sequence: u64,
+        crew: usize,
+        outputs: &mut Outputs,
+    ) {
         let mut job = self.job.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut job.records, records);
         job.first_sequence = first_sequence;

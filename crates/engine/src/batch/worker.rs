@@ -149,7 +149,8 @@ impl Worker {
         let decoder = &mut self.decoder;
         let mut target = lane.event_mut(row);
         // A record that makes the decoder panic is a reject; no other stage is guarded.
-        let read = catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, meta.form, meta.arrival_ms, &mut target)));
+        let read =
+            catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, meta.form, meta.arrival_ms, &mut target)));
         match read {
             Ok(result) => result.err(),
             Err(_) => Some(Reject::record(Reason::Panic)),
@@ -170,7 +171,13 @@ impl Worker {
                 stream_ms = stream_ms.max(head.time_ms);
                 if ids::shard_of(head.id_hash) % crew == self.index {
                     let hash = head.id_hash;
-                    self.tasks.push(Task { event: event as u32, lane: lane as u16, row: row as u32, hash, ..Task::default() });
+                    self.tasks.push(Task {
+                        event: event as u32,
+                        lane: lane as u16,
+                        row: row as u32,
+                        hash,
+                        ..Task::default()
+                    });
                 }
             }
             self.stream_ms.push(stream_ms);
@@ -183,7 +190,8 @@ impl Worker {
         std::hint::black_box(touched);
         for task in &self.tasks {
             let head = lanes[task.lane as usize].event(task.row as usize).head;
-            let mut shard = shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut shard =
+                shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
             let is_new = shard.accept(task.hash, head.time_ms, self.stream_ms[task.event as usize]);
             shared.accepted[task.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
@@ -221,7 +229,8 @@ impl Worker {
                 touched ^= task.slot.map_or(0, |slot| shard.touch_slot(slot));
             }
             for task in tasks.iter() {
-                touched ^= task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
+                touched ^=
+                    task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
             }
             std::hint::black_box(touched);
             for task in tasks.iter() {
@@ -375,8 +384,8 @@ impl Worker {
         }
         for &feature in &plan.expressions {
             let Some(program) = plan.program(feature) else { continue };
-            let value = program.number(&Context { event: *entry, features: &self.operands });
-            row[feature] = plan.expression_cell(feature, value, entry);
+            let cell = program.cell(&Context { event: *entry, features: &self.operands });
+            row[feature] = plan.expression_cell(feature, cell);
             self.operands[feature] = published(row[feature], plan.shapes[feature]);
         }
     }
@@ -388,7 +397,9 @@ impl Worker {
         self.matrix.clear();
         for index in first..self.scored.len() {
             let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
-            self.matrix.extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
+            self.matrix.extend(
+                scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])),
+            );
         }
         self.scores.clear();
         self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
@@ -507,7 +518,8 @@ impl Worker {
     fn explain(&mut self, plan: &Plan, scorer: &Scorer, index: usize, cheap: bool) {
         let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
         self.matrix.clear();
-        self.matrix.extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
+        self.matrix
+            .extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
         self.contributions.clear();
         self.contributions.resize(scorer.features.len(), 0.0);
         let Some(forest) = &mut self.forest else { return };
@@ -522,9 +534,14 @@ impl Worker {
                 .iter()
                 .zip(&self.contributions)
                 .filter(|&(_, &contribution)| contribution > 0.0)
-                .map(|(&feature, &contribution)| AlertReason { feature: feature as u16, contribution, approximate: cheap }),
+                .map(|(&feature, &contribution)| AlertReason {
+                    feature: feature as u16,
+                    contribution,
+                    approximate: cheap,
+                }),
         );
-        self.reasons.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
+        self.reasons
+            .sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
         self.reasons.truncate(REASONS_MAX);
     }
 }

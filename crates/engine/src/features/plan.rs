@@ -125,6 +125,7 @@ pub(crate) struct Ratio {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EntryBuffers {
     pub(crate) columns: Vec<i64>,
+    pub(crate) present: Vec<i64>,
     pub(crate) values: Vec<Option<u64>>,
     pub(crate) conditions: u64,
 }
@@ -132,7 +133,8 @@ pub(crate) struct EntryBuffers {
 impl Plan {
     /// Compiles a checked feature set.
     pub fn new(schema: Arc<Schema>, set: Arc<FeatureSet>, lateness_ms: i64) -> Self {
-        let shapes: Vec<Shape> = set.features.iter().map(|feature| shape_of(&feature.definition, &schema)).collect();
+        let shapes: Vec<Shape> =
+            set.features.iter().map(|feature| shape_of(&feature.definition, &schema)).collect();
         let mut entities = Vec::new();
         for entity in 0..schema.entities.len() {
             let plan = EntityPlan::new(entity, &schema, &set, &shapes, lateness_ms);
@@ -141,7 +143,12 @@ impl Plan {
             }
         }
         let expressions = order_expressions(&set);
-        let mut operands: Vec<usize> = set.features.iter().flat_map(|feature| program_of(&feature.definition)).flat_map(|program| program.reads().to_vec()).collect();
+        let mut operands: Vec<usize> = set
+            .features
+            .iter()
+            .flat_map(|feature| program_of(&feature.definition))
+            .flat_map(|program| program.reads().to_vec())
+            .collect();
         operands.sort_unstable();
         operands.dedup();
         let defaults = set
@@ -162,13 +169,20 @@ impl Plan {
     pub fn memory_formula(&self) -> impl Iterator<Item = (usize, [u64; 4])> + '_ {
         self.entities.iter().map(|plan| {
             let layout = &plan.layout;
-            (plan.entity, [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), layout.value_bytes()])
+            (
+                plan.entity,
+                [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), layout.value_bytes()],
+            )
         })
     }
 
     /// Most entries a key of every entity can keep, for the bound that a configuration may set.
     pub fn entries_per_key_max(&self) -> usize {
-        self.entities.iter().map(|plan| plan.layout.chunks_max() * crate::window::layout::CHUNK_ROWS / 2).min().unwrap_or(usize::MAX)
+        self.entities
+            .iter()
+            .map(|plan| plan.layout.chunks_max() * crate::window::layout::CHUNK_ROWS / 2)
+            .min()
+            .unwrap_or(usize::MAX)
     }
 
     /// For each feature an earlier one of the same shape that often has the same value: the same aggregate over the next shorter
@@ -180,8 +194,13 @@ impl Plan {
                 for (at, window) in group.windows.iter().enumerate().skip(1) {
                     for read in &window.reads {
                         let feature = entity.features[read.cell];
-                        let same = group.windows[..at].iter().rev().flat_map(|window| &window.reads).find(|other| other.what == read.what);
-                        let same = same.map(|other| entity.features[other.cell]).filter(|&other| other < feature);
+                        let same = group.windows[..at]
+                            .iter()
+                            .rev()
+                            .flat_map(|window| &window.reads)
+                            .find(|other| other.what == read.what);
+                        let same =
+                            same.map(|other| entity.features[other.cell]).filter(|&other| other < feature);
                         similar[feature] = same.map(|other| other as u16);
                     }
                 }
@@ -190,12 +209,12 @@ impl Plan {
         similar
     }
 
-    /// The cell of an expression's value.
-    pub(crate) fn expression_cell(&self, feature: usize, value: f64, event: &EventRef<'_>) -> Cell {
-        let _ = event;
+    /// The cell of an expression's value, with its default.
+    pub(crate) fn expression_cell(&self, feature: usize, cell: Cell) -> Cell {
+        let shape = self.shapes[feature];
         match self.set.features[feature].or {
-            Some(or) if value.is_nan() => cell_of(or, self.shapes[feature]),
-            _ => Cell::real(value as f32),
+            Some(or) if cell.is_missing(shape) => cell_of(or, shape),
+            _ => cell,
         }
     }
 
@@ -213,8 +232,9 @@ fn program_of(definition: &Definition) -> Option<&Program> {
 
 /// How a feature is kept: counts and money as integers.
 fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
-    let Definition::Window(window) = definition else {
-        return Shape::Real;
+    let window = match definition {
+        Definition::Expression(program) => return program.shape(),
+        Definition::Window(window) => window,
     };
     match window.aggregate {
         Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run => Shape::Integer,
@@ -257,7 +277,8 @@ fn order_expressions(set: &FeatureSet) -> Vec<usize> {
     for feature in 0..set.features.len() {
         let mut stack = vec![(feature, 0)];
         while let Some((current, next)) = stack.pop() {
-            let Some(program) = program_of(&set.features[current].definition).filter(|_| !done[current]) else {
+            let Some(program) = program_of(&set.features[current].definition).filter(|_| !done[current])
+            else {
                 continue;
             };
             if let Some(&read) = program.reads().get(next) {
@@ -317,14 +338,24 @@ impl EntityPlan {
         match window.aggregate {
             Aggregate::Ratio { of, over_ms } => {
                 let of = match of {
-                    RatioOf::Count => condition.map_or(Part::Count, |condition| Part::CountIf(self.condition(condition))),
+                    RatioOf::Count => {
+                        condition.map_or(Part::Count, |condition| Part::CountIf(self.condition(condition)))
+                    }
                     RatioOf::Sum(column) => Part::Sum(self.column(column, condition, schema, |_| ())),
                     RatioOf::Mean(column) => Part::Mean(self.column(column, condition, schema, |_| ())),
                 };
                 let index = 2 * self.ratios.len();
                 self.ratios.push(Ratio { cell, of });
-                self.place(window, window.window_ms, Read { cell, what: What::Part { index, of }, inclusive });
-                self.place(window, Some(over_ms), Read { cell, what: What::Part { index: index + 1, of }, inclusive });
+                self.place(
+                    window,
+                    window.window_ms,
+                    Read { cell, what: What::Part { index, of }, inclusive },
+                );
+                self.place(
+                    window,
+                    Some(over_ms),
+                    Read { cell, what: What::Part { index: index + 1, of }, inclusive },
+                );
             }
             Aggregate::SecondsSinceFirst => {
                 self.lifetimes.push(Read { cell, what: What::SecondsSinceFirst, inclusive });
@@ -349,7 +380,9 @@ impl EntityPlan {
         let condition = window.condition;
         let is_money = |column| column == Column::Amount;
         match window.aggregate {
-            Aggregate::Count => condition.map_or(What::Count, |condition| What::CountIf(self.condition(condition))),
+            Aggregate::Count => {
+                condition.map_or(What::Count, |condition| What::CountIf(self.condition(condition)))
+            }
             Aggregate::Sum(column) => {
                 let index = self.column(column, condition, schema, |_| ());
                 if is_money(column) { What::SumDecimal(index) } else { What::SumReal(index) }
@@ -363,7 +396,9 @@ impl EntityPlan {
                 let index = self.column(column, condition, schema, |usage| usage.extremes = true);
                 if is_money(column) { What::MaxDecimal(index) } else { What::MaxReal(index) }
             }
-            Aggregate::Std(column) => What::Std(self.column(column, condition, schema, |usage| usage.squares = true)),
+            Aggregate::Std(column) => {
+                What::Std(self.column(column, condition, schema, |usage| usage.squares = true))
+            }
             Aggregate::ZScore(column) => {
                 What::ZScore(self.column(column, condition, schema, |usage| usage.squares = true))
             }
@@ -375,7 +410,9 @@ impl EntityPlan {
                     self.distincts.len() - 1
                 }))
             }
-            Aggregate::SecondsSinceLast => What::SecondsSinceLast(condition.map(|condition| self.condition(condition))),
+            Aggregate::SecondsSinceLast => {
+                What::SecondsSinceLast(condition.map(|condition| self.condition(condition)))
+            }
             Aggregate::SecondsSinceFirst => What::SecondsSinceFirst,
             Aggregate::Run => What::Run(self.condition(condition.unwrap_or_default())),
             Aggregate::Ratio { .. } => What::Count,
@@ -412,7 +449,8 @@ impl EntityPlan {
     fn place(&mut self, window: &WindowFeature, span: Option<i64>, read: Read) {
         let window_ms = span.unwrap_or(self.length_ms);
         let (delay_ms, inclusive) = (window.delay_ms, window.inclusive);
-        let group = self.groups.iter().position(|group| group.delay_ms == delay_ms && group.inclusive == inclusive);
+        let group =
+            self.groups.iter().position(|group| group.delay_ms == delay_ms && group.inclusive == inclusive);
         let group = group.unwrap_or_else(|| {
             self.groups.push(Group { delay_ms, inclusive, windows: Vec::new() });
             self.groups.len() - 1
@@ -430,12 +468,14 @@ impl EntityPlan {
     fn finish(&mut self) {
         for group in &mut self.groups {
             for index in 0..group.windows.len() {
-                let has_parts = group.windows[index].reads.iter().any(|read| matches!(read.what, What::Part { .. }));
+                let has_parts =
+                    group.windows[index].reads.iter().any(|read| matches!(read.what, What::Part { .. }));
                 group.windows[index].has_distinct =
                     group.windows[index].reads.iter().any(|read| matches!(read.what, What::Distinct(_)));
                 group.windows[index].same_reads = index > 0 && !has_parts && {
                     let (now, before) = (&group.windows[index].reads, &group.windows[index - 1].reads);
-                    now.len() == before.len() && now.iter().zip(before).all(|(now, before)| now.what == before.what)
+                    now.len() == before.len()
+                        && now.iter().zip(before).all(|(now, before)| now.what == before.what)
                 };
             }
         }
@@ -444,15 +484,16 @@ impl EntityPlan {
     /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
     pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, buffers: &mut EntryBuffers) {
         buffers.columns.clear();
-        buffers.columns.extend(self.columns.iter().map(|&(column, condition)| {
-            if condition.is_some_and(|condition| met >> condition & 1 == 0) {
-                return MISSING;
-            }
-            match column {
+        buffers.present.clear();
+        for &(column, condition) in &self.columns {
+            let value = match column {
                 Column::Amount => event.head.amount_scaled,
                 Column::Slot(slot) => event.slots[slot as usize],
-            }
-        }));
+            };
+            let is_out = condition.is_some_and(|condition| met >> condition & 1 == 0);
+            buffers.present.push(value);
+            buffers.columns.push(if is_out { MISSING } else { value });
+        }
         buffers.values.clear();
         buffers.values.extend(self.distincts.iter().map(|&(value, condition)| {
             if condition.is_some_and(|condition| met >> condition & 1 == 0) {
@@ -460,7 +501,9 @@ impl EntityPlan {
             }
             match value {
                 Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
-                Value::Slot(slot) => Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64),
+                Value::Slot(slot) => {
+                    Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64)
+                }
                 Value::Amount => Some(event.head.amount_scaled as u64),
             }
         }));

@@ -108,7 +108,10 @@ mod tests {
     use super::*;
 
     fn ids(span_ms: i64, ids: u64) -> IdShard {
-        IdShard::new(&DedupeSettings { span_ms, memory_bytes: ids * (DEDUPE_SHARDS * DEDUPE_ID_BYTES) as u64 })
+        IdShard::new(&DedupeSettings {
+            span_ms,
+            memory_bytes: ids * (DEDUPE_SHARDS * DEDUPE_ID_BYTES) as u64,
+        })
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct StateSettings {
     pub memory_bytes: u64,
     /// `state.entries_per_key`
     pub entries_per_key: usize,
+    /// Distinct values of a column that a key keeps, at most [`crate::limits::DISTINCT_VALUES_MAX`].
+    pub values_per_key: usize,
     /// `state.forget_after`, ms.
     pub forget_after_ms: i64,
     /// `state.sweep_every`, sequence numbers.
@@ -164,7 +166,10 @@ impl Shard {
     }
 
     /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.
-    #[expect(clippy::too_many_arguments, reason = "the batch's hot call; a struct would be built for each event")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the batch's hot call; a struct would be built for each event"
+    )]
     #[inline]
     pub(crate) fn update(
         &mut self,
@@ -177,12 +182,10 @@ impl Shard {
         scratch: &mut read::Scratch,
         cells: &mut [Cell],
     ) -> u8 {
-        if update.sequence >= self.next_sweep {
-            self.sweep(settings, plans, update);
-        }
         let entry = NewEntry {
             time_ms: update.time_ms,
             columns: &buffers.columns,
+            present: &buffers.present,
             values: &buffers.values,
             conditions: buffers.conditions,
         };
@@ -197,17 +200,28 @@ impl Shard {
             found = None;
         }
         let marks = match found {
-            None => read::read(plan, None, self.horizon_ms, &entry, scratch, cells),
+            None => read::read(plan, settings.values_per_key, None, self.horizon_ms, &entry, scratch, cells),
             Some(slot) => {
                 let slot = self.slots.get(slot);
                 let history = History::new(&plan.layout, &self.arena, slot);
-                read::read(plan, Some(&history), slot.lost_before_ms, &entry, scratch, cells)
+                read::read(
+                    plan,
+                    settings.values_per_key,
+                    Some(&history),
+                    slot.lost_before_ms,
+                    &entry,
+                    scratch,
+                    cells,
+                )
             }
         };
         if let Some(slot) = found
             && self.slots.get(slot).newest_ms - update.time_ms > settings.lateness_ms
         {
             return marks | marks::LATE;
+        }
+        if update.sequence >= self.next_sweep {
+            self.sweep(settings, plans, update);
         }
         let slot = found.unwrap_or_else(|| self.create(plan, update));
         self.store(settings, plan, slot, update, &entry);
@@ -225,7 +239,8 @@ impl Shard {
             entity: plan.entity as u8,
             ..Slot::FREE
         };
-        self.table.insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
+        self.table
+            .insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
         let mut history = HistoryMut {
             layout: &plan.layout,
             arena: &mut self.arena,
@@ -239,7 +254,14 @@ impl Shard {
     }
 
     #[inline]
-    fn store(&mut self, settings: &StateSettings, plan: &EntityPlan, slot: u32, update: &Update, entry: &NewEntry<'_>) {
+    fn store(
+        &mut self,
+        settings: &StateSettings,
+        plan: &EntityPlan,
+        slot: u32,
+        update: &Update,
+        entry: &NewEntry<'_>,
+    ) {
         let layout = &plan.layout;
         let slot = self.slots.get_mut(slot);
         let before = Held::of(slot);
@@ -250,7 +272,7 @@ impl Shard {
         let mut history = HistoryMut { layout, arena: &mut self.arena, slot, scratch: &mut self.scratch };
         history.expire(bound_ms);
         if update.time_ms > bound_ms {
-            history.insert(entry, settings.entries_per_key);
+            history.insert(entry, settings.entries_per_key, settings.values_per_key);
         }
         let after = Held::of(history.slot);
         let size = &mut self.size;
@@ -282,7 +304,12 @@ impl Shard {
     }
 
     fn collect_oldest(&mut self, keep: u32) {
-        let mut all: Vec<(u64, u32)> = self.table.iter().filter(|&&slot| slot != keep).map(|&slot| (self.slots.get(slot).updated, slot)).collect();
+        let mut all: Vec<(u64, u32)> = self
+            .table
+            .iter()
+            .filter(|&&slot| slot != keep)
+            .map(|&slot| (self.slots.get(slot).updated, slot))
+            .collect();
         let wanted = (all.len() / 8).max(16).min(all.len());
         if wanted < all.len() {
             all.select_nth_unstable(wanted);
@@ -344,7 +371,9 @@ impl Held {
 
     fn bytes(&self, plan: &EntityPlan) -> u64 {
         let layout = &plan.layout;
-        self.entries * layout.entry_bytes() + self.spans * layout.span_bytes() + self.values * layout.value_bytes()
+        self.entries * layout.entry_bytes()
+            + self.spans * layout.span_bytes()
+            + self.values * layout.value_bytes()
     }
 }
 

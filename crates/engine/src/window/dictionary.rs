@@ -8,7 +8,6 @@
 //! Head, two words: `handle (32) | places (16) | values (16)`, and the newest time that found no place. The block
 //! holds `room` values, then `room` last times, room being the power of two at or above the places.
 
-use crate::limits::DISTINCT_VALUES_MAX;
 use crate::window::arena::{Arena, Handle};
 use crate::window::layout::NO_VALUE;
 
@@ -61,7 +60,13 @@ impl Dictionary {
     }
 
     /// Number of values last seen after `edge_ms`, whether `present` is one of them, and whether any was last seen after `near_ms`.
-    pub(crate) fn count_after(&self, arena: &Arena, edge_ms: i64, near_ms: i64, present: Option<u64>) -> Counted {
+    pub(crate) fn count_after(
+        &self,
+        arena: &Arena,
+        edge_ms: i64,
+        near_ms: i64,
+        present: Option<u64>,
+    ) -> Counted {
         let (values, lasts) = self.parts(arena);
         let mut counted = Counted::default();
         for (&value, &last) in values.iter().zip(lasts) {
@@ -98,7 +103,7 @@ impl Dictionary {
     }
 
     /// Notes a value at a time; its place, or [`NO_VALUE`] where none is left.
-    pub(crate) fn insert(&mut self, arena: &mut Arena, value: u64, at_ms: i64) -> u16 {
+    pub(crate) fn insert(&mut self, arena: &mut Arena, value: u64, at_ms: i64, values_max: usize) -> u16 {
         let (values, lasts) = self.parts(arena);
         let mut hole = None;
         for (place, (&held, &last)) in values.iter().zip(lasts).enumerate() {
@@ -112,7 +117,7 @@ impl Dictionary {
                 return place as u16;
             }
         }
-        if self.values == DISTINCT_VALUES_MAX {
+        if self.values >= values_max {
             self.dropped_ms = self.dropped_ms.max(at_ms);
             return NO_VALUE;
         }

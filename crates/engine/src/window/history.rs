@@ -237,7 +237,8 @@ impl<'a> History<'a> {
         }
         let rows = self.chunk(chunk);
         let row = rows.rows_until(edge_ms);
-        let found = if row == rows.rows { Position { chunk: chunk + 1, row: 0 } } else { Position { chunk, row } };
+        let found =
+            if row == rows.rows { Position { chunk: chunk + 1, row: 0 } } else { Position { chunk, row } };
         found.max(self.start()).min(limit)
     }
 
@@ -282,7 +283,8 @@ impl<'a> History<'a> {
     fn total_summary(&self, index: usize, totals: &mut Totals) {
         let summary = self.summary(index);
         totals.count += summary[2];
-        for (column, words) in totals.columns.iter_mut().zip(summary[SUMMARY_FIXED..].chunks(SUMMARY_COLUMN)) {
+        for (column, words) in totals.columns.iter_mut().zip(summary[SUMMARY_FIXED..].chunks(SUMMARY_COLUMN))
+        {
             column.merge(&ColumnTotals::load(words, 1));
         }
         let conditions = &summary[SUMMARY_FIXED + self.layout.columns.len() * SUMMARY_COLUMN..];

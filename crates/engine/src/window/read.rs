@@ -19,6 +19,8 @@ use crate::window::write::NewEntry;
 #[derive(Debug)]
 pub(crate) struct Scratch {
     totals: Totals,
+    /// Distinct values a key keeps.
+    values_max: usize,
     /// Halves of ratios.
     parts: Vec<PartTotals>,
 }
@@ -33,6 +35,7 @@ impl Scratch {
     pub(crate) fn new(plan: &EntityPlan) -> Self {
         Self {
             totals: Totals::new(&plan.layout),
+            values_max: DISTINCT_VALUES_MAX,
             parts: vec![PartTotals::default(); plan.ratios.len() * 2],
         }
     }
@@ -54,12 +57,14 @@ struct Range {
 /// `lost_before_ms` is then the shard's horizon.
 pub(crate) fn read(
     plan: &EntityPlan,
+    values_max: usize,
     history: Option<&History<'_>>,
     lost_before_ms: i64,
     event: &NewEntry<'_>,
     scratch: &mut Scratch,
     cells: &mut [Cell],
 ) -> u8 {
+    scratch.values_max = values_max;
     let mut marks = 0;
     for group in &plan.groups {
         marks |= read_group(plan, group, history, lost_before_ms, event, scratch, cells);
@@ -110,7 +115,9 @@ fn read_group(
             from = earlier;
             across_edge = from < to && history.is_across(edge_ms, from);
         }
-        if across_edge || across_near {
+        if (across_edge || across_near)
+            && window.reads.iter().any(|read| !matches!(read.what, What::Distinct(_)))
+        {
             marks |= marks::SATURATED;
         }
         if edge_ms < lost_before_ms {
@@ -166,8 +173,12 @@ fn read_one(
         What::Mean(column) => mean(&totals.columns[column], plan.digits[column]),
         What::MinDecimal(column) => extreme(&totals.columns[column], totals.columns[column].min),
         What::MaxDecimal(column) => extreme(&totals.columns[column], totals.columns[column].max),
-        What::MinReal(column) => real_extreme(&totals.columns[column], totals.columns[column].min, plan.digits[column]),
-        What::MaxReal(column) => real_extreme(&totals.columns[column], totals.columns[column].max, plan.digits[column]),
+        What::MinReal(column) => {
+            real_extreme(&totals.columns[column], totals.columns[column].min, plan.digits[column])
+        }
+        What::MaxReal(column) => {
+            real_extreme(&totals.columns[column], totals.columns[column].max, plan.digits[column])
+        }
         What::Std(column) => {
             let column_totals = &totals.columns[column];
             if column_totals.n == 0 {
@@ -183,7 +194,7 @@ fn read_one(
         }
         What::ZScore(column) => {
             let column_totals = &totals.columns[column];
-            let present = event.columns[column];
+            let present = event.present[column];
             if column_totals.n == 0 || present == crate::event::MISSING {
                 Cell::real(f32::NAN)
             } else {
@@ -206,7 +217,8 @@ fn read_one(
             }
         }
         What::Distinct(distinct) => {
-            let (count, saturated) = count_distinct(plan, group, distinct, history, range, event);
+            let (count, saturated) =
+                count_distinct(plan, group, distinct, scratch.values_max, history, range, event);
             marks |= if saturated { marks::SATURATED } else { 0 };
             Cell(count as i64)
         }
@@ -244,7 +256,11 @@ fn read_lifetime(
     let was_lost = lost_before_ms > NOTHING_LOST;
     match read.what {
         What::SecondsSinceFirst => {
-            let first = history.map(|history| history.slot.first_ms).filter(|&first| first <= event.time_ms);
+            let mut first =
+                history.map(|history| history.slot.first_ms).filter(|&first| first <= event.time_ms);
+            if read.inclusive {
+                first = first.or(Some(event.time_ms));
+            }
             cells[read.cell] = seconds_since(event.time_ms, first);
             if was_lost { marks::DEGRADED } else { 0 }
         }
@@ -261,12 +277,18 @@ fn read_lifetime(
                     if range.across_near {
                         marks |= marks::SATURATED;
                     }
-                    let first = Some(slot.first_ms).filter(|&first| first <= event.time_ms);
-                    found = stored.map(|(time, _)| time).max(first);
+                    found = stored.map(|(time, _)| time);
+                    if found.is_none() && slot.first_ms <= event.time_ms {
+                        // Entries that expired may have lain between.
+                        found = Some(slot.first_ms);
+                        marks |= marks::SATURATED;
+                    }
                 }
             }
             cells[read.cell] = seconds_since(event.time_ms, found);
-            if was_lost && found.is_none_or(|found| found < lost_before_ms) { marks |= marks::DEGRADED }
+            if was_lost && found.is_none_or(|found| found < lost_before_ms) {
+                marks |= marks::DEGRADED
+            }
             marks
         }
         What::Run(condition) => {
@@ -275,7 +297,7 @@ fn read_lifetime(
                 run_of(history, &whole(history, event.time_ms, edge_ms), condition)
             });
             let mut saturated = saturated;
-            if read.inclusive {
+            if read.inclusive && plan.length_ms > 0 {
                 if event.conditions >> condition & 1 == 1 {
                     run += 1;
                 } else {
@@ -373,6 +395,7 @@ fn count_distinct(
     plan: &EntityPlan,
     group: &Group,
     distinct: usize,
+    values_max: usize,
     history: Option<&History<'_>>,
     range: &Range,
     event: &NewEntry<'_>,
@@ -397,7 +420,10 @@ fn count_distinct(
                 break;
             }
             let place = (chunk.extra(&plan.layout, before.row, word) >> shift) as u16 as usize;
-            if place < values.len() && lasts[place] as i64 > range.near_ms && seen[place / 64] >> (place % 64) & 1 == 0 {
+            if place < values.len()
+                && lasts[place] as i64 > range.near_ms
+                && seen[place / 64] >> (place % 64) & 1 == 0
+            {
                 seen[place / 64] |= 1 << (place % 64);
                 counted.values += 1;
                 counted.has_present |= Some(values[place]) == present;
@@ -408,7 +434,7 @@ fn count_distinct(
     if let Some(value) = present
         && !counted.has_present
     {
-        if is_full(plan, history, &dictionary, value, event.time_ms) {
+        if is_full(plan, values_max, history, &dictionary, value, event.time_ms) {
             saturated = true;
         } else {
             counted.values += 1;
@@ -420,12 +446,13 @@ fn count_distinct(
 /// Whether a value would find no place if the event were stored.
 fn is_full(
     plan: &EntityPlan,
+    values_max: usize,
     history: &History<'_>,
     dictionary: &crate::window::dictionary::Dictionary,
     value: u64,
     time_ms: i64,
 ) -> bool {
-    if dictionary.values < DISTINCT_VALUES_MAX {
+    if dictionary.values < values_max {
         return false;
     }
     let bound_ms = history.slot.newest_ms.max(time_ms) - plan.horizon_ms;
@@ -439,7 +466,7 @@ fn is_full(
             }
         }
     }
-    kept >= DISTINCT_VALUES_MAX
+    kept >= values_max
 }
 
 fn dropped_within(window: &WindowPlan, history: Option<&History<'_>>, edge_ms: i64) -> u8 {
@@ -462,7 +489,11 @@ fn ratio_of(of: Part, top: PartTotals, bottom: PartTotals) -> Cell {
             match (top.n, numerator, bottom.sum.checked_mul(i128::from(top.n))) {
                 (0, _, _) => return Cell::real(f32::NAN),
                 (_, Some(numerator), Some(denominator)) => (numerator, denominator),
-                _ => return Cell::real((top.sum as f64 / top.n as f64 / (bottom.sum as f64 / bottom.n as f64)) as f32),
+                _ => {
+                    return Cell::real(
+                        (top.sum as f64 / top.n as f64 / (bottom.sum as f64 / bottom.n as f64)) as f32,
+                    );
+                }
             }
         }
     };

@@ -25,6 +25,8 @@ pub(crate) struct NewEntry<'a> {
     pub(crate) time_ms: i64,
     /// Values of the numeric columns; `MISSING` where there is none.
     pub(crate) columns: &'a [i64],
+    /// The same whether or not the columns' conditions hold: what a z-score compares.
+    pub(crate) present: &'a [i64],
     /// Values of the distinct columns.
     pub(crate) values: &'a [Option<u64>],
     /// One bit a condition.
@@ -82,7 +84,8 @@ impl HistoryMut<'_> {
 
     /// Forgets every entry, span and value of or before `bound_ms`.
     pub(crate) fn expire(&mut self, bound_ms: i64) {
-        let expired = if self.slot.chunks == 0 { self.expire_small(bound_ms) } else { self.expire_big(bound_ms) };
+        let expired =
+            if self.slot.chunks == 0 { self.expire_small(bound_ms) } else { self.expire_big(bound_ms) };
         // A value may expire before the span that its entry went into.
         if self.layout.distincts > 0 && self.slot.values > 0 && (expired || self.slot.spans > 0) {
             for distinct in 0..self.layout.distincts {
@@ -92,12 +95,12 @@ impl HistoryMut<'_> {
     }
 
     /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows.
-    pub(crate) fn insert(&mut self, entry: &NewEntry<'_>, rows_max: usize) {
+    pub(crate) fn insert(&mut self, entry: &NewEntry<'_>, rows_max: usize, values_max: usize) {
         let mut extras = [0u64; 32];
         for (distinct, value) in entry.values.iter().enumerate() {
             let place = match value {
                 Some(value) => self.with_dictionary(distinct, |dictionary, arena| {
-                    dictionary.insert(arena, *value, entry.time_ms)
+                    dictionary.insert(arena, *value, entry.time_ms, values_max)
                 }),
                 None => NO_VALUE,
             };
@@ -220,7 +223,8 @@ impl HistoryMut<'_> {
             for index in 0..rows {
                 let from = heads + column * self.slot.room as usize + index;
                 let word = self.arena.words(old, old_words)[from];
-                self.arena.words_mut(block, CHUNK_ROWS * self.layout.entry_words())[column * CHUNK_ROWS + index] = word;
+                self.arena.words_mut(block, CHUNK_ROWS * self.layout.entry_words())
+                    [column * CHUNK_ROWS + index] = word;
             }
         }
         self.arena.release(old, old_words);
@@ -264,7 +268,11 @@ impl HistoryMut<'_> {
         if whole > 0 {
             self.remove_summaries(0, whole);
         }
-        if expired && self.slot.chunks > 0 && self.slot.spans == 0 && self.slot.entries as usize <= SMALL_AGAIN {
+        if expired
+            && self.slot.chunks > 0
+            && self.slot.spans == 0
+            && self.slot.entries as usize <= SMALL_AGAIN
+        {
             self.become_small();
         }
         expired
@@ -362,7 +370,10 @@ impl HistoryMut<'_> {
         let width = head.block_words(self.layout) / CHUNK_ROWS;
         let block = self.arena.words_mut(head.handle, CHUNK_ROWS * width);
         for column in 0..width {
-            block.copy_within(column * CHUNK_ROWS + gone..column * CHUNK_ROWS + head.rows, column * CHUNK_ROWS);
+            block.copy_within(
+                column * CHUNK_ROWS + gone..column * CHUNK_ROWS + head.rows,
+                column * CHUNK_ROWS,
+            );
         }
         self.set_head(0, ChunkHead { rows: head.rows - gone, ..head });
         self.slot.head_row = 0;
@@ -406,7 +417,8 @@ impl HistoryMut<'_> {
     /// Makes a chunk's summary anew from its rows.
     pub(crate) fn summarise(&mut self, chunk: usize) {
         let mut totals = self.scratch.totals.take().unwrap_or_else(|| Totals::new(self.layout));
-        if totals.columns.len() != self.layout.columns.len() || totals.conditions.len() != self.layout.conditions
+        if totals.columns.len() != self.layout.columns.len()
+            || totals.conditions.len() != self.layout.conditions
         {
             totals = Totals::new(self.layout);
         }
@@ -531,4 +543,3 @@ fn insert_row_at(block: &mut [u64], room: usize, rows: usize, at: usize, row: &[
         block[start + at] = word;
     }
 }
-
