@@ -1,1 +1,25 @@
-fn main() {}
+//! cartguard: scores every checkout of an online shop for fraud while the customer waits for the page.
+//!
+//! arguments -> `cli` -> command -> exit code
+
+mod bench;
+mod check;
+mod cli;
+mod config;
+mod demo;
+mod engine;
+mod exit;
+mod list;
+mod model;
+mod pipeline;
+mod replay;
+mod run;
+mod summary;
+mod usage;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main().into()
+}

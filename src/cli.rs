@@ -1,0 +1,117 @@
+//! The command line: arguments -> one command.
+//!
+//! main -> **cli** -> check, list, replay, run, bench, demo, model
+//!
+//! Not here: what a command does. Usage errors end with code 2, as clap has it.
+
+use crate::config::{self, Flag, Given, Loaded};
+use crate::exit::Exit;
+use crate::{bench, check, demo, list, model, replay, run};
+use clap::{Args, Parser, Subcommand};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Scores checkouts for fraud: exact, deterministic, fast.
+#[derive(Debug, Parser)]
+#[command(name = "cartguard", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show it at work: a synthetic shop under attack, scored by the model that comes along
+    Demo(demo::Arguments),
+    /// Run over history in files
+    Replay(replay::Arguments),
+    /// Run on a stream until it ends or a signal comes
+    Run(run::Arguments),
+    /// Measure latency in the engine, open loop
+    Bench(bench::Arguments),
+    /// Import a trained model, or score rows with one
+    Model(model::Arguments),
+    /// Check a configuration and its features file: every fault at once
+    Check(check::Arguments),
+    /// Print every setting that holds, and where it was given
+    Config(list::SettingsArguments),
+    /// Print every feature with what it means
+    Features(list::FeaturesArguments),
+}
+
+/// Which configuration; the same for every command.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ConfigArguments {
+    /// Configuration file; without one the built-in defaults hold
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set one key, as in --set time.lateness=2s; wins over file and environment
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+impl ConfigArguments {
+    /// Reads the configuration; `flags` are those of the command itself. Faults are printed here.
+    pub(crate) fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Exit> {
+        let mut given = Given { file: self.config.clone(), environment: environment(), flags: Vec::new() };
+        for text in &self.set {
+            let Some((key, value)) = text.split_once('=') else {
+                complain(&format!(
+                    "cartguard: --set {text}: write --set key=value, such as time.lateness=2s\n"
+                ));
+                return Err(Exit::Refused);
+            };
+            given.flags.push(Flag {
+                name: "--set".to_owned(),
+                key: key.trim().to_owned(),
+                value: value.to_owned(),
+            });
+        }
+        given.flags.extend(flags);
+        config::load(&given).map_err(|faults| {
+            let lines: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+            let many =
+                if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+            complain(&format!("{lines}cartguard: the configuration has {many}\n"));
+            Exit::Refused
+        })
+    }
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn main() -> Exit {
+    match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Model(arguments) => model::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Config(arguments) => list::config(&arguments),
+        Command::Features(arguments) => list::features(&arguments),
+    }
+}
+
+/// Prints to standard output; whoever closed it (`| head`) wants no more, which is no error.
+pub(crate) fn say(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => Exit::Done,
+        Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(why) => {
+            complain(&format!("cartguard: standard output: {why}\n"));
+            Exit::Failed
+        }
+    }
+}
+
+/// Prints to standard error. Where even that is closed, nobody is left to be told.
+pub(crate) fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Variables whose name and value are text; ours are.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

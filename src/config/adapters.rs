@@ -1,0 +1,109 @@
+//! `[source]` and `[sink]`: where events come from and where decisions go.
+
+use super::Relative;
+use cartguard_engine::document::Reader;
+use std::path::PathBuf;
+
+/// Where `run` takes its events from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Source {
+    /// Files, one after the other.
+    File {
+        paths: Vec<PathBuf>,
+    },
+    Stdin,
+    Synthetic(Synthetic),
+}
+
+/// The built-in generator.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Synthetic {
+    pub(crate) world: World,
+    /// None: without end.
+    pub(crate) events: Option<u64>,
+    /// Events a second; none: all it can.
+    pub(crate) rate: Option<f64>,
+    pub(crate) seed: u64,
+}
+
+/// What the generator makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum World {
+    Shop,
+    Workload,
+    Handbook,
+}
+
+/// Where `run` puts its decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sink {
+    /// Files in a folder.
+    File {
+        folder: PathBuf,
+    },
+    Stdout,
+    Null,
+}
+
+/// Adapters that this build may lack: what they are called, and the feature that brings them.
+const ABSENT_SOURCES: [(&str, &str); 2] = [("kinesis", "aws"), ("kafka", "kafka")];
+const ABSENT_SINKS: [(&str, &str); 4] =
+    [("kinesis", "aws"), ("s3", "aws"), ("kafka", "kafka"), ("webhook", "webhook")];
+
+pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source> {
+    let kind = kind(table, &["file", "stdin", "synthetic"], &ABSENT_SOURCES);
+    let paths = table
+        .texts("paths")
+        .map(|paths| paths.into_iter().map(|(text, place)| at.from(place, &text)).collect::<Vec<_>>());
+    let world = table.one_of("world", &["shop", "workload", "handbook"]);
+    let events = table.integer("events", 0..=i64::MAX);
+    // Past a thousand million a second the gap between two events is below a nanosecond.
+    let rate = table.number("rate", 0.0..=1e9);
+    let seed = table.integer("seed", 0..=i64::MAX);
+    match kind? {
+        0 => {
+            let paths = paths?;
+            if paths.is_empty() {
+                table.fault("paths", "is empty; the files to read, such as [\"events.jsonl.gz\"]");
+            }
+            Some(Source::File { paths })
+        }
+        1 => Some(Source::Stdin),
+        _ => Some(Source::Synthetic(Synthetic {
+            world: [World::Shop, World::Workload, World::Handbook][world?],
+            events: events.map(|events| (events > 0).then_some(events as u64))?,
+            rate: rate.map(|rate| (rate > 0.0).then_some(rate))?,
+            seed: seed? as u64,
+        })),
+    }
+}
+
+pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
+    let kind = kind(table, &["file", "stdout", "null"], &ABSENT_SINKS);
+    let folder = at.path(table, "path");
+    match kind? {
+        0 => {
+            let folder = folder?;
+            if folder.is_none() {
+                table.fault("path", "is empty; the folder to write into");
+            }
+            folder.map(|folder| Sink::File { folder })
+        }
+        1 => Some(Sink::Stdout),
+        _ => Some(Sink::Null),
+    }
+}
+
+/// The type of an adapter, by index; one that could be built is refused with how.
+fn kind(table: &mut Reader<'_>, here: &[&str], absent: &[(&str, &str)]) -> Option<usize> {
+    let word = table.text("type")?;
+    if let Some((name, feature)) = absent.iter().find(|(name, _)| *name == word) {
+        let built = here.join(", ");
+        let what = format!(
+            "this build has no adapter for {name}, only {built}; build one with `cargo build --release --features {feature}`"
+        );
+        table.fault("type", what);
+        return None;
+    }
+    table.one_of("type", here)
+}

@@ -1,0 +1,255 @@
+//! Configuration: four layers of text -> one checked [`Config`], or everything that is wrong with them.
+//!
+//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `adapters`, `settings`) -> commands
+//!
+//! Holds: only what was checked leaves this module; every fault is told at once, with its place, its dotted key and
+//! the accepted form. Reads the configuration file and the features file, and nothing else of the world.
+//! Not here: what a features file may say (the engine's `features::file`), opening models, sources and sinks.
+
+mod adapters;
+mod event;
+mod layers;
+mod path;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use adapters::{Sink, Source, Synthetic, World};
+pub(crate) use layers::{Effective, Flag};
+pub(crate) use settings::{Engine, Idle, Queue};
+
+use cartguard_engine::batch::{DedupeSettings, OutputSettings, StateSettings};
+use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
+use cartguard_engine::features::file;
+use cartguard_engine::features::spec::FeatureSet;
+use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The configuration that holds where nothing else is said.
+const DEFAULT: &str = include_str!("../../config/default.toml");
+/// What faults and `cartguard config` call it.
+const DEFAULT_NAME: &str = "default.toml";
+/// The features files that are compiled in, by what `features.file` calls them.
+const BUILTIN_FEATURES: [(&str, &str); 1] =
+    [("builtin:checkout", include_str!("../../config/features/checkout.toml"))];
+
+/// What the user gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    /// `--config`
+    pub(crate) file: Option<PathBuf>,
+    /// Variables of the environment; those that do not begin with `CARTGUARD__` are not looked at.
+    pub(crate) environment: Vec<(String, String)>,
+    /// `--set key=value` and the flags of commands, in order.
+    pub(crate) flags: Vec<Flag>,
+}
+
+/// Everything that a command needs to know, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    schema: Arc<Schema>,
+    features: Arc<FeatureSet>,
+    /// What the features file is called.
+    pub(crate) features_name: String,
+    /// `state`, and `time.lateness`.
+    pub(crate) state: StateSettings,
+    pub(crate) dedupe: DedupeSettings,
+    pub(crate) output: OutputSettings,
+    /// `reasons.max_share`, of 1.
+    pub(crate) reasons_max_share: f64,
+    pub(crate) engine: Engine,
+    pub(crate) queue: Queue,
+    /// Folder of the model.
+    pub(crate) model: Option<PathBuf>,
+    pub(crate) source: Source,
+    pub(crate) sink: Sink,
+    /// What is allowed but seldom meant.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Config {
+    /// What is mapped.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The features, in the order of their file.
+    pub(crate) fn feature_set(&self) -> &Arc<FeatureSet> {
+        &self.features
+    }
+}
+
+/// A configuration and where each value of it comes from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) effective: Effective,
+}
+
+/// Reads all layers and checks them.
+pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
+    let faults = Faults::default();
+    let text = given.file.as_deref().map(|file| (file, read_file(file)));
+    let file = match &text {
+        Some((file, Ok(text))) => Some((file.display().to_string(), text.as_str())),
+        Some((file, Err(why))) => {
+            let place = Place::whole(Layer::File, &file.display().to_string());
+            faults.add(&place, "", format!("cannot be read: {why}"));
+            None
+        }
+        None => None,
+    };
+    let effective = layers::merge(file.as_ref().map(|(name, text)| (name.as_str(), *text)), given, &faults);
+    let folder = given.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let config = check(&effective, folder, &faults);
+    match config {
+        Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
+        _ => Err(faults.take()),
+    }
+}
+
+/// The checked configuration; nothing only where there are faults.
+fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config> {
+    let root = Node { value: Value::Table(effective.table.clone()), place: effective.place.clone() };
+    let mut root = Reader::new(&root, "", faults);
+    let at = Relative { folder };
+    let time = section(&mut root, "time", settings::time);
+    let hash_seed = effective.hash_seed();
+    let event = section(&mut root, "event", event::event);
+    let entities = section(&mut root, "entities", event::entities);
+    let money = section(&mut root, "money", event::money);
+    let dedupe = section(&mut root, "dedupe", settings::dedupe);
+    let state = section(&mut root, "state", settings::state);
+    let engine = section(&mut root, "engine", settings::engine);
+    let output = section(&mut root, "output", settings::output);
+    let reasons = section(&mut root, "reasons", settings::reasons);
+    let queue = section(&mut root, "queue", settings::queue);
+    let model = section(&mut root, "model", |table| at.path(table, "path"));
+    let source = section(&mut root, "source", |table| adapters::source(table, &at));
+    let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
+    let schema = event.zip(entities).zip(money).and_then(|((event, entities), money)| {
+        event::schema(event, entities, money, time.as_ref()?.skew_ms, hash_seed, &root)
+    });
+    let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
+    root.finish();
+    let (schema, (features_name, features)) = (schema?, features?);
+    let (mut state, engine) = (state?, engine?);
+    state.lateness_ms = time?.lateness_ms;
+    if engine.workers > state.shards {
+        let what =
+            format!("{} workers for {} shards; a worker owns whole shards", engine.workers, state.shards);
+        faults.add(&effective.place_of("engine.workers"), "engine.workers", what);
+    }
+    Some(Config {
+        warnings: warnings(&schema),
+        schema: Arc::new(schema),
+        features: Arc::new(features),
+        features_name,
+        state,
+        dedupe: dedupe?,
+        output: output?,
+        reasons_max_share: reasons?,
+        engine,
+        queue: queue?,
+        model: model?,
+        source: source?,
+        sink: sink?,
+    })
+}
+
+/// Reads a section and refuses what nobody asked for in it.
+fn section<'a, T>(
+    root: &mut Reader<'a>,
+    key: &str,
+    read: impl FnOnce(&mut Reader<'a>) -> Option<T>,
+) -> Option<T> {
+    let mut table = root.table(key)?;
+    let result = read(&mut table);
+    table.finish();
+    result
+}
+
+/// The features file, and what it is called.
+fn read_features(
+    table: &mut Reader<'_>,
+    schema: Option<&Schema>,
+    at: &Relative<'_>,
+) -> Option<(String, FeatureSet)> {
+    let given = table.text("file")?;
+    let faults = table.faults();
+    if let Some((name, text)) = BUILTIN_FEATURES.iter().find(|(name, _)| *name == given) {
+        return match file::read(text, Layer::Default, name, schema?) {
+            Ok(features) => Some(((*name).to_owned(), features)),
+            Err(found) => {
+                let first = found.first().map_or(String::new(), ToString::to_string);
+                let what = format!(
+                    "{name} is for the schema checkout v1 and does not fit this one ({} faults, the first: {first}); \
+                     name a features file of your own",
+                    found.len()
+                );
+                table.fault("file", what);
+                None
+            }
+        };
+    }
+    if given.is_empty() || given.starts_with("builtin:") {
+        let names: Vec<_> = BUILTIN_FEATURES.iter().map(|(name, _)| *name).collect();
+        table.fault("file", format!("{given:?} is no features file; a path, or {}", names.join(", ")));
+        return None;
+    }
+    let path = at.resolve(table, "file", &given);
+    let name = path.display().to_string();
+    let text = match read_file(&path) {
+        Ok(text) => text,
+        Err(why) => {
+            table.fault("file", format!("{name:?} cannot be read: {why}"));
+            return None;
+        }
+    };
+    match file::read(&text, Layer::File, &name, schema?) {
+        Ok(features) => Some((name, features)),
+        Err(found) => {
+            faults.extend(found);
+            None
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|why| why.to_string())?;
+    String::from_utf8(bytes).map_err(|why| format!("not UTF-8 at byte {}", why.utf8_error().valid_up_to()))
+}
+
+/// Paths in files are relative to the file, those of variables and flags to where the process runs.
+struct Relative<'a> {
+    folder: &'a Path,
+}
+
+impl Relative<'_> {
+    /// The path of a key that may be none.
+    #[expect(clippy::option_option, reason = "faulty, none, or a path")]
+    fn path(&self, table: &mut Reader<'_>, key: &str) -> Option<Option<PathBuf>> {
+        let text = table.text(key)?;
+        Some((!text.is_empty()).then(|| self.resolve(table, key, &text)))
+    }
+
+    fn resolve(&self, table: &Reader<'_>, key: &str, text: &str) -> PathBuf {
+        self.from(table.place_of(key), text)
+    }
+
+    fn from(&self, place: &Place, text: &str) -> PathBuf {
+        if place.layer == Layer::File { self.folder.join(text) } else { PathBuf::from(text) }
+    }
+}
+
+fn warnings(schema: &Schema) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if schema.scale == WindowScale::Common && matches!(schema.currency, CurrencySource::Path { .. }) {
+        warnings.push(
+            "money.rates: none are set, so amounts of different currencies add in major units at a common scale \
+             (10 JPY counts as 10 EUR); set rates, or event.currency = { constant = \"…\" }"
+                .to_owned(),
+        );
+    }
+    warnings
+}

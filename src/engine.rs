@@ -1,0 +1,29 @@
+//! From a checked configuration to an engine: compile the features, load the model.
+
+use crate::config::Config;
+use crate::model;
+use cartguard_engine::batch::{Engine, EngineSettings};
+use cartguard_engine::features::plan::Plan;
+use std::sync::Arc;
+
+/// Compiles the feature set.
+pub(crate) fn plan(config: &Config) -> Arc<Plan> {
+    Arc::new(Plan::new(config.schema().clone(), config.feature_set().clone(), config.state.lateness_ms))
+}
+
+/// An engine with an empty state, and the model that the configuration names.
+pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
+    let plan = plan(config);
+    let scorer = config.model.as_deref().map(|folder| model::load(folder, &plan)).transpose()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers =
+        if config.engine.workers == 0 { cores.min(config.state.shards) } else { config.engine.workers };
+    let settings = EngineSettings {
+        workers,
+        state: config.state.clone(),
+        dedupe: config.dedupe.clone(),
+        output: config.output.clone(),
+        reasons_max_share: config.reasons_max_share,
+    };
+    Ok(Engine::new(plan, settings, scorer.map(Arc::new)))
+}

@@ -1,0 +1,24 @@
+//! Exit codes: what the process tells whoever started it.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0: all was done; rejected records do not change that.
+    Done,
+    /// 1: the world or a bug of ours stopped it: a file that cannot be read, a sink that is gone.
+    Failed,
+    /// 2: what was asked for is wrong: arguments, configuration, features file, model.
+    Refused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Refused => 2,
+        })
+    }
+}

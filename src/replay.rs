@@ -1,0 +1,144 @@
+//! `cartguard replay`: the engine over history in files.
+
+use crate::cli::{ConfigArguments, complain, say};
+use crate::config::{Config, Flag, Idle};
+use crate::exit::Exit;
+use crate::summary::Summary;
+use crate::{engine, pipeline};
+use anyhow::{Context, bail};
+use cartguard_engine::batch::Engine;
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Sink};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Arguments of `replay`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    /// Files, one after the other: .json(l), .csv, .parquet; text also .gz or .zst
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub(crate) input: Vec<PathBuf>,
+    /// Folder to write into; refused where it is not empty
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Write into a folder that is not empty
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do all the work and write summary.json only
+    #[arg(long)]
+    pub(crate) discard: bool,
+    /// Threads of the engine (engine.workers)
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+}
+
+/// Runs it.
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    let mut flags = Vec::new();
+    if let Some(workers) = arguments.workers {
+        flags.push(Flag {
+            name: "--workers".into(),
+            key: "engine.workers".into(),
+            value: workers.to_string(),
+        });
+    }
+    let config = match arguments.config.load(flags) {
+        Ok(loaded) => loaded.config,
+        Err(exit) => return exit,
+    };
+    for warning in &config.warnings {
+        complain(&format!("warning: {warning}\n"));
+    }
+    let engine = match engine::open(&config) {
+        Ok(engine) => engine,
+        Err(why) => {
+            complain(&format!("cartguard: {why:#}\n"));
+            return Exit::Refused;
+        }
+    };
+    match replay(arguments, &config, engine) {
+        Ok(summary) => say(&summary.to_text()),
+        Err(why) => {
+            complain(&format!("cartguard: {why:#}\n"));
+            Exit::Failed
+        }
+    }
+}
+
+fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Summary> {
+    let source = FileSource::open(&arguments.input)?;
+    for note in source.notes() {
+        complain(&format!("note: {note}\n"));
+    }
+    let bar = Bar::new(source.meter());
+    let names = config.output.as_array.then(|| engine.feature_names_json());
+    // Refuses a folder that is not empty, before any work is done.
+    let options = FileSinkOptions { force: arguments.force, sync: false };
+    let mut sink: Box<dyn Sink> = if arguments.discard {
+        prepare(&arguments.output, arguments.force)?;
+        Box::new(NullSink::default())
+    } else {
+        Box::new(FileSink::open(&arguments.output, options)?)
+    };
+    if let Some(names) = names.filter(|_| !arguments.discard) {
+        write(&arguments.output.join("features.json"), &names)?;
+    }
+    let settings = pipeline::Settings {
+        input: config.queue.input,
+        output: config.queue.output,
+        batch_max: config.engine.batch_max,
+        spin: config.engine.idle == Idle::Spin,
+    };
+    let stop = AtomicBool::new(false);
+    let finished = pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop, |_| bar.tick())?;
+    bar.finish();
+    let summary = Summary::of(&finished);
+    write(&arguments.output.join("summary.json"), summary.to_json().as_bytes())?;
+    Ok(summary)
+}
+
+/// Makes the output folder where only a summary goes into it.
+fn prepare(folder: &Path, force: bool) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    let is_empty = fs::read_dir(folder)
+        .with_context(|| format!("{}: the folder cannot be read", folder.display()))?
+        .next()
+        .is_none();
+    if !is_empty && !force {
+        bail!("{}: the folder is not empty; --force overwrites what is in it", folder.display());
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// A progress bar on a terminal, by bytes of the input.
+struct Bar {
+    bar: ProgressBar,
+    meter: Meter,
+}
+
+impl Bar {
+    fn new(meter: Meter) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(meter.total()), ProgressDrawTarget::stderr_with_hz(10));
+        let style = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, meter }
+    }
+
+    fn tick(&self) {
+        if !self.bar.is_hidden() {
+            self.bar.set_position(self.meter.done());
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
