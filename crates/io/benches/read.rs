@@ -1,4 +1,4 @@
-//! Reading records: JSON lines from the page cache, plain and packed, and Parquet.
+//! Reading records: JSON lines from the page cache, plain and packed, CSV and Parquet.
 //!
 //! `cargo bench -p cartguard-io`. Throughput is in records.
 
@@ -75,5 +75,22 @@ fn parquet(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, json_lines, parquet);
+fn csv(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.csv");
+    let mut text = b"transaction_id,tx_datetime,customer_id,terminal_id,tx_amount,tx_fraud\n".to_vec();
+    for n in 0..LINES {
+        let (customer, terminal) = (n * 31 % 5_000, n * 17 % 10_000);
+        let (minute, second, cents) = (n / 60 % 60, n % 60, n * 7 % 20_000);
+        writeln!(text, "{n},2018-04-01 00:{minute:02}:{second:02},{customer},{terminal},{cents}.16,0")
+            .expect("memory");
+    }
+    fs::write(&path, text).expect("disk");
+    let mut group = criterion.benchmark_group("csv");
+    group.throughput(Throughput::Elements(LINES as u64)).sample_size(10);
+    group.bench_function("six_columns", |bencher| bencher.iter(|| assert_eq!(read_all(&path), LINES)));
+    group.finish();
+}
+
+criterion_group!(benches, json_lines, csv, parquet);
 criterion_main!(benches);

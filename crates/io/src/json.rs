@@ -58,6 +58,7 @@ pub(crate) fn member_heads<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that unwraps says enough where it fails")]
 mod tests {
     use super::*;
 

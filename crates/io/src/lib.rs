@@ -1,6 +1,6 @@
 //! The world's edge: records in from files and pipes, finished lines out to files and pipes.
 //!
-//! **sources** -> engine -> **sinks**
+//! **sources** -> engine -> **sinks**, and **rows** of numbers for the model commands
 //!
 //! Blocking and without threads of its own: the service runs each source and each sink on a thread.
 //!
@@ -10,11 +10,15 @@
 //! own, behind features), the synthetic source (loadgen).
 
 pub mod contract;
+mod guard;
 mod json;
+pub mod rows;
 pub mod sink;
 pub mod source;
 mod trouble;
 
+pub use guard::panic_is_caught;
+pub use rows::RowReader;
 pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
 pub use sink::{Output, Sink};

@@ -1,5 +1,7 @@
 //! JSON lines from files and pipes against the contract.
 
+#![allow(clippy::unwrap_used, reason = "a test that unwraps says enough where it fails")]
+
 use cartguard_engine::limits::RECORD_BYTES_MAX;
 use cartguard_engine::record::{Form, Records};
 use cartguard_io::contract::{Expected, check_source, take_all};
@@ -110,14 +112,14 @@ fn a_line_over_the_limit_is_a_record_just_over_the_limit() {
 }
 
 fn open_error(paths: &[&Path]) -> String {
-    let error = anyhow_like(FileSource::open(paths).err().expect("is refused"));
+    let error = with_chain(&FileSource::open(paths).err().expect("is refused"));
     error.replace(&format!("{}/", paths[paths.len() - 1].parent().unwrap().display()), "")
 }
 
 /// The message with its chain.
-fn anyhow_like(error: cartguard_io::Trouble) -> String {
+fn with_chain(error: &cartguard_io::Trouble) -> String {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();
@@ -174,7 +176,7 @@ fn a_truncated_file_yields_its_whole_lines_then_trouble_then_nothing() {
         };
         assert!(taken > 100 && taken < expected.len(), "{taken} records");
         let at = expected[taken].at;
-        let text = anyhow_like(trouble);
+        let text = with_chain(&trouble);
         let start =
             format!("{}: cannot be read on from line {}, byte {}: ", path.display(), at.line, at.offset);
         // An empty line may lie between the last record taken and the next one.

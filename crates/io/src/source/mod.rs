@@ -6,14 +6,13 @@
 //! once, whatever the limits of a read; `End` is final and brings no record; after trouble no record is
 //! yielded that was not whole. Not here: what a record means.
 
-mod block;
-mod csv;
+pub(crate) mod block;
+pub(crate) mod csv;
 pub mod files;
-mod format;
+pub(crate) mod format;
 mod lines;
 mod meter;
-mod parquet;
-pub mod rows;
+pub(crate) mod parquet;
 pub mod stdin;
 
 pub use meter::Meter;

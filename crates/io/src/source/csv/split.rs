@@ -114,7 +114,7 @@ impl Splitter {
 
     /// The front of the row at hand, just over the limit.
     pub(crate) fn too_long(&self) -> &[u8] {
-        &self.raw[self.at..self.at + RECORD_BYTES_MAX + 1]
+        &self.raw[self.at..][..=RECORD_BYTES_MAX]
     }
 
     /// Puts the next row into `row` and stays before it; reads on only where `may_read`.
@@ -220,7 +220,7 @@ fn parse_row(bytes: &[u8], last: bool, row: &mut Row) -> bool {
                 None => return false,
             }
             match &bytes[at..] {
-                [b',', ..] | [b'\n', ..] | [b'\r', b'\n', ..] => {}
+                [b',' | b'\n', ..] | [b'\r', b'\n', ..] => {}
                 [] | [b'\r'] if last => {}
                 [] | [b'\r'] => return false,
                 _ => return end_faulty(bytes, at, last, row),

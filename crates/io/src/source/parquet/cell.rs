@@ -249,6 +249,7 @@ fn push_decimal(digits: &str, scale: i8, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that unwraps says enough where it fails")]
 mod tests {
     use super::*;
 

@@ -14,6 +14,7 @@ mod time;
 
 use super::{Meter, Position, Read};
 use crate::Trouble;
+use crate::guard::guarded;
 use arrow_array::RecordBatch;
 use cartguard_engine::record::{Form, NO_ARRIVAL, RecordMeta, Records};
 use cell::Cells;
@@ -129,9 +130,10 @@ impl Parquet {
     fn next_batch(&mut self) {
         self.at = 0;
         if self.failed.is_none() {
-            match self.reader.next().transpose() {
-                Ok(batch) => self.batch = batch,
-                Err(error) => self.failed = Some(io::Error::other(error)),
+            match guarded(|| self.reader.next().transpose()) {
+                Ok(Ok(batch)) => self.batch = batch,
+                Ok(Err(error)) => self.failed = Some(io::Error::other(error)),
+                Err(panicked) => self.failed = Some(io::Error::other(panicked)),
             }
         }
     }
@@ -183,8 +185,10 @@ impl Progress {
 
 /// Reads a file's schema.
 pub(crate) fn builder(path: &Path, file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Trouble> {
-    ParquetRecordBatchReaderBuilder::try_new(file)
-        .map_err(|e| Trouble::at(path, "is not a whole Parquet file").because(e))
+    let refuse = || Trouble::at(path, "is not a whole Parquet file");
+    guarded(|| ParquetRecordBatchReaderBuilder::try_new(file))
+        .map_err(|e| refuse().because(e))?
+        .map_err(|e| refuse().because(e))
 }
 
 /// Makes a reader of batches of a bounded size.
@@ -197,6 +201,8 @@ pub(crate) fn build(
     let bytes: i64 = groups.iter().map(parquet::file::metadata::RowGroupMetaData::total_byte_size).sum();
     let mean = (bytes / rows.max(1)).max(1) as usize;
     let batch = (BATCH_BYTES / mean).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
-    let reader = builder.with_batch_size(batch).build();
-    reader.map_err(|e| Trouble::at(path, "its columns cannot be read").because(e))
+    let refuse = || Trouble::at(path, "its columns cannot be read");
+    guarded(|| builder.with_batch_size(batch).build())
+        .map_err(|e| refuse().because(e))?
+        .map_err(|e| refuse().because(e))
 }

@@ -94,6 +94,7 @@ fn push_three(value: u32, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that unwraps says enough where it fails")]
 mod tests {
     use super::*;
 
