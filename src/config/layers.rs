@@ -37,9 +37,11 @@ pub(super) fn merge(file: Option<(&str, &str)>, given: &Given, faults: &Faults) 
         place = Place::whole(Layer::File, name);
         let over = table_of(parse(text, Layer::File, name, faults));
         if own_schema(&over) {
-            table.entries.retain(|entry| {
-                entry.key != "event" && (entry.key != "entities" || over.get("entities").is_none())
-            });
+            for entry in &mut table.entries {
+                if entry.key == "event" || (entry.key == "entities" && over.get("entities").is_some()) {
+                    entry.node.value = Value::Table(Table::default());
+                }
+            }
         }
         lay(&mut table, over, "");
     }
@@ -207,6 +209,9 @@ fn list(table: &Table, path: &str, lines: &mut Vec<(String, String, Place)>) {
 /// As TOML on one line.
 fn written(node: &Node) -> String {
     match &node.value {
+        Value::Loose(text) if text.parse::<f64>().is_ok() || text == "true" || text == "false" => {
+            text.clone()
+        }
         Value::Text(text) | Value::Loose(text) => format!("{text:?}"),
         Value::Integer(integer) => integer.to_string(),
         Value::Float(float) => float.to_string(),

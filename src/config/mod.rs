@@ -21,6 +21,7 @@ pub(crate) use settings::{Engine, Idle, Queue};
 use cartguard_engine::batch::{DedupeSettings, OutputSettings, StateSettings};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
 use cartguard_engine::features::file;
+use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::FeatureSet;
 use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
 use std::path::{Path, PathBuf};
@@ -140,10 +141,20 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
             format!("{} workers for {} shards; a worker owns whole shards", engine.workers, state.shards);
         faults.add(&effective.place_of("engine.workers"), "engine.workers", what);
     }
+    let (schema, features) = (Arc::new(schema), Arc::new(features));
+    let most = Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max();
+    if state.entries_per_key > most {
+        let key = "state.entries_per_key";
+        let what = format!(
+            "{} are more than a key with these features can hold; at most {most}",
+            state.entries_per_key
+        );
+        faults.add(&effective.place_of(key), key, what);
+    }
     Some(Config {
         warnings: warnings(&schema),
-        schema: Arc::new(schema),
-        features: Arc::new(features),
+        schema,
+        features,
         features_name,
         state,
         dedupe: dedupe?,
