@@ -14,7 +14,9 @@ mod model;
 mod pipeline;
 mod replay;
 mod run;
+mod signals;
 mod summary;
+mod synthetic;
 mod usage;
 
 #[global_allocator]

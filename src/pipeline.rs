@@ -9,6 +9,7 @@
 //! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`.
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
+use crate::config::{Config, Idle};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::Records;
 use cartguard_io::{Output, Read, Sink, Source, Trouble};
@@ -31,6 +32,21 @@ pub(crate) struct Settings {
     pub(crate) batch_max: usize,
     /// Whether a thread without work stays awake for a while.
     pub(crate) spin: bool,
+    /// Start of the schedule by which a synthetic source's records are due; their latency counts from then.
+    pub(crate) paced: Option<Instant>,
+}
+
+impl Settings {
+    /// Of a configuration.
+    pub(crate) fn of(config: &Config, paced: Option<Instant>) -> Self {
+        Self {
+            input: config.queue.input,
+            output: config.queue.output,
+            batch_max: config.engine.batch_max,
+            spin: config.engine.idle == Idle::Spin,
+            paced,
+        }
+    }
 }
 
 /// How far a pipeline is, told after every batch.
@@ -91,8 +107,7 @@ pub(crate) fn run(
         let mut outputs = Outputs::default();
         while let Some(mut batch) = receive(&to_engine, settings.spin) {
             engine.process(&mut batch.records, &mut outputs);
-            let nanoseconds = u64::try_from(batch.at.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            latency.saturating_record_n(nanoseconds.max(1), batch.records.len() as u64);
+            record_latency(&mut latency, &batch, settings.paced);
             tell(&Progress { counts: engine.counts(), latency: &latency, outputs: &outputs });
             // The reader may have ended and need no more.
             let _ = empty_records.try_send(batch.records);
@@ -109,6 +124,20 @@ pub(crate) fn run(
     });
     ended?;
     Ok(Finished { engine, latency, wall: started.elapsed() })
+}
+
+/// From when each record was due, or from when its batch was taken, until now.
+fn record_latency(latency: &mut Histogram<u64>, batch: &Taken, paced: Option<Instant>) {
+    let since = |instant: Instant| u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    match paced {
+        None => latency.saturating_record_n(since(batch.at).max(1), batch.records.len() as u64),
+        Some(started) => {
+            let now = since(started);
+            for record in &batch.records.list {
+                latency.saturating_record(now.saturating_sub(record.offset).max(1));
+            }
+        }
+    }
 }
 
 /// An empty histogram of ns, three digits, up to an hour.

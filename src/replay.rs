@@ -1,8 +1,9 @@
 //! `cartguard replay`: the engine over history in files.
 
 use crate::cli::{ConfigArguments, complain, say};
-use crate::config::{Config, Flag, Idle};
+use crate::config::Config;
 use crate::exit::Exit;
+use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::{engine, pipeline};
 use anyhow::{Context, bail};
@@ -38,15 +39,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let mut flags = Vec::new();
-    if let Some(workers) = arguments.workers {
-        flags.push(Flag {
-            name: "--workers".into(),
-            key: "engine.workers".into(),
-            value: workers.to_string(),
-        });
-    }
-    let config = match arguments.config.load(flags) {
+    let config = match arguments.config.load(workers_flag(arguments.workers)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -87,12 +80,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     if let Some(names) = names.filter(|_| !arguments.discard) {
         write(&arguments.output.join("features.json"), &names)?;
     }
-    let settings = pipeline::Settings {
-        input: config.queue.input,
-        output: config.queue.output,
-        batch_max: config.engine.batch_max,
-        spin: config.engine.idle == Idle::Spin,
-    };
+    let settings = pipeline::Settings::of(config, None);
     let stop = AtomicBool::new(false);
     let finished = pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop, |_| bar.tick())?;
     bar.finish();

@@ -1,8 +1,18 @@
-//! `cartguard run`: the engine on a stream.
+//! `cartguard run`: the engine on a stream, until it ends or a signal comes.
 
 use crate::cli::{ConfigArguments, complain};
+use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::Exit;
+use crate::pipeline::{self, Finished};
+use crate::summary::Summary;
+use crate::synthetic::SyntheticSource;
+use crate::{engine, signals};
+use cartguard_io::sink::stdout::StdoutSink;
+use cartguard_io::source::stdin::StdinSource;
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source};
 use clap::Args;
+use std::fs;
+use std::time::Instant;
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
@@ -12,10 +22,71 @@ pub(crate) struct Arguments {
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
+    /// Write into a folder that is not empty
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Runs it.
-pub(crate) fn run(_arguments: &Arguments) -> Exit {
-    complain("cartguard run: not built yet\n");
-    Exit::Failed
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+        Ok(loaded) => loaded.config,
+        Err(exit) => return exit,
+    };
+    for warning in &config.warnings {
+        complain(&format!("warning: {warning}\n"));
+    }
+    match serve(&config, arguments.force) {
+        Ok(finished) => {
+            // Standard output may carry the decisions.
+            complain(&Summary::of(&finished).to_text());
+            Exit::Done
+        }
+        Err(why) => {
+            complain(&format!("cartguard: {why:#}\n"));
+            Exit::Failed
+        }
+    }
+}
+
+/// `--workers N` as a setting.
+pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
+    let flag = |workers: usize| Flag {
+        name: "--workers".into(),
+        key: "engine.workers".into(),
+        value: workers.to_string(),
+    };
+    workers.map(flag).into_iter().collect()
+}
+
+fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
+    let stop = signals::stop_flag()?;
+    let engine = engine::open(config)?;
+    let started = Instant::now();
+    let mut paced = None;
+    let source: Box<dyn Source> = match &config.source {
+        SourceConfig::File { paths } => Box::new(FileSource::open(paths)?),
+        SourceConfig::Stdin => Box::new(StdinSource::open()?),
+        SourceConfig::Synthetic(settings) => {
+            paced = settings.rate.map(|_| started);
+            Box::new(SyntheticSource::configured(settings, started)?)
+        }
+    };
+    let mut sink: Box<dyn Sink> = match &config.sink {
+        SinkConfig::File { folder } => {
+            let sink = FileSink::open(folder, FileSinkOptions { force, sync: true })?;
+            if config.output.as_array {
+                fs::write(folder.join("features.json"), engine.feature_names_json())?;
+            }
+            Box::new(sink)
+        }
+        SinkConfig::Stdout => Box::new(StdoutSink::open()?),
+        SinkConfig::Null => Box::new(NullSink::default()),
+    };
+    let settings = pipeline::Settings::of(config, paced);
+    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop, |_| {})?;
+    if let SinkConfig::File { folder } = &config.sink {
+        fs::write(folder.join("summary.json"), Summary::of(&finished).to_json())?;
+    }
+    Ok(finished)
 }

@@ -237,14 +237,22 @@ impl Reading<'_> {
         let seen = &key.seen[column];
         let mut count = 0;
         let mut any_later = false;
+        // The present event is looked at however late it is; it is the last of its time.
+        let own = key.entries.iter().rposition(|entry| entry.time <= self.event.time_ms);
+        let own = own.filter(|_| self.definition.inclusive);
         for (&value, &last) in &seen.last {
             if last <= window.m {
                 count += usize::from(last > window.e);
             } else {
                 any_later = true;
-                let in_window =
-                    |entry: &Entry| window.holds(entry.time) && entry.distinct[column] == Some(value);
-                count += usize::from(key.entries.iter().any(in_window));
+                // §2: an entry's value is kept as long as its column's own H.
+                let edge = key.newest - self.kind.distinct_horizon_ms[column];
+                let in_window = |(at, entry): (usize, &Entry)| {
+                    (entry.time > edge || Some(at) == own)
+                        && window.holds(entry.time)
+                        && entry.distinct[column] == Some(value)
+                };
+                count += usize::from(key.entries.iter().enumerate().any(in_window));
             }
         }
         let any_span = key

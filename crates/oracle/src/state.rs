@@ -13,12 +13,15 @@ pub(crate) struct Kind {
     pub(crate) horizon_ms: i64,
     /// `D`: different "distinct of" under the same condition, as (value, condition).
     pub(crate) distinct: Vec<(usize, Option<usize>)>,
+    /// `H` of each distinct column: the largest window + delay of its features, and lateness.
+    pub(crate) distinct_horizon_ms: Vec<i64>,
 }
 
 impl Kind {
     pub(crate) fn of(entity: usize, definitions: &[Definition], bounds: &Bounds) -> Self {
         let mut longest_ms = 0;
         let mut distinct = Vec::new();
+        let mut distinct_horizon_ms: Vec<i64> = Vec::new();
         for definition in definitions.iter().filter(|definition| definition.entity == entity) {
             let mut aggregate = &definition.aggregate;
             let mut windows = Vec::new();
@@ -42,17 +45,21 @@ impl Kind {
                 | Aggregate::SecondsSinceLast
                 | Aggregate::SecondsSinceFirst => windows.extend(definition.window_ms),
             }
-            for window in windows {
+            for &window in &windows {
                 longest_ms = longest_ms.max(window + definition.delay_ms);
             }
             if let Aggregate::Distinct(value) = aggregate {
                 let column = (*value, definition.condition);
                 if !distinct.contains(&column) {
                     distinct.push(column);
+                    distinct_horizon_ms.push(0);
                 }
+                let own = windows.iter().max().map_or(0, |window| window + definition.delay_ms);
+                let at = distinct.iter().position(|held| *held == column).expect("just put there");
+                distinct_horizon_ms[at] = distinct_horizon_ms[at].max(own + bounds.lateness_ms);
             }
         }
-        Self { longest_ms, horizon_ms: longest_ms + bounds.lateness_ms, distinct }
+        Self { longest_ms, horizon_ms: longest_ms + bounds.lateness_ms, distinct, distinct_horizon_ms }
     }
 }
 
@@ -171,7 +178,8 @@ impl Key {
         let edge = self.newest - kind.horizon_ms;
         self.entries.retain(|entry| entry.time > edge);
         self.spans.retain(|span| span.last > edge);
-        for seen in &mut self.seen {
+        for (seen, horizon_ms) in self.seen.iter_mut().zip(&kind.distinct_horizon_ms) {
+            let edge = self.newest - horizon_ms;
             seen.last.retain(|_, last| *last > edge);
         }
         let Some(place) = place else { return };

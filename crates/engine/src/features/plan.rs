@@ -405,10 +405,16 @@ impl EntityPlan {
             Aggregate::Share => What::Share(self.condition(condition.unwrap_or_default())),
             Aggregate::Distinct(value) => {
                 let found = self.distincts.iter().position(|held| *held == (value, condition));
-                What::Distinct(found.unwrap_or_else(|| {
+                let index = found.unwrap_or_else(|| {
                     self.distincts.push((value, condition));
+                    self.layout.value_horizons_ms.push(0);
                     self.distincts.len() - 1
-                }))
+                });
+                // Lateness is what H has beyond L.
+                let horizon_ms = longest(window) + window.delay_ms + self.horizon_ms - self.length_ms;
+                let horizons = &mut self.layout.value_horizons_ms;
+                horizons[index] = horizons[index].max(horizon_ms);
+                What::Distinct(index)
             }
             Aggregate::SecondsSinceLast => {
                 What::SecondsSinceLast(condition.map(|condition| self.condition(condition)))

@@ -83,39 +83,39 @@ impl Dictionary {
         counted
     }
 
-    /// Removes the values last seen at or before `bound_ms`.
-    pub(crate) fn expire(&mut self, arena: &mut Arena, bound_ms: i64) {
-        if self.places == 0 {
-            return;
-        }
-        let room = self.room();
-        let places = self.places;
-        let lasts = &mut arena.words_mut(self.handle, 2 * room)[room..room + places];
-        for last in lasts {
-            if *last as i64 != EMPTY && *last as i64 <= bound_ms {
-                *last = EMPTY as u64;
-                self.values -= 1;
-            }
-        }
-        if self.values == 0 {
-            self.release(arena);
-        }
-    }
-
-    /// Notes a value at a time; its place, or [`NO_VALUE`] where none is left.
-    pub(crate) fn insert(&mut self, arena: &mut Arena, value: u64, at_ms: i64, values_max: usize) -> u16 {
-        let (values, lasts) = self.parts(arena);
-        let mut hole = None;
-        for (place, (&held, &last)) in values.iter().zip(lasts).enumerate() {
-            if last as i64 == EMPTY {
-                hole = hole.or(Some(place));
-            } else if held == value {
-                if last as i64 <= at_ms {
-                    let room = self.room();
-                    arena.words_mut(self.handle, 2 * room)[room + place] = at_ms as u64;
+    /// Removes the values last seen at or before `bound_ms` and notes a value at a time; its place, or [`NO_VALUE`] where there is
+    /// none or none is left.
+    pub(crate) fn note(
+        &mut self,
+        arena: &mut Arena,
+        value: Option<u64>,
+        at_ms: i64,
+        bound_ms: i64,
+        values_max: usize,
+    ) -> u16 {
+        let (mut found, mut hole) = (None, None);
+        if self.places > 0 {
+            let room = self.room();
+            let (values, lasts) = arena.words_mut(self.handle, 2 * room).split_at_mut(room);
+            for (place, (&held, last)) in values.iter().zip(lasts).take(self.places).enumerate() {
+                if *last as i64 <= bound_ms {
+                    self.values -= usize::from(*last as i64 != EMPTY);
+                    *last = EMPTY as u64;
+                    hole = hole.or(Some(place));
+                } else if Some(held) == value {
+                    *last = at_ms.max(*last as i64) as u64;
+                    found = Some(place as u16);
                 }
-                return place as u16;
             }
+        }
+        let Some(value) = value else {
+            if self.values == 0 {
+                self.release(arena);
+            }
+            return NO_VALUE;
+        };
+        if let Some(place) = found {
+            return place;
         }
         if self.values >= values_max {
             self.dropped_ms = self.dropped_ms.max(at_ms);

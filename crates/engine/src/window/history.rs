@@ -222,6 +222,11 @@ impl<'a> History<'a> {
     #[inline]
     pub(crate) fn after(&self, edge_ms: i64, limit: Position) -> Position {
         // The row that `limit` names is later than the edge or is the end; look at chunks before it.
+        if let Some(before) = self.before_quickly(limit)
+            && before <= edge_ms
+        {
+            return limit;
+        }
         let mut chunk = limit.chunk;
         let mut steps = 0;
         while chunk > 0 && self.last_ms(chunk - 1) > edge_ms {
@@ -240,6 +245,39 @@ impl<'a> History<'a> {
         let found =
             if row == rows.rows { Position { chunk: chunk + 1, row: 0 } } else { Position { chunk, row } };
         found.max(self.start()).min(limit)
+    }
+
+    /// Last time before a position, kept or not; nothing at the very start.
+    #[inline]
+    fn before_quickly(&self, position: Position) -> Option<i64> {
+        match (position.chunk, position.row) {
+            (0, 0) => None,
+            (chunk, 0) => Some(self.last_ms(chunk - 1)),
+            (chunk, row) => Some(self.chunk(chunk).time_ms(row - 1)),
+        }
+    }
+
+    /// Adds to the totals the rows before `from` that are later than the edge; the first of them.
+    #[inline]
+    pub(crate) fn extend(&self, from: Position, edge_ms: i64, totals: &mut Totals) -> Position {
+        if self.slot.chunks > 0 {
+            let earlier = self.after(edge_ms, from);
+            self.total(earlier, from, totals);
+            return earlier;
+        }
+        // Small: walk back; most windows add no row or a few.
+        let end = if from.chunk == 0 { from.row } else { self.slot.entries as usize };
+        let heads = self.layout.heads();
+        let times = &self.root[heads..heads + end];
+        let mut row = end;
+        while row > 0 && times[row - 1] as i64 > edge_ms {
+            row -= 1;
+        }
+        if row == end {
+            return from;
+        }
+        self.chunk(0).total(self.layout, row, end, totals);
+        Position { chunk: 0, row }
     }
 
     /// The first of chunks `0..below` whose last time is after the edge, or `below`.

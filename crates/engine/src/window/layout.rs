@@ -47,6 +47,8 @@ pub(crate) struct Layout {
     pub(crate) columns: Vec<ColumnUse>,
     pub(crate) distincts: usize,
     pub(crate) conditions: usize,
+    /// H of each distinct column, ms.
+    pub(crate) value_horizons_ms: Vec<i64>,
 }
 
 impl Layout {

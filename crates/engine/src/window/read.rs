@@ -109,9 +109,8 @@ fn read_group(
         let mut across_edge = false;
         let mut added = false;
         if let Some(history) = history {
-            let earlier = history.after(edge_ms, from);
+            let earlier = history.extend(from, edge_ms, &mut scratch.totals);
             added = earlier < from;
-            history.total(earlier, from, &mut scratch.totals);
             from = earlier;
             across_edge = from < to && history.is_across(edge_ms, from);
         }
@@ -412,11 +411,13 @@ fn count_distinct(
         let (values, lasts) = dictionary.parts(history.arena);
         let mut seen = [0u64; DISTINCT_VALUES_MAX / 64];
         let (word, shift) = plan.layout.value_place(distinct);
+        let bound_ms = history.slot.newest_ms - plan.layout.value_horizons_ms[distinct];
         let mut position = range.to;
         while let Some(before) = history.before(position).filter(|&before| before >= range.from) {
             position = before;
             let chunk = history.chunk(before.chunk);
-            if chunk.spans {
+            // An older entry's place may have gone to another value.
+            if chunk.spans || chunk.time_ms(before.row) <= bound_ms {
                 break;
             }
             let place = (chunk.extra(&plan.layout, before.row, word) >> shift) as u16 as usize;
@@ -434,7 +435,7 @@ fn count_distinct(
     if let Some(value) = present
         && !counted.has_present
     {
-        if is_full(plan, values_max, history, &dictionary, value, event.time_ms) {
+        if is_full(plan.layout.value_horizons_ms[distinct], values_max, history, &dictionary, value, event.time_ms) {
             saturated = true;
         } else {
             counted.values += 1;
@@ -445,7 +446,7 @@ fn count_distinct(
 
 /// Whether a value would find no place if the event were stored.
 fn is_full(
-    plan: &EntityPlan,
+    horizon_ms: i64,
     values_max: usize,
     history: &History<'_>,
     dictionary: &crate::window::dictionary::Dictionary,
@@ -455,7 +456,7 @@ fn is_full(
     if dictionary.values < values_max {
         return false;
     }
-    let bound_ms = history.slot.newest_ms.max(time_ms) - plan.horizon_ms;
+    let bound_ms = history.slot.newest_ms.max(time_ms) - horizon_ms;
     let (values, lasts) = dictionary.parts(history.arena);
     let mut kept = 0;
     for (&held, &last) in values.iter().zip(lasts) {

@@ -9,7 +9,7 @@ use crate::window::arena::{Arena, Handle};
 use crate::window::dictionary::Dictionary;
 use crate::window::history::{ChunkHead, History, Position};
 use crate::window::layout::{
-    CHUNK_ROWS, HEAD_WORDS, Layout, NO_VALUE, SMALL_MAX, SUMMARY_COLUMN, SUMMARY_FIXED, directory_room,
+    CHUNK_ROWS, HEAD_WORDS, Layout, SMALL_MAX, SUMMARY_COLUMN, SUMMARY_FIXED, directory_room,
     small_room,
 };
 use crate::window::merge;
@@ -82,15 +82,12 @@ impl HistoryMut<'_> {
         self.arena.release(self.slot.root, self.layout.directory_words(self.slot.room as usize));
     }
 
-    /// Forgets every entry, span and value of or before `bound_ms`.
+    /// Forgets every entry and span of or before `bound_ms`.
     pub(crate) fn expire(&mut self, bound_ms: i64) {
-        let expired =
-            if self.slot.chunks == 0 { self.expire_small(bound_ms) } else { self.expire_big(bound_ms) };
-        // A value may expire before the span that its entry went into.
-        if self.layout.distincts > 0 && self.slot.values > 0 && (expired || self.slot.spans > 0) {
-            for distinct in 0..self.layout.distincts {
-                self.with_dictionary(distinct, |dictionary, arena| dictionary.expire(arena, bound_ms));
-            }
+        if self.slot.chunks == 0 {
+            self.expire_small(bound_ms);
+        } else {
+            self.expire_big(bound_ms);
         }
     }
 
@@ -98,12 +95,11 @@ impl HistoryMut<'_> {
     pub(crate) fn insert(&mut self, entry: &NewEntry<'_>, rows_max: usize, values_max: usize) {
         let mut extras = [0u64; 32];
         for (distinct, value) in entry.values.iter().enumerate() {
-            let place = match value {
-                Some(value) => self.with_dictionary(distinct, |dictionary, arena| {
-                    dictionary.insert(arena, *value, entry.time_ms, values_max)
-                }),
-                None => NO_VALUE,
-            };
+            // A value expires by its own column's horizon.
+            let bound_ms = self.slot.newest_ms - self.layout.value_horizons_ms[distinct];
+            let place = self.with_dictionary(distinct, |dictionary, arena| {
+                dictionary.note(arena, *value, entry.time_ms, bound_ms, values_max)
+            });
             let (word, shift) = self.layout.value_place(distinct);
             extras[word] |= u64::from(place) << shift;
         }
@@ -156,14 +152,14 @@ impl HistoryMut<'_> {
 
     // ---- small ----
 
-    fn expire_small(&mut self, bound_ms: i64) -> bool {
+    fn expire_small(&mut self, bound_ms: i64) {
         let rows = self.slot.entries as usize;
         if rows == 0 {
-            return false;
+            return;
         }
         let gone = self.read().chunk(0).rows_until(bound_ms);
         if gone == 0 {
-            return false;
+            return;
         }
         let (heads, room) = (self.layout.heads(), self.slot.room as usize);
         let columns = self.layout.entry_words();
@@ -177,7 +173,6 @@ impl HistoryMut<'_> {
         if fitting * 2 <= room {
             self.move_small(fitting);
         }
-        true
     }
 
     fn move_small(&mut self, room: usize) {
@@ -238,7 +233,7 @@ impl HistoryMut<'_> {
 
     // ---- big ----
 
-    fn expire_big(&mut self, bound_ms: i64) -> bool {
+    fn expire_big(&mut self, bound_ms: i64) {
         let mut whole = 0;
         let (mut entries, mut spans) = (0, 0);
         let history = self.read();
@@ -275,7 +270,6 @@ impl HistoryMut<'_> {
         {
             self.become_small();
         }
-        expired
     }
 
     fn become_small(&mut self) {

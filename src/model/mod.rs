@@ -1,0 +1,24 @@
+//! Model folders: `models/NAME/VERSION/{model file, manifest.toml, golden.jsonl}`.
+//!
+//! `cli` -> **model** (`import`, `score`) and engine -> **model** (`folder` -> `plan_names`) -> the engine's `Scorer`
+//!
+//! Holds: a folder is used only where sizes and SHA-256 are the manifest's, the golden rows give the same bits on
+//! both paths of the scorer, and every feature has its name; whatever the bytes are, a fault is a message that
+//! names the file. A folder that exists is never changed.
+//! Not here: formats and evaluation (the forest crate), what a feature means (the engine).
+
+mod cli;
+mod fault;
+mod files;
+mod folder;
+mod golden;
+mod import;
+mod manifest;
+mod names;
+mod plan_names;
+mod probe;
+mod score;
+mod trainer_rows;
+
+pub(crate) use cli::{Arguments, run};
+pub(crate) use folder::load;
