@@ -171,15 +171,7 @@ impl Arrivals {
 fn row(rows: &mut Handbook, settings: &Settings, index: u64, out: &mut Vec<u8>) -> Option<EventInfo> {
     let row = rows.write_next(out)?;
     let time_ms = row.time_s * 1_000;
-    let fraud = row.scenario > 0;
-    // Everything is known after the same delay; without legitimate labels after the book's 7 days.
-    let days = settings.legit_after_days.or(fraud.then_some(7));
-    let label = days.map(|days| Label {
-        event_id: EventId::Number(row.id),
-        fraud,
-        known_at_ms: time_ms + i64::from(days) * DAY_MS,
-        kind: row.kind(),
-    });
+    let label = Label::of_transaction(&row, settings.legit_after_days);
     Some(EventInfo { time_ms, index, repeat: false, label })
 }
 

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::handbook::Transaction;
+
 /// Identity of an event, without allocation; `Display` gives the text that stands in the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventId {
@@ -42,6 +44,19 @@ pub struct Label {
 }
 
 impl Label {
+    /// The Handbook takes every truth as known after the same delay; without legitimate labels, frauds
+    /// after the book's 7 days.
+    pub fn of_transaction(row: &Transaction, legit_after_days: Option<u32>) -> Option<Self> {
+        let fraud = row.scenario > 0;
+        let days = legit_after_days.or(fraud.then_some(7))?;
+        Some(Label {
+            event_id: EventId::Number(row.id),
+            fraud,
+            known_at_ms: row.time_s * 1_000 + i64::from(days) * 86_400_000,
+            kind: row.kind(),
+        })
+    }
+
     /// `fraud` or `legit`, the word of label files.
     pub fn word(&self) -> &'static str {
         if self.fraud { "fraud" } else { "legit" }

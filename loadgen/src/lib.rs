@@ -4,7 +4,7 @@
 //! beside it the [`Schedule`] (when an event should be sent) and [`Latency`] (how late things were,
 //! counted from that time).
 //!
-//! Holds: bytes depend on [`Settings`] alone (ChaCha, own samplers, no maths library, no clock);
+//! Holds: bytes depend on [`Settings`] alone (`ChaCha8`, own samplers, no maths library, no clock);
 //! nothing is allocated for an event once buffers have grown.
 //! Not here: threads, sockets, wall clocks; the binary paces and writes.
 

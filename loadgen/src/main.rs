@@ -1,2 +1,202 @@
-//! Open-loop generator of checkouts: files, standard output, at a pace or as fast as it can.
-fn main() {}
+//! Open-loop generator of checkouts: to files or standard output, at a pace or as fast as it can.
+//!
+//! arguments -> generator -> **stream** (`send`) or table; labels and report beside
+//!
+//! Holds: standard output carries events only, everything for people goes to standard error; an
+//! interrupt or a closed pipe ends it with a report and exit code 0.
+//! Not here: what events are (the library).
+
+mod args;
+mod files;
+mod label_file;
+mod send;
+mod table;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use loadgen::handbook::Handbook;
+use loadgen::{Generator, Label, LatencySummary, World};
+use serde::Serialize;
+
+use args::{Args, Cli, Job};
+use label_file::LabelFile;
+use send::{Ended, Sender, Sent};
+use table::Table;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse().into_args()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loadgen: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let job = args.job()?;
+    let stop = interrupts()?;
+    let mut labels = args.labels.as_deref().map(|path| LabelFile::create(path, args.force)).transpose()?;
+    // Before the run: a report that cannot be written should not cost one.
+    let report = args.report.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    let hgrm = args.hgrm.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    let sent = match table(args, &job)? {
+        Some(table) => write_table(&job, table, labels.as_mut(), &stop)?,
+        None => stream(args, &job, labels.as_mut(), stop)?,
+    };
+    let labels = labels.map(LabelFile::finish).transpose()?;
+    let summary = Report::new(&job, &sent, labels);
+    tell(&summary, &sent, &mut std::io::stderr())?;
+    if let (Some(mut to), Some(path)) = (report, &args.report) {
+        serde_json::to_writer_pretty(&mut to, &summary).with_context(|| files::name(path))?;
+        writeln!(to).and_then(|()| to.flush()).with_context(|| files::name(path))?;
+    }
+    if let (Some(mut to), Some(path)) = (hgrm, &args.hgrm) {
+        let latency = sent.latency.context("--hgrm: without --rate or --ramp there is no latency")?;
+        latency.write_hgrm(&mut to).and_then(|()| to.flush()).with_context(|| files::name(path))?;
+    }
+    Ok(())
+}
+
+/// Set by the first SIGINT or SIGTERM; a second one ends the process at once.
+fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+/// A table where the output is one; a refusal where nothing can be written so.
+fn table(args: &Args, job: &Job) -> anyhow::Result<Option<Table>> {
+    let path = args.output.as_path();
+    let plain = match files::ending(path).as_str() {
+        "gz" | "zst" => files::ending(Path::new(path.file_stem().unwrap_or_default())),
+        ending => ending.to_owned(),
+    };
+    match plain.as_str() {
+        _ if path == Path::new("-") || path.starts_with("/dev") => Ok(None),
+        "jsonl" | "json" | "ndjson" => Ok(None),
+        "csv" | "parquet" if job.settings.world == World::Handbook => {
+            if job.schedule.is_some() || job.seconds.is_some() {
+                bail!("{}: a table is written without --rate, --ramp and --seconds", path.display());
+            }
+            let table = Table::create(path, args.force)?;
+            table.map(Some).with_context(|| format!("{}: tables are not compressed", path.display()))
+        }
+        "csv" | "parquet" => bail!("{}: only the handbook world is a table; use .jsonl", path.display()),
+        _ => {
+            bail!("{}: .jsonl or .json, each also .gz or .zst; handbook also .csv, .parquet", path.display())
+        }
+    }
+}
+
+fn stream(
+    args: &Args,
+    job: &Job,
+    labels: Option<&mut LabelFile>,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<Sent> {
+    let generator = Generator::new(&job.settings)?;
+    let mut to = files::Stream::create(&args.output, args.force)?;
+    let name = files::name(&args.output);
+    let sender =
+        Sender { job, generator, to: &mut to, labels, stop, progress: args.progress, name: name.clone() };
+    let sent = sender.run()?;
+    match to.finish() {
+        Err(error) if sent.ended != Ended::BrokenPipe => Err(error).context(name),
+        Ok(()) | Err(_) => Ok(sent),
+    }
+}
+
+fn write_table(
+    job: &Job,
+    mut table: Table,
+    mut labels: Option<&mut LabelFile>,
+    stop: &AtomicBool,
+) -> anyhow::Result<Sent> {
+    let begin = Instant::now();
+    let mut sent = Sent::default();
+    for row in Handbook::new(&job.settings)? {
+        table.write(row)?;
+        sent.events += 1;
+        sent.fraud += u64::from(row.scenario > 0);
+        if let Some(labels) = labels.as_deref_mut()
+            && let Some(label) = Label::of_transaction(&row, job.settings.legit_after_days)
+        {
+            labels.write(&label)?;
+        }
+        if stop.load(Ordering::Relaxed) {
+            sent.ended = Ended::Interrupted;
+            break;
+        }
+    }
+    table.finish()?;
+    sent.seconds = begin.elapsed().as_secs_f64();
+    Ok(sent)
+}
+
+/// What is told at the end, and written by `--report`.
+#[derive(Debug, Serialize)]
+struct Report {
+    world: &'static str,
+    seed: u64,
+    events: u64,
+    repeats: u64,
+    fraud: u64,
+    labels: Option<u64>,
+    bytes: u64,
+    seconds: f64,
+    events_per_second: f64,
+    ended: &'static str,
+    latency_us: Option<LatencySummary>,
+}
+
+impl Report {
+    fn new(job: &Job, sent: &Sent, labels: Option<u64>) -> Self {
+        Self {
+            world: job.settings.world.name(),
+            seed: job.settings.seed,
+            events: sent.events,
+            repeats: sent.repeats,
+            fraud: sent.fraud,
+            labels,
+            bytes: sent.bytes,
+            seconds: sent.seconds,
+            events_per_second: sent.events as f64 / sent.seconds.max(1e-9),
+            ended: match sent.ended {
+                Ended::Done => "done",
+                Ended::Interrupted => "interrupted",
+                Ended::BrokenPipe => "broken_pipe",
+            },
+            latency_us: sent.latency.as_ref().map(loadgen::Latency::summary),
+        }
+    }
+}
+
+fn tell(report: &Report, sent: &Sent, to: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(
+        to,
+        "loadgen: {} events ({} repeats, {} fraud) of {}, seed {}, in {:.2} s: {:.0} events/s, {}",
+        report.events,
+        report.repeats,
+        report.fraud,
+        report.world,
+        report.seed,
+        report.seconds,
+        report.events_per_second,
+        report.ended,
+    )?;
+    if let Some(latency) = &sent.latency {
+        latency.write_table(to)?;
+    }
+    Ok(())
+}

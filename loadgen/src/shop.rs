@@ -62,7 +62,8 @@ enum Task {
 #[derive(Debug, Clone, Copy)]
 struct Again {
     visit: Visit,
-    basket: Basket,
+    /// Of the basket: a second attempt carries the same.
+    basket: u64,
     attempt: u32,
 }
 
@@ -137,14 +138,15 @@ impl Shop {
         let who = recent
             .unwrap_or_else(|| Who { number: u64::from(self.zipf.draw(&mut self.rng)), created_ms: None });
         let visit = self.people.visit(who, event.time_ms, &mut self.rng);
-        let basket = Basket::of_customer(self.people.names(), who.number, self.rng.word());
+        let basket = self.rng.word();
         self.legit(event, Again { visit, basket, attempt: 0 }, out)
     }
 
     /// Writes a customer's attempt to pay and plans what follows from it.
     fn legit(&mut self, event: Moment, mut again: Again, out: &mut Vec<u8>) -> Truth {
         let outcome = Outcome::of_customer(&self.people, &again.visit, again.attempt, &mut self.rng);
-        let order = self.people.order(&again.visit, again.basket, outcome, event.time_ms, &mut self.rng);
+        let basket = Basket::of_customer(self.people.names(), again.visit.who.number, again.basket);
+        let order = self.people.order(&again.visit, basket, outcome, event.time_ms, &mut self.rng);
         self.writer.write(event, &order, out);
         if outcome.declined {
             if again.attempt < 3 && self.rng.chance(RETRY) {
@@ -157,7 +159,7 @@ impl Shop {
             }
         } else if self.rng.chance(ONE_MORE) {
             again.attempt = 0;
-            again.basket = Basket::of_customer(self.people.names(), again.visit.who.number, self.rng.word());
+            again.basket = self.rng.word();
             let after_ms = self.rng.between(90_000, 1_800_000) as i64;
             self.agenda.add(event.due_ms + after_ms, Task::Again(again));
         }

@@ -8,8 +8,6 @@
 const DAYS_TO_EPOCH: i64 = 719_468;
 const DAY_MS: i64 = 86_400_000;
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// Decimal digits of `value`.
 pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
@@ -33,28 +31,39 @@ pub(crate) fn cents(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&[b'.', b'0' + (rest / 10) as u8, b'0' + (rest % 10) as u8]);
 }
 
-fn hex_digits<const WIDTH: usize>(value: u64) -> [u8; WIDTH] {
-    let mut digits = [0; WIDTH];
-    for (place, digit) in digits.iter_mut().enumerate() {
-        *digit = HEX[(value >> (4 * (WIDTH - 1 - place))) as usize & 15];
-    }
+/// Eight digits at once: nibbles are spread to bytes, then moved to `0`..`9` and `a`..`f`.
+fn hex_of_32(value: u32) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let spread = u64::from(value);
+    let spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 1 in each byte whose nibble is 10 or more.
+    let letters = (nibbles + 6 * ONES) >> 4 & ONES;
+    (nibbles + 0x30 * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+}
+
+fn hex_of_64(value: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    digits[..8].copy_from_slice(&hex_of_32((value >> 32) as u32));
+    digits[8..].copy_from_slice(&hex_of_32(value as u32));
     digits
 }
 
-/// The low `4 * WIDTH` bits of `value` in hexadecimal.
-pub(crate) fn hex<const WIDTH: usize>(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(&hex_digits::<WIDTH>(value));
+/// 16 hexadecimal digits.
+pub(crate) fn hex(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&hex_of_64(value));
 }
 
 /// 36 characters, as the bits stand.
 pub(crate) fn uuid(out: &mut Vec<u8>, bits: u128) {
-    let (high, low) = ((bits >> 64) as u64, bits as u64);
+    let (high, low) = (hex_of_64((bits >> 64) as u64), hex_of_64(bits as u64));
     let mut text = [b'-'; 36];
-    text[..8].copy_from_slice(&hex_digits::<8>(high >> 32));
-    text[9..13].copy_from_slice(&hex_digits::<4>(high >> 16));
-    text[14..18].copy_from_slice(&hex_digits::<4>(high));
-    text[19..23].copy_from_slice(&hex_digits::<4>(low >> 48));
-    text[24..].copy_from_slice(&hex_digits::<12>(low));
+    text[..8].copy_from_slice(&high[..8]);
+    text[9..13].copy_from_slice(&high[8..12]);
+    text[14..18].copy_from_slice(&high[12..]);
+    text[19..23].copy_from_slice(&low[..4]);
+    text[24..].copy_from_slice(&low[4..]);
     out.extend_from_slice(&text);
 }
 

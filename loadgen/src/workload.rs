@@ -161,13 +161,13 @@ impl Workload {
         out.extend_from_slice(b"\",\"customer_id\":\"c");
         text::padded::<8>(out, buyer.customer);
         out.extend_from_slice(b"\",\"card_id\":\"");
-        text::hex::<16>(out, buyer.card);
+        text::hex(out, buyer.card);
         out.extend_from_slice(b"\",\"device_id\":\"");
-        text::hex::<16>(out, buyer.device);
+        text::hex(out, buyer.device);
         out.extend_from_slice(b"\",\"ip\":\"");
         text::ipv4(out, buyer.ip);
         out.extend_from_slice(b"\",\"email_hash\":\"");
-        text::hex::<16>(out, self.names.of(what::EMAIL, buyer.customer));
+        text::hex(out, self.names.of(what::EMAIL, buyer.customer));
         out.extend_from_slice(b"\",\"amount\":\"");
         let mut basket = [Item::default(); 4];
         let basket = self.fill(&mut basket);
@@ -208,7 +208,7 @@ impl Workload {
             _ => 4,
         };
         for (place, item) in basket[..count].iter_mut().enumerate() {
-            let word = mix(draw.wrapping_add(place as u64 * 0x9e37_79b9_7f4a_7c15));
+            let word = mix(draw.wrapping_add((place as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let popular = unit(word);
             item.sku = (popular * popular * SKUS as f64) as u64;
             item.qty = if word & 7 < 6 { 1 } else { 1 + (word >> 3 & 3) };

@@ -140,9 +140,10 @@ impl Campaign {
         let place = mix(self.base ^ turn);
         let draw = cast.rng.word();
         // A sixth are second tries of the card before.
-        let card = mix(self.base ^ 0xca4d ^ (self.done - u64::from(draw % 6 == 0 && self.done > 0)) << 20);
+        let card =
+            mix(self.base ^ 0xca4d ^ (self.done - u64::from(draw.is_multiple_of(6) && self.done > 0)) << 20);
         let (low, high) = if self.careful { (500, 4_000) } else { (100, 600) };
-        let seed = if draw >> 8 & 3 == 0 { draw } else { self.base };
+        let seed = if (draw >> 8).is_multiple_of(4) { draw } else { self.base };
         let basket = Basket::single(cast.people.names(), seed, low, high, 1);
         let account =
             (draw >> 10 & 1 == 0).then(|| (cast.open)(time_ms - cast.rng.between(20_000, 300_000) as i64));
@@ -200,8 +201,8 @@ impl Campaign {
     fn device_farm(&self, time_ms: i64, cast: &mut Cast<'_>) -> Order {
         let machines = if self.careful { 8 } else { 2 + self.base % 3 };
         let draw = cast.rng.word();
-        let place = mix(self.base ^ draw % machines);
-        let age_ms = if draw >> 8 & 3 == 0 {
+        let place = mix(self.base ^ (draw % machines));
+        let age_ms = if (draw >> 8).is_multiple_of(4) {
             cast.rng.between(86_400_000, 12 * 86_400_000)
         } else {
             cast.rng.between(60_000, 5_400_000)
@@ -220,7 +221,7 @@ impl Campaign {
         order.device = Some(mix(place ^ 1));
         order.ip = Some(address_in(order.country, mix(place ^ 2 ^ (self.done / 12) << 8)));
         order.discount_cents = (draw >> 18 & 7 > 0).then(|| basket.cents() * 3 / 10);
-        let drop = mix(self.base ^ 0xd40b ^ (draw >> 22) % if self.careful { 9 } else { 3 });
+        let drop = mix(self.base ^ 0xd40b ^ ((draw >> 22) % if self.careful { 9 } else { 3 }));
         order.ship = Some(Address {
             country: order.country,
             postal: (self.base >> 20) as u32 % 100_000,

@@ -13,36 +13,30 @@ const TASTE: u64 = 31;
 
 pub(crate) struct Category {
     pub(crate) name: &'static [u8],
-    pub(crate) code: &'static [u8; 2],
+    pub(crate) code: [u8; 2],
     /// Sales in a thousand.
     share: u64,
     low_cents: u64,
     high_cents: u64,
 }
 
-const fn shelf(
-    name: &'static str,
-    code: &'static [u8; 2],
-    share: u64,
-    low_cents: u64,
-    high_cents: u64,
-) -> Category {
+const fn shelf(name: &'static str, code: [u8; 2], share: u64, low_cents: u64, high_cents: u64) -> Category {
     Category { name: name.as_bytes(), code, share, low_cents, high_cents }
 }
 
 /// The shop's shelves; sales in a thousand, prices in minor units.
 pub(crate) const CATEGORIES: [Category; 11] = [
-    shelf("fashion", b"FA", 220, 900, 22_000),
-    shelf("home", b"HO", 150, 600, 45_000),
-    shelf("books", b"BO", 120, 400, 6_000),
-    shelf("beauty", b"BE", 110, 300, 9_000),
-    shelf("grocery", b"GR", 110, 100, 3_000),
-    shelf("toys", b"TO", 90, 500, 12_000),
-    shelf("sports", b"SP", 80, 800, 35_000),
-    shelf("electronics", b"EL", 70, 1_500, 150_000),
-    shelf("digital", b"DI", 30, 100, 7_000),
-    shelf("gift_card", b"GC", 12, 1_000, 20_000),
-    shelf("luxury", b"LX", 8, 15_000, 250_000),
+    shelf("fashion", *b"FA", 220, 900, 22_000),
+    shelf("home", *b"HO", 150, 600, 45_000),
+    shelf("books", *b"BO", 120, 400, 6_000),
+    shelf("beauty", *b"BE", 110, 300, 9_000),
+    shelf("grocery", *b"GR", 110, 100, 3_000),
+    shelf("toys", *b"TO", 90, 500, 12_000),
+    shelf("sports", *b"SP", 80, 800, 35_000),
+    shelf("electronics", *b"EL", 70, 1_500, 150_000),
+    shelf("digital", *b"DI", 30, 100, 7_000),
+    shelf("gift_card", *b"GC", 12, 1_000, 20_000),
+    shelf("luxury", *b"LX", 8, 15_000, 250_000),
 ];
 
 const DIGITAL: usize = 8;
@@ -67,7 +61,7 @@ impl Basket {
     /// One to five lines, two of three from the customer's two favourite categories.
     pub(crate) fn of_customer(names: Names, customer: u64, seed: u64) -> Self {
         let taste = names.of(TASTE, customer);
-        let lines = match seed & 0xff {
+        let lines: u64 = match seed & 0xff {
             0..115 => 1,
             115..180 => 2,
             180..220 => 3,
@@ -76,7 +70,7 @@ impl Basket {
         };
         let mut basket = Self::default();
         for place in 0..lines {
-            let word = mix(seed.wrapping_add(place * 0x9e37_79b9_7f4a_7c15));
+            let word = mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let category = match word & 0xff {
                 0..110 => by_share(taste),
                 110..170 => by_share(mix(taste)),
@@ -93,7 +87,7 @@ impl Basket {
     pub(crate) fn resaleable(names: Names, seed: u64, size: u64) -> Self {
         let mut basket = Self::default();
         for place in 0..=size {
-            let word = mix(seed.wrapping_add(place * 0x9e37_79b9_7f4a_7c15));
+            let word = mix(seed.wrapping_add(place.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let category = RESALEABLE[scale(word, 3) as usize];
             // The dearest of a few: attackers choose by price.
             let pick = (0..=size)
@@ -152,7 +146,7 @@ fn price(names: Names, category: usize, sku: u64) -> u64 {
     let Category { low_cents, high_cents, .. } = CATEGORIES[category];
     let word = names.of(PRICE, (category as u64) << 32 | sku);
     let place = unit(word);
-    let raw = low_cents + (place * place * place * (high_cents - low_cents) as f64) as u64;
+    let raw = low_cents + (place * place * place * place * (high_cents - low_cents) as f64) as u64;
     match word & 7 {
         0 => raw,
         1 => raw / 100 * 100 + 95,
@@ -174,7 +168,8 @@ mod tests {
         let names = Names::new(5);
         let cents = |seed| Basket::of_customer(names, 9, seed).cents();
         assert_eq!(cents(3), cents(3));
-        let mean = (0..20_000).map(|seed| cents(mix(seed))).sum::<u64>() / 20_000;
+        let customers = |seed| Basket::of_customer(names, seed, mix(seed)).cents();
+        let mean = (0..20_000).map(customers).sum::<u64>() / 20_000;
         assert!((3_000..30_000).contains(&mean), "{mean}");
         let loot =
             (0..2_000).map(|seed| Basket::resaleable(names, mix(seed), 2).cents()).sum::<u64>() / 2_000;

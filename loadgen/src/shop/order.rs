@@ -86,29 +86,29 @@ impl Outcome {
 }
 
 pub(crate) struct Country {
-    code: &'static [u8; 2],
-    currency: &'static [u8; 3],
+    code: [u8; 2],
+    currency: [u8; 3],
     /// Of a thousand customers.
     share: u64,
 }
 
 pub(crate) struct Countries([Country; 10]);
 
-const fn country(code: &'static [u8; 2], currency: &'static [u8; 3], share: u64) -> Country {
+const fn country(code: [u8; 2], currency: [u8; 3], share: u64) -> Country {
     Country { code, currency, share }
 }
 
 pub(crate) const COUNTRIES: Countries = Countries([
-    country(b"DE", b"EUR", 560),
-    country(b"AT", b"EUR", 90),
-    country(b"FR", b"EUR", 90),
-    country(b"NL", b"EUR", 60),
-    country(b"IT", b"EUR", 50),
-    country(b"ES", b"EUR", 40),
-    country(b"PL", b"PLN", 40),
-    country(b"CH", b"CHF", 35),
-    country(b"GB", b"GBP", 25),
-    country(b"US", b"USD", 10),
+    country(*b"DE", *b"EUR", 560),
+    country(*b"AT", *b"EUR", 90),
+    country(*b"FR", *b"EUR", 90),
+    country(*b"NL", *b"EUR", 60),
+    country(*b"IT", *b"EUR", 50),
+    country(*b"ES", *b"EUR", 40),
+    country(*b"PL", *b"PLN", 40),
+    country(*b"CH", *b"CHF", 35),
+    country(*b"GB", *b"GBP", 25),
+    country(*b"US", *b"USD", 10),
 ]);
 
 impl Countries {
@@ -172,7 +172,7 @@ impl Writer {
         text::uuid(out, event.id);
         out.extend_from_slice(b"\",\"event_time\":\"");
         self.time.write(out, event.time_ms);
-        self.write_money(order, out);
+        write_money(order, out);
         self.write_identity(order, out);
         out.extend_from_slice(b",\"seller_id\":\"s");
         text::padded::<5>(out, u64::from(order.seller));
@@ -199,19 +199,6 @@ impl Writer {
         out.push(b'}');
     }
 
-    fn write_money(&self, order: &Order, out: &mut Vec<u8>) {
-        let discount = order.discount_cents.unwrap_or(0);
-        out.extend_from_slice(b"\",\"amount\":\"");
-        text::cents(out, order.basket.cents() - discount);
-        out.extend_from_slice(b"\",\"currency\":\"");
-        out.extend_from_slice(COUNTRIES.of(order.country).currency);
-        if order.discount_cents.is_some() {
-            out.extend_from_slice(b"\",\"discount\":\"");
-            text::cents(out, discount);
-        }
-        out.push(b'"');
-    }
-
     fn write_identity(&mut self, order: &Order, out: &mut Vec<u8>) {
         if let Some(customer) = order.customer {
             out.extend_from_slice(b",\"customer_id\":\"c");
@@ -219,7 +206,7 @@ impl Writer {
             out.push(b'"');
         }
         out.extend_from_slice(b",\"card_id\":\"tok_");
-        text::hex::<16>(out, order.card);
+        text::hex(out, order.card);
         out.extend_from_slice(b"\",\"card_bin\":\"");
         text::padded::<6>(out, u64::from(order.bin));
         out.push(b'"');
@@ -243,7 +230,7 @@ impl Writer {
     fn write_session(&mut self, order: &Order, out: &mut Vec<u8>) {
         if let Some(session) = order.session {
             out.extend_from_slice(b",\"session\":{\"id\":\"");
-            text::hex::<16>(out, mix(session.id ^ self.names.of(60, 0)));
+            text::hex(out, mix(session.id ^ self.names.of(60, 0)));
             out.extend_from_slice(b"\",\"started_at\":\"");
             self.time.write(out, session.started_ms);
             out.extend_from_slice(b"\",\"pages\":");
@@ -253,11 +240,24 @@ impl Writer {
     }
 }
 
+fn write_money(order: &Order, out: &mut Vec<u8>) {
+    let discount = order.discount_cents.unwrap_or(0);
+    out.extend_from_slice(b"\",\"amount\":\"");
+    text::cents(out, order.basket.cents() - discount);
+    out.extend_from_slice(b"\",\"currency\":\"");
+    out.extend_from_slice(&COUNTRIES.of(order.country).currency);
+    if order.discount_cents.is_some() {
+        out.extend_from_slice(b"\",\"discount\":\"");
+        text::cents(out, discount);
+    }
+    out.push(b'"');
+}
+
 fn write_lines(basket: &Basket, out: &mut Vec<u8>) {
     for (place, line) in basket.lines().iter().enumerate() {
         let category = &CATEGORIES[line.category as usize];
         out.extend_from_slice(if place == 0 { b"{\"sku\":\"" } else { b",{\"sku\":\"" });
-        out.extend_from_slice(category.code);
+        out.extend_from_slice(&category.code);
         text::padded::<5>(out, u64::from(line.sku));
         out.extend_from_slice(b"\",\"qty\":");
         text::number(out, u64::from(line.qty));
@@ -271,7 +271,7 @@ fn write_lines(basket: &Basket, out: &mut Vec<u8>) {
 
 fn write_address(name: &[u8], address: &Address, method: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
-    out.extend_from_slice(COUNTRIES.of(address.country).code);
+    out.extend_from_slice(&COUNTRIES.of(address.country).code);
     out.extend_from_slice(b"\",\"postal\":\"");
     text::padded::<5>(out, u64::from(address.postal));
     hash(out, b"\",\"address_hash\":\"", Some(address.hash));
@@ -290,7 +290,7 @@ fn word(out: &mut Vec<u8>, name: &[u8], value: &str) {
 fn hash(out: &mut Vec<u8>, name: &[u8], value: Option<u64>) {
     if let Some(value) = value {
         out.extend_from_slice(name);
-        text::hex::<16>(out, value);
+        text::hex(out, value);
         out.push(b'"');
     }
 }

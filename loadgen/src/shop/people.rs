@@ -99,7 +99,7 @@ impl People {
         };
         Visit {
             who,
-            card_slot: if draw >> 48 & 3 == 0 { draw >> 50 & 3 } else { 0 },
+            card_slot: if (draw >> 48).is_multiple_of(4) { draw >> 50 & 3 } else { 0 },
             device,
             ip,
             ship,
@@ -265,7 +265,7 @@ impl People {
     fn changing(&self, kind: u64, who: u64, time_ms: i64, low: u64, high: u64) -> u64 {
         let word = self.names.of(kind, who);
         let span_ms = (low + (word >> 32) % (high - low)) as i64 * DAY_MS;
-        let since = time_ms + (word as u32 as i64 % 4_000) * DAY_MS;
+        let since = time_ms + i64::from(word as u32 % 4_000) * DAY_MS;
         mix(word.wrapping_add(since.div_euclid(span_ms) as u64))
     }
 }

@@ -1,0 +1,234 @@
+//! The command line: flags, and what they mean together.
+//!
+//! Holds: what comes out is checked; every refusal names the flag or the setting.
+//! Not here: doing anything.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+use clap::{Parser, Subcommand};
+use loadgen::{Schedule, Settings, World};
+
+/// Records where neither events, days nor seconds are given.
+const EVENTS_DEFAULT: u64 = 1_000_000;
+const DAYS_DEFAULT: f64 = 30.0;
+const DAY_S: f64 = 86_400.0;
+
+/// Generates checkouts with fraud in them: the same seed gives the same bytes.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    generate: Args,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write events to a file or to standard output (also without the word).
+    Generate(Box<Args>),
+}
+
+/// Flags of `generate`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Args {
+    /// shop, workload or handbook.
+    #[arg(long, default_value = "shop", value_parser = World::from_str)]
+    world: World,
+    /// Records to write, repeats included [default: 1,000,000, or as many as --days or --seconds give].
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
+    /// Stop after this long: of the schedule with a rate, else of wall time.
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Seed of every random draw.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Wall-clock rate, events a second, or max.
+    #[arg(long, default_value = "max", value_name = "R")]
+    rate: String,
+    /// Rate from FROM to TO events a second over SECONDS, then on at TO.
+    #[arg(long, value_name = "FROM:TO:SECONDS", conflicts_with = "rate")]
+    ramp: Option<String>,
+    /// The rate times FACTOR in the last LENGTH seconds of EVERY seconds.
+    #[arg(long, value_name = "EVERY:LENGTH:FACTOR")]
+    burst: Option<String>,
+    /// First instant of event time, RFC 3339 or "now" [default: 2026-01-01; handbook: 2018-04-01].
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// Days of event time over which the events are spread [default: 30; handbook: 183].
+    #[arg(long, value_name = "D", conflicts_with = "event_rate")]
+    days: Option<f64>,
+    /// Events a second of event time instead of --days, or "wall": as fast as they are sent.
+    #[arg(long, value_name = "R")]
+    event_rate: Option<String>,
+    /// Customers [default: 200,000; handbook: 5,000].
+    #[arg(long, value_name = "N")]
+    customers: Option<u32>,
+    /// Terminals (handbook) [default: 10,000].
+    #[arg(long, value_name = "N")]
+    terminals: Option<u32>,
+    /// Exponent of the customers' popularity [default: 0.8].
+    #[arg(long, value_name = "EXPONENT")]
+    zipf: Option<f64>,
+    /// Share of records that repeat an earlier one [default: 0.01].
+    #[arg(long, value_name = "SHARE")]
+    duplicates: Option<f64>,
+    /// Longest disorder in ms [default: 2000].
+    #[arg(long, value_name = "MS")]
+    disorder_ms: Option<u32>,
+    /// Share of events in attacks [default: shop 0.007, workload 0.005].
+    #[arg(long, value_name = "SHARE")]
+    attacks: Option<f64>,
+    /// Share of events in flash sales (shop) [default: 0.02].
+    #[arg(long, value_name = "SHARE")]
+    flash_sales: Option<f64>,
+    /// Days until a legitimate event is labelled, or "none" [default: 30; handbook: 7].
+    #[arg(long, value_name = "DAYS")]
+    legit_after_days: Option<String>,
+    /// File of events, by its ending: .jsonl, .json, each also .gz or .zst; handbook also .csv and
+    /// .parquet; - is standard output.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// File of labels: .jsonl, .csv or .parquet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Latency distribution for `HdrHistogram`'s plotters.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hgrm: Option<PathBuf>,
+    /// Replace files that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Tell on standard error how far it is, each second.
+    #[arg(long)]
+    pub(crate) progress: bool,
+}
+
+/// What is to be done.
+pub(crate) struct Job {
+    pub(crate) settings: Settings,
+    /// `None`: as fast as it can.
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) seconds: Option<f64>,
+}
+
+impl Cli {
+    pub(crate) fn into_args(self) -> Args {
+        match self.command {
+            Some(Command::Generate(args)) => *args,
+            None => self.generate,
+        }
+    }
+}
+
+impl Args {
+    /// The flags as settings and schedule.
+    pub(crate) fn job(&self) -> anyhow::Result<Job> {
+        if let Some(seconds) = self.seconds {
+            ensure!(seconds > 0.0 && seconds <= 1e9, "--seconds {seconds}: a number above 0");
+        }
+        let mut settings = Settings::new(self.world);
+        settings.seed = self.seed;
+        settings.customers = self.customers.unwrap_or(settings.customers);
+        settings.terminals = self.terminals.unwrap_or(settings.terminals);
+        settings.zipf = self.zipf.unwrap_or(settings.zipf);
+        settings.duplicates = self.duplicates.unwrap_or(settings.duplicates);
+        settings.disorder_ms = self.disorder_ms.unwrap_or(settings.disorder_ms);
+        settings.attacks = self.attacks.unwrap_or(settings.attacks);
+        settings.flash_sales = self.flash_sales.unwrap_or(settings.flash_sales);
+        if let Some(text) = &self.start {
+            settings.start_ms = start_ms(text)?;
+        }
+        if let Some(text) = &self.legit_after_days {
+            settings.legit_after_days = match text.as_str() {
+                "none" => None,
+                days => {
+                    Some(days.parse().with_context(|| format!("--legit-after-days {text}: days or none"))?)
+                }
+            };
+        }
+        let schedule = self.schedule()?;
+        self.spread(&mut settings, schedule.as_ref())?;
+        settings.check()?;
+        Ok(Job { settings, schedule, seconds: self.seconds })
+    }
+
+    fn schedule(&self) -> anyhow::Result<Option<Schedule>> {
+        let plain = match (&self.ramp, self.rate.as_str()) {
+            (Some(ramp), _) => {
+                let [from, to, seconds] = three("--ramp", ramp)?;
+                Schedule::ramp(from, to, seconds)?
+            }
+            (None, "max") => {
+                ensure!(self.burst.is_none(), "--burst needs --rate or --ramp: there is nothing to multiply");
+                return Ok(None);
+            }
+            (None, rate) => Schedule::constant(number("--rate", rate)?)?,
+        };
+        Ok(Some(match &self.burst {
+            Some(burst) => {
+                let [every, length, factor] = three("--burst", burst)?;
+                plain.with_burst(every, length, factor)?
+            }
+            None => plain,
+        }))
+    }
+
+    /// How many records there are and how densely they lie in event time.
+    fn spread(&self, settings: &mut Settings, schedule: Option<&Schedule>) -> anyhow::Result<()> {
+        if let Some(days) = self.days {
+            ensure!(days > 0.0 && days <= 36_500.0, "--days {days}: a number from 0 to 36,500");
+        }
+        settings.events = self.events;
+        if settings.world == World::Handbook {
+            ensure!(self.event_rate.is_none(), "--event-rate: handbook makes what its customers pay a day");
+            if let Some(days) = self.days {
+                ensure!(days.fract() == 0.0, "--days {days}: handbook makes whole days");
+                settings.days = days as u32;
+            }
+            return Ok(());
+        }
+        if let Some(text) = &self.event_rate {
+            settings.rate = match (text.as_str(), schedule) {
+                ("wall", Some(schedule)) => schedule.rate_at(1e8),
+                ("wall", None) => bail!("--event-rate wall needs --rate or --ramp"),
+                (text, _) => number("--event-rate", text)?,
+            };
+        } else if let Some(events) = self.events {
+            settings.rate = (events.max(1) as f64) / (self.days.unwrap_or(DAYS_DEFAULT) * DAY_S);
+        }
+        if self.events.is_none() && self.seconds.is_none() {
+            settings.events = Some(match self.days {
+                Some(days) => (settings.rate * days * DAY_S).ceil() as u64,
+                None => EVENTS_DEFAULT,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn start_ms(text: &str) -> anyhow::Result<i64> {
+    if text == "now" {
+        return Ok(jiff::Timestamp::now().as_millisecond());
+    }
+    let instant = jiff::Timestamp::from_str(text).or_else(|_| {
+        let day = jiff::civil::DateTime::from_str(text)?;
+        jiff::tz::TimeZone::UTC.to_timestamp(day)
+    });
+    Ok(instant.with_context(|| format!("--start {text}: RFC 3339, a day (UTC) or now"))?.as_millisecond())
+}
+
+fn three(flag: &str, text: &str) -> anyhow::Result<[f64; 3]> {
+    let numbers = text.split(':').map(|part| number(flag, part)).collect::<Result<Vec<_>, _>>()?;
+    <[f64; 3]>::try_from(numbers).map_err(|_| anyhow::anyhow!("{flag} {text}: three numbers with : between"))
+}
+
+fn number(flag: &str, text: &str) -> anyhow::Result<f64> {
+    let plain = text.replace(['_', ','], "");
+    plain.parse().with_context(|| format!("{flag} {text}: a number"))
+}
