@@ -211,9 +211,8 @@ mod tests {
     #[test]
     fn a_bad_line_is_named() {
         let path = Path::new("golden.jsonl");
-        let message = |text: &[u8]| {
-            Golden::parse(path, text, Precision::F32, 2).expect_err("a bad line").to_string()
-        };
+        let message =
+            |text: &[u8]| Golden::parse(path, text, Precision::F32, 2).expect_err("a bad line").to_string();
         let good = "{\"row\":[1,2],\"margin\":0,\"score\":0.5}\n";
         assert!(message(format!("{good}{{").as_bytes()).starts_with("golden.jsonl: line 2: "));
         assert!(message(format!("{good}\n{good}").as_bytes()).starts_with("golden.jsonl: line 2: "));

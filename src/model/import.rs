@@ -61,7 +61,9 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<String, Fault> {
         ));
     }
     if model.link().shape == Shape::Identity {
-        notes.push("the model has no link: its score is its margin, and one outside 0 to 1 is reviewed".to_owned());
+        notes.push(
+            "the model has no link: its score is its margin, and one outside 0 to 1 is reviewed".to_owned(),
+        );
     }
 
     let form = FormatName::from(format);
@@ -104,7 +106,11 @@ fn feature_names(arguments: &ImportArguments, model: &Model) -> Result<Vec<Strin
     if let Some(file) = &arguments.feature_names {
         let names = names::of_file(file)?;
         if names.len() != count {
-            let what = format_args!("has {} names, the model in {} has {count} features", names.len(), from.display());
+            let what = format_args!(
+                "has {} names, the model in {} has {count} features",
+                names.len(),
+                from.display()
+            );
             return Err(Fault::refused(file, what));
         }
         return Ok(names);
@@ -118,9 +124,10 @@ fn feature_names(arguments: &ImportArguments, model: &Model) -> Result<Vec<Strin
     };
     match names::check_features(names) {
         Ok(()) => Ok(names.to_vec()),
-        Err((_, what)) => {
-            Err(Fault::refused(from, format_args!("feature names: {what}; give others by --feature-names FILE")))
-        }
+        Err((_, what)) => Err(Fault::refused(
+            from,
+            format_args!("feature names: {what}; give others by --feature-names FILE"),
+        )),
     }
 }
 

@@ -53,7 +53,8 @@ fn checked(path: &Path, [name, version]: [&str; 2]) -> Result<String, Fault> {
 pub(super) fn of_file(path: &Path) -> Result<Vec<String>, Fault> {
     let text = files::read_text(path, files::TEXT_BYTES_MAX)?;
     let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
-    check_features(&names).map_err(|(at, what)| Fault::refused(path, format_args!("line {}: {what}", at + 1)))?;
+    check_features(&names)
+        .map_err(|(at, what)| Fault::refused(path, format_args!("line {}: {what}", at + 1)))?;
     Ok(names)
 }
 

@@ -29,11 +29,7 @@ pub(super) fn find<'a>(
     if absent.is_empty() { Ok(found) } else { Err(table(&absent, model.len(), plan)) }
 }
 
-fn table<'a>(
-    absent: &[(usize, &str)],
-    count: usize,
-    plan: impl Iterator<Item = &'a str> + Clone,
-) -> String {
+fn table<'a>(absent: &[(usize, &str)], count: usize, plan: impl Iterator<Item = &'a str> + Clone) -> String {
     let listed = &absent[..absent.len().min(LISTED_MAX)];
     let wide = listed.iter().map(|(_, name)| name.len()).max().unwrap_or(0).max(17);
     let mut text = format!(
@@ -60,7 +56,8 @@ fn table<'a>(
 
 /// The most similar name, where it is similar at all.
 fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let best = names.map(|name| (strsim::jaro_winkler(name, wanted), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let best =
+        names.map(|name| (strsim::jaro_winkler(name, wanted), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     // 0.85: as for columns of rows; "card.count_1h" and "card.count_10m" are above, "count" and "amount" below.
     best.filter(|(likeness, _)| *likeness >= 0.85).map(|(_, name)| name)
 }
@@ -83,7 +80,8 @@ mod tests {
     #[test]
     fn what_is_absent_is_told_at_once_with_the_nearest() {
         let plan = ["amount", "card.count_1h"];
-        let table = find(&names(&["card.count_1hr", "amount", "zzz"]), plan.iter().copied()).expect_err("absent");
+        let table =
+            find(&names(&["card.count_1hr", "amount", "zzz"]), plan.iter().copied()).expect_err("absent");
         assert!(table.starts_with("2 of the model's 3 features are not in the features file (2 features)\n"));
         assert!(table.contains("    1  card.count_1hr     absent; did you mean card.count_1h?\n"), "{table}");
         assert!(table.ends_with("    3  zzz                absent"), "{table}");

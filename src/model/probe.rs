@@ -21,8 +21,12 @@ const TRIES: usize = 64;
 /// Rows and the model's own scores.
 pub(super) fn golden(model: &Model) -> Golden {
     let width = model.feature_count();
-    let mut probe =
-        Probe { model, scratch: model.scratch(), golden: Golden::new(width), draw: Draw(0x0ca2_79a2_d5ee_d001) };
+    let mut probe = Probe {
+        model,
+        scratch: model.scratch(),
+        golden: Golden::new(width),
+        draw: Draw(0x0ca2_79a2_d5ee_d001),
+    };
     probe.keep(&vec![f32::NAN; width]);
     probe.keep(&vec![0.0; width]);
     for _ in 0..PLAIN {
@@ -136,7 +140,9 @@ impl Draw {
             4 | 5 => self.share(),
             6 => -3.0 * self.share(),
             // Of every magnitude from a thousandth to a million alike.
-            magnitude => self.share() * [0.1, 10.0, 1e3, 1e6][(self.below(3) + magnitude - 7).min(3) as usize],
+            magnitude => {
+                self.share() * [0.1, 10.0, 1e3, 1e6][(self.below(3) + magnitude - 7).min(3) as usize]
+            }
         }
     }
 

@@ -27,7 +27,8 @@ pub(super) fn score(arguments: &ScoreArguments) -> Result<String, Fault> {
     let reader = RowReader::open(input, &folder.features).map_err(|trouble| Fault::rows(input, &trouble))?;
     let poured = pour(&folder.model, reader, input, &mut file)?;
     file.finish()?;
-    let mut said = format!("{}: {} rows scored, written to {}\n", input.display(), poured.rows, output.display());
+    let mut said =
+        format!("{}: {} rows scored, written to {}\n", input.display(), poured.rows, output.display());
     if poured.rounded > 0 {
         said.push_str(&format!(
             "  {} numbers are not f32 and were rounded to it, as every feature is; this model's trainer would take \

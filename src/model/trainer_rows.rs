@@ -55,7 +55,10 @@ pub(super) fn compare(
                 Judged::Same => {}
                 Judged::LastPlace => compared.last_place += 1,
                 Judged::Other => {
-                    return Err(Fault::refused(path, difference(row, *ours, *theirs, model.precision(), &rows)));
+                    return Err(Fault::refused(
+                        path,
+                        difference(row, *ours, *theirs, model.precision(), &rows),
+                    ));
                 }
             }
             if row % stride == 0 {
@@ -97,7 +100,8 @@ fn judge(ours: Score, theirs: Theirs, precision: Precision, format: Format) -> J
         Precision::F64 => a.to_bits().abs_diff(b.to_bits()),
     };
     // By value: zeros of both signs are one number, and NaN is NaN.
-    let equal = |a: f64, b: f64| places(a, b) == 0 || places(a + 0.0, b + 0.0) == 0 || (a.is_nan() && b.is_nan());
+    let equal =
+        |a: f64, b: f64| places(a, b) == 0 || places(a + 0.0, b + 0.0) == 0 || (a.is_nan() && b.is_nan());
     match theirs.margin {
         Some(margin) if !equal(margin, ours.margin) => Judged::Other,
         _ if equal(theirs.score, ours.score) => Judged::Same,
@@ -182,8 +186,7 @@ mod tests {
     use super::*;
 
     fn judged(ours: (f64, f64), theirs: (Option<f64>, f64), format: Format) -> &'static str {
-        let precision =
-            if matches!(format, Format::XgboostJson) { Precision::F32 } else { Precision::F64 };
+        let precision = if matches!(format, Format::XgboostJson) { Precision::F32 } else { Precision::F64 };
         let ours = Score { margin: ours.0, score: ours.1 };
         match judge(ours, Theirs { margin: theirs.0, score: theirs.1 }, precision, format) {
             Judged::Same => "same",
