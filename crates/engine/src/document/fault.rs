@@ -75,13 +75,19 @@ impl Faults {
     }
 }
 
-/// `; did you mean "x"?` for the nearest known word, or nothing where none is near.
+/// `; did you mean "x"?` for the nearest known word, or nothing where none is near: a third of its letters may be wrong,
+/// or it begins alike.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let wrong_max = (word.chars().count() / 3).max(1);
+    let near = |candidate: &str| {
+        let wrong = strsim::osa_distance(word, candidate);
+        let alike = strsim::jaro_winkler(word, candidate);
+        (wrong <= wrong_max || alike >= 0.9).then_some((wrong, alike))
+    };
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(near, _)| *near >= 0.8)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .filter_map(|candidate| Some((near(candidate)?, candidate)))
+        .min_by(|(left, _), (right, _)| left.0.cmp(&right.0).then(right.1.total_cmp(&left.1)))
         .map(|(_, candidate)| format!("; did you mean \"{candidate}\"?"))
         .unwrap_or_default()
 }
@@ -105,6 +111,8 @@ mod tests {
     #[test]
     fn a_guess_is_near_or_not_made() {
         assert_eq!(did_you_mean("latness", ["skew", "lateness"]), "; did you mean \"lateness\"?");
+        assert_eq!(did_you_mean("lg", ["log1p", "log"]), "; did you mean \"log\"?");
+        assert_eq!(did_you_mean("feature", ["features_as", "file"]), "; did you mean \"features_as\"?");
         assert_eq!(did_you_mean("zzz", ["skew", "lateness"]), "");
     }
 }

@@ -54,7 +54,9 @@ impl<'a> Reader<'a> {
 
     /// The member as it stands.
     pub fn node(&mut self, key: &str) -> Option<&'a Node> {
-        self.asked.push(key.to_owned());
+        if !self.asked.iter().any(|asked| asked == key) {
+            self.asked.push(key.to_owned());
+        }
         self.table.get(key).map(|entry| &entry.node)
     }
 
@@ -151,7 +153,7 @@ impl<'a> Reader<'a> {
             Some(number) if range.contains(&number) => Some(number),
             _ => {
                 let (low, high) = (range.start(), range.end());
-                let what = if *low == f64::MIN {
+                let what = if *low <= f64::MIN {
                     format!("{} is not a number", shown(node))
                 } else {
                     format!("{} is not a number from {low} to {high}", shown(node))

@@ -29,7 +29,7 @@ pub fn duration_text(ms: i64) -> String {
 /// The shortest text of a size.
 pub fn size_text(bytes: u64) -> String {
     let (unit, factor) =
-        SIZES.iter().rev().find(|(_, factor)| bytes != 0 && bytes % factor == 0).unwrap_or(&SIZES[0]);
+        SIZES.iter().rev().find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)).unwrap_or(&SIZES[0]);
     format!("{}{unit}", bytes / factor)
 }
 

@@ -1,11 +1,12 @@
 //! A table of windows of the features file -> its features, in the order entity, window, aggregate, field.
 
-use super::file::{Conditions, Defaults, Draft, DraftKind, code, reason};
+use super::condition::Conditions;
+use super::file::{Defaults, Draft, DraftKind, code, reason};
 use super::names::{self, AGGREGATES, Parts, aggregate_word, is_name};
 use super::spec::{Aggregate, Column, RatioOf, Value, WindowFeature};
 use super::wording::{Subject, Words, amount_unit, span};
 use crate::document::{Place, Reader, did_you_mean, duration, duration_text};
-use crate::limits::{WINDOW_MS_MAX, WINDOW_MS_MIN};
+use crate::limits::{FEATURES_MAX, WINDOW_MS_MAX, WINDOW_MS_MIN};
 use crate::schema::{FieldKind, ItemStat, Schema};
 
 /// What a table is read with.
@@ -16,8 +17,8 @@ pub(super) struct Context<'a> {
     pub conditions: &'a mut Conditions,
 }
 
-/// Expanded before they are refused: more than any file may have, few enough to be cheap.
-const EXPANSION_MAX: usize = 10_000;
+/// Features that a table is expanded to: one more than a file may have, so that the file is refused.
+const EXPANSION_MAX: usize = FEATURES_MAX + 1;
 
 /// A duration as written and in ms.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ impl Context<'_> {
         if reader.faults().len() > before {
             return Vec::new();
         }
-        let drafts = self.expand(reader.place(), &table, &told);
+        let mut drafts = self.expand(reader.place(), &table, &told);
         let single = |key: &str, given: bool| {
             if given && drafts.len() != 1 {
                 reader.fault(key, format!("stands for one feature, and this table makes {}", drafts.len()));
@@ -76,14 +77,15 @@ impl Context<'_> {
         };
         single("name", told.name.is_some());
         single("meaning", told.meaning.is_some());
+        if told.name.is_some() {
+            // Told already; a second fault about equal names would say nothing new.
+            drafts.truncate(1);
+        }
         if let Some(name) = told.name.filter(|name| !is_name(name)) {
             reader.fault(
                 "name",
                 format!("{name:?} is no name; words of letters, digits and _, joined by dots"),
             );
-        }
-        if drafts.len() >= EXPANSION_MAX {
-            reader.fault("windows", "the table makes too many features");
         }
         drafts
     }
@@ -123,13 +125,12 @@ impl Context<'_> {
         let known = &self.schema.entities;
         let mut entities = Vec::new();
         for (name, place) in reader.texts("entity").unwrap_or_default() {
-            match known.iter().position(|entity| entity.name == name) {
-                Some(entity) => entities.push(entity),
-                None => {
-                    let names = known.iter().map(|entity| entity.name.as_str());
-                    let what = format!("{name:?} is no entity of [entities]{}", did_you_mean(&name, names));
-                    reader.faults().add(place, &reader.key("entity"), what);
-                }
+            if let Some(entity) = known.iter().position(|entity| entity.name == name) {
+                entities.push(entity);
+            } else {
+                let names = known.iter().map(|entity| entity.name.as_str());
+                let what = format!("{name:?} is no entity of [entities]{}", did_you_mean(&name, names));
+                reader.faults().add(place, &reader.key("entity"), what);
             }
         }
         entities
@@ -185,6 +186,7 @@ impl Context<'_> {
     fn slot(&self, name: &str) -> Option<(u16, bool)> {
         let item = |stat| self.schema.item_slot(stat).map(|slot| (slot as u16, stat != ItemStat::Lines));
         match name {
+            "items.lines" => item(ItemStat::Lines),
             "items.quantity" => item(ItemStat::Quantity),
             "items.total" => item(ItemStat::Total),
             "items.max_share" => item(ItemStat::MaxShare),
@@ -414,13 +416,12 @@ fn aggregates(reader: &mut Reader<'_>) -> Vec<&'static str> {
     }
     let mut aggregates = Vec::new();
     for (word, place) in reader.texts("aggregates").unwrap_or_default() {
-        match AGGREGATES.iter().find(|known| **known == word) {
-            Some(known) => aggregates.push(*known),
-            None => {
-                let guess = did_you_mean(&word, AGGREGATES);
-                let what = format!("{word:?} is no aggregate; one of {}{guess}", AGGREGATES.join(", "));
-                reader.faults().add(place, &reader.key("aggregates"), what);
-            }
+        if let Some(known) = AGGREGATES.iter().find(|known| **known == word) {
+            aggregates.push(*known);
+        } else {
+            let guess = did_you_mean(&word, AGGREGATES);
+            let what = format!("{word:?} is no aggregate; one of {}{guess}", AGGREGATES.join(", "));
+            reader.faults().add(place, &reader.key("aggregates"), what);
         }
     }
     aggregates

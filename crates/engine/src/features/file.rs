@@ -6,13 +6,21 @@
 //! field. Names are unique, expressions have no circles, every limit is kept.
 //! Not here: what the file is called and where it lies (the service's `config`).
 
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod tests;
+
+use super::condition::Conditions;
 use super::expand;
-use super::expression::{ExpressionFault, Program, Scope, builtin_names, compile};
-use super::names::{code_of, is_name, is_word};
-use super::spec::{Condition, Definition, Feature, FeatureSet, WindowFeature};
+use super::expression::{ExpressionFault, Scope, builtin_names, compile};
+use super::names::{code_of, is_name};
+use super::spec::{Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
-use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, did_you_mean, parse};
-use crate::limits::{CONDITIONS_MAX, FEATURES_MAX};
+use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
+use crate::limits::FEATURES_MAX;
 use crate::schema::Schema;
 use std::collections::BTreeMap;
 
@@ -25,7 +33,14 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
     let defaults = defaults(&mut root);
     let mut conditions = Conditions::read(&mut root, schema);
     let mut drafts = Vec::new();
-    for node in tables(&mut root, "feature") {
+    let list = tables(&mut root, "feature");
+    if list.is_empty() {
+        faults.add(root.place(), "feature", "there is none; write at least one [[feature]]");
+    }
+    for node in list {
+        if drafts.len() > FEATURES_MAX {
+            break;
+        }
         let mut table = Reader::new(node, "feature", &faults);
         let expression = table.node("value").is_some();
         let windows = table.node("entity").is_some();
@@ -37,7 +52,7 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
                 drafts.extend(context.features(&mut table));
             }
             (true, true) => {
-                faults.add(table.place(), "feature", "has value and entity; it is one or the other")
+                faults.add(table.place(), "feature", "has value and entity; it is one or the other");
             }
             (false, false) => {
                 faults.add(
@@ -86,132 +101,14 @@ pub(super) enum DraftKind {
     Window(WindowFeature),
 }
 
-/// The conditions of the file, and those of them that features use.
-pub(super) struct Conditions {
-    named: Vec<Named>,
-    used: Vec<Condition>,
-}
-
-#[derive(Clone)]
-struct Named {
-    name: String,
-    /// The expression, to tell whether two of one name are the same.
-    text: String,
-    meaning: String,
-    program: Option<Program>,
-}
-
-impl Conditions {
-    /// `[[condition]] name = "declined", when = "auth_result == 'declined'", meaning = "that were declined"`
-    fn read(root: &mut Reader<'_>, schema: &Schema) -> Self {
-        let faults = root.faults();
-        let mut named: Vec<Named> = Vec::new();
-        for node in tables(root, "condition") {
-            let mut table = Reader::new(node, "condition", faults);
-            let name = table.required("name", "a word such as \"declined\"").and_then(|_| table.text("name"));
-            let when = table.required("when", "an expression over the event's fields");
-            let text = when.and_then(|_| table.text("when"));
-            let meaning = table.text("meaning");
-            table.finish();
-            let (Some(name), Some(text)) = (name, text) else { continue };
-            if !is_word(&name) {
-                table_fault(
-                    faults,
-                    node,
-                    "condition.name",
-                    &name,
-                    "letters, digits and _, not a digit first",
-                );
-            }
-            if named.iter().any(|known| known.name == name) {
-                table_fault(faults, node, "condition.name", &name, "used for another condition already");
-                continue;
-            }
-            let place = when.map_or(&node.place, |node| &node.place);
-            let program = condition_program(&text, place, "condition.when", schema, faults);
-            let meaning = meaning.unwrap_or_else(|| format!("that are {}", name.replace('_', " ")));
-            named.push(Named { name, text, meaning, program });
-        }
-        Self { named, used: Vec::new() }
-    }
-
-    /// The index and the meaning of `where = "…"`: a condition's name, or an expression with `where_name`.
-    pub(super) fn find(
-        &mut self,
-        table: &Reader<'_>,
-        text: &str,
-        name: Option<String>,
-        schema: &Schema,
-    ) -> Option<(usize, String, String)> {
-        let faults = table.faults();
-        let (place, key) = (table.place_of("where"), table.key("where"));
-        let known = self.named.iter().find(|known| known.name == text && name.is_none()).cloned();
-        let found = if let Some(known) = known {
-            known
-        } else if is_word(text) && !builtin_names().any(|(builtin, _)| builtin == text) {
-            let guess = did_you_mean(text, self.named.iter().map(|known| known.name.as_str()));
-            faults.add(place, &key, format!("no condition is named {text:?}{guess}"));
-            return None;
-        } else {
-            let Some(name) = name.or_else(|| is_word(text).then(|| text.to_owned())) else {
-                let what = "an expression here needs where_name, which stands in the names of the features";
-                faults.add(place, &key, what);
-                return None;
-            };
-            if !is_word(&name) {
-                table.fault(
-                    "where_name",
-                    format!("{name:?} is no word; letters, digits and _, not a digit first"),
-                );
-                return None;
-            }
-            let same = self.named.iter().find(|known| known.name == name).cloned();
-            match same {
-                Some(known) if known.text == text => known,
-                Some(_) => {
-                    table.fault("where_name", format!("{name:?} is the name of another condition"));
-                    return None;
-                }
-                None => {
-                    let program = condition_program(text, place, &key, schema, faults);
-                    let meaning = format!("that are {}", name.replace('_', " "));
-                    let named = Named { name, text: text.to_owned(), meaning, program };
-                    self.named.push(named.clone());
-                    named
-                }
-            }
-        };
-        let program = found.program?;
-        let index = self.used.iter().position(|used| used.name == found.name);
-        let index = index.unwrap_or_else(|| {
-            self.used.push(Condition { name: found.name.clone(), program });
-            self.used.len() - 1
-        });
-        if index == CONDITIONS_MAX {
-            faults.add(place, &key, format!("one condition too many; at most {CONDITIONS_MAX}"));
-        }
-        Some((index, found.name, found.meaning))
-    }
-}
-
-fn condition_program(
+/// Tells the faults of an expression, each at its character.
+pub(super) fn expression_faults(
+    found: Vec<ExpressionFault>,
     text: &str,
     place: &Place,
     key: &str,
-    schema: &Schema,
     faults: &Faults,
-) -> Option<Program> {
-    let program = compile(text, &Scope { schema, features: None })
-        .map_err(|found| expression_faults(found, text, place, key, faults))
-        .ok()?;
-    if !program.is_truth() {
-        faults.add(place, key, "a number is no condition; compare it");
-        return None;
-    }
-    Some(program)
-}
-
-fn expression_faults(found: Vec<ExpressionFault>, text: &str, place: &Place, key: &str, faults: &Faults) {
+) {
     for fault in found {
         let mut place = place.clone();
         // Behind the quote, where the text stands on one line.
@@ -223,12 +120,8 @@ fn expression_faults(found: Vec<ExpressionFault>, text: &str, place: &Place, key
     }
 }
 
-fn table_fault(faults: &Faults, node: &Node, key: &str, value: &str, what: &str) {
-    faults.add(&node.place, key, format!("{value:?}: {what}"));
-}
-
 /// The tables of `[[key]]`.
-fn tables<'a>(root: &mut Reader<'a>, key: &str) -> &'a [Node] {
+pub(super) fn tables<'a>(root: &mut Reader<'a>, key: &str) -> &'a [Node] {
     match root.node(key) {
         Some(Node { value: Value::List(list), .. }) => list,
         Some(node) => {
@@ -335,10 +228,10 @@ fn sentence(text: &str) -> String {
 
 /// The index of every name.
 fn unique_names(drafts: &[Draft], schema: &Schema, faults: &Faults) -> BTreeMap<String, usize> {
-    let mut names = BTreeMap::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
     for (index, draft) in drafts.iter().enumerate() {
         if let Some(first) = names.get(&draft.name) {
-            let place: &Place = &drafts[*first as usize].place;
+            let place: &Place = &drafts[*first].place;
             let what = format!("a second feature of this name; the first stands at {place}");
             faults.add(&draft.place, &draft.name, what);
         } else {
@@ -349,13 +242,8 @@ fn unique_names(drafts: &[Draft], schema: &Schema, faults: &Faults) -> BTreeMap<
             faults.add(&draft.place, &draft.name, "already is the name of a field");
         }
     }
-    if drafts.is_empty() {
-        let place = Place::whole(Layer::File, "features file");
-        faults.add(&place, "feature", "there is none; write at least one [[feature]]");
-    }
     if let Some(draft) = drafts.get(FEATURES_MAX) {
-        let what = format!("{} features are too many; at most {FEATURES_MAX}", drafts.len());
-        faults.add(&draft.place, "feature", what);
+        faults.add(&draft.place, "feature", format!("one feature too many; at most {FEATURES_MAX}"));
     }
     names
 }

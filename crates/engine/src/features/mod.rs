@@ -3,12 +3,13 @@
 //! features file -> `file` -> **spec** -> `plan` -> window, batch
 
 pub mod cell;
+mod condition;
 mod expand;
 pub mod expression;
 pub mod file;
 pub mod math;
 pub mod names;
-pub mod rounding;
 pub mod plan;
+pub mod rounding;
 pub mod spec;
 mod wording;

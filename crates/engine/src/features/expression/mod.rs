@@ -9,10 +9,16 @@
 mod compile;
 mod op;
 mod parse;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
 
-pub use compile::{Scope, builtin_names, compile, function_names};
+pub use compile::{Scope, compile};
 pub use op::Program;
 pub use parse::ExpressionFault;
+pub use vocabulary::{builtin_names, function_names};
 
 use crate::event::EventRef;
 

@@ -1,5 +1,7 @@
 //! The operations of a program and how they run.
 
+#![expect(clippy::float_cmp, reason = "truths are exactly 0 and 1, and == in an expression means equal")]
+
 use super::Context;
 use crate::currency::Currency;
 use crate::event::{EventRef, MISSING, NO_KEY};

@@ -1,0 +1,287 @@
+//! The features file: names, order and definitions of what it makes.
+
+use super::read;
+use crate::currency::Currency;
+use crate::document::Layer;
+use crate::features::spec::{
+    Aggregate, Column, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
+};
+use crate::schema::{
+    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
+};
+
+fn path(name: &str) -> Path {
+    Path(vec![name.to_owned()])
+}
+
+/// Entities customer, card, device; fields country and `auth_result` (categories), discount, created; a basket.
+pub(super) fn schema() -> Schema {
+    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
+    let entity = |name: &str| Entity { name: name.to_owned(), key: vec![path(name)] };
+    Schema {
+        id: path("id"),
+        time: TimeField { path: path("time"), form: TimeForm::Text },
+        amount: path("amount"),
+        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("known")),
+        arrival: None,
+        items: Some(Items {
+            path: path("items"),
+            sku: "sku".into(),
+            quantity: "qty".into(),
+            price: "price".into(),
+        }),
+        fields: vec![
+            field("country", FieldKind::Category),
+            field("auth_result", FieldKind::Category),
+            field("discount", FieldKind::Number),
+            field("created", FieldKind::Time(TimeForm::Text)),
+        ],
+        entities: vec![entity("customer"), entity("card"), entity("device")],
+        scale: WindowScale::Constant,
+        skew_ms: 0,
+        hash_seed: 7,
+    }
+}
+
+#[track_caller]
+pub(super) fn features(text: &str) -> FeatureSet {
+    read(text, Layer::File, "f.toml", &schema()).unwrap_or_else(|faults| {
+        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        panic!("{}", lines.join("\n"))
+    })
+}
+
+#[track_caller]
+pub(super) fn names(text: &str) -> Vec<String> {
+    features(text).features.into_iter().map(|feature| feature.name).collect()
+}
+
+fn window(feature: &Feature) -> WindowFeature {
+    match &feature.definition {
+        Definition::Window(window) => window.clone(),
+        Definition::Expression(_) => panic!("{} is an expression", feature.name),
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn tables_expand_by_entity_window_aggregate_field() {
+    let text = "[[feature]]\nentity = ['customer', 'card']\nwindows = ['10m', '1d']\n\
+                aggregates = ['count', 'sum']\nfield = ['amount', 'discount']\n";
+    assert_eq!(
+        names(text),
+        [
+            "customer.count_10m",
+            "customer.sum_amount_10m",
+            "customer.sum_discount_10m",
+            "customer.count_1d",
+            "customer.sum_amount_1d",
+            "customer.sum_discount_1d",
+            "card.count_10m",
+            "card.sum_amount_10m",
+            "card.sum_discount_10m",
+            "card.count_1d",
+            "card.sum_amount_1d",
+            "card.sum_discount_1d",
+        ]
+    );
+}
+
+#[test]
+fn every_aggregate_and_its_name() {
+    let declined = "[[condition]]\nname = 'declined'\nwhen = \"auth_result == 'declined'\"\n";
+    let all = WindowFeature {
+        entity: 1,
+        aggregate: Aggregate::Count,
+        window_ms: Some(DAY_MS),
+        delay_ms: 0,
+        inclusive: false,
+        condition: None,
+    };
+    let amount = Column::Amount;
+    for (table, name, expected) in [
+        ("windows = '24h'\naggregates = 'count'", "card.count_24h", all.clone()),
+        (
+            "windows = '24h'\naggregates = 'sum'",
+            "card.sum_amount_24h",
+            WindowFeature { aggregate: Aggregate::Sum(amount), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'mean'\nfield = 'items.quantity'",
+            "card.mean_items_quantity_24h",
+            WindowFeature { aggregate: Aggregate::Mean(Column::Slot(5)), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'min'\nfield = 'discount'",
+            "card.min_discount_24h",
+            WindowFeature { aggregate: Aggregate::Min(Column::Slot(2)), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'max'",
+            "card.max_amount_24h",
+            WindowFeature { aggregate: Aggregate::Max(amount), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'std'",
+            "card.std_amount_24h",
+            WindowFeature { aggregate: Aggregate::Std(amount), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'zscore'\ninclusive = true",
+            "card.zscore_amount_24h",
+            WindowFeature { aggregate: Aggregate::ZScore(amount), inclusive: true, ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'distinct'\nof = 'device'",
+            "card.distinct_device_24h",
+            WindowFeature { aggregate: Aggregate::Distinct(Value::Entity(2)), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'distinct'\nof = 'country'",
+            "card.distinct_country_24h",
+            WindowFeature { aggregate: Aggregate::Distinct(Value::Slot(0)), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'distinct'\nof = 'amount'",
+            "card.distinct_amount_24h",
+            WindowFeature { aggregate: Aggregate::Distinct(Value::Amount), ..all.clone() },
+        ),
+        (
+            "windows = '24h'\naggregates = 'share'\nwhere = 'declined'",
+            "card.share_declined_24h",
+            WindowFeature { aggregate: Aggregate::Share, condition: Some(0), ..all.clone() },
+        ),
+        (
+            "aggregates = 'run'\nwhere = 'declined'",
+            "card.run_declined",
+            WindowFeature { aggregate: Aggregate::Run, condition: Some(0), window_ms: None, ..all.clone() },
+        ),
+        (
+            "windows = '1h'\naggregates = 'count'\nwhere = \"country == 'DE'\"\nwhere_name = 'german'",
+            "card.count_german_1h",
+            WindowFeature { window_ms: Some(3_600_000), condition: Some(0), ..all.clone() },
+        ),
+        (
+            "windows = '1h'\naggregates = 'count'\nwhere = 'night'",
+            "card.count_night_1h",
+            WindowFeature { window_ms: Some(3_600_000), condition: Some(0), ..all.clone() },
+        ),
+        (
+            "aggregates = 'seconds_since_last'",
+            "card.seconds_since_last",
+            WindowFeature { aggregate: Aggregate::SecondsSinceLast, window_ms: None, ..all.clone() },
+        ),
+        (
+            "windows = '7d'\naggregates = 'seconds_since_last'",
+            "card.seconds_since_last_7d",
+            WindowFeature {
+                aggregate: Aggregate::SecondsSinceLast,
+                window_ms: Some(7 * DAY_MS),
+                ..all.clone()
+            },
+        ),
+        (
+            "aggregates = 'seconds_since_first'",
+            "card.seconds_since_first",
+            WindowFeature { aggregate: Aggregate::SecondsSinceFirst, window_ms: None, ..all.clone() },
+        ),
+        (
+            "windows = '1h'\naggregates = 'ratio'\nover = '7d'",
+            "card.ratio_count_1h_7d",
+            WindowFeature {
+                aggregate: Aggregate::Ratio { of: RatioOf::Count, over_ms: 7 * DAY_MS },
+                window_ms: Some(3_600_000),
+                ..all.clone()
+            },
+        ),
+        (
+            "windows = '24h'\naggregates = 'ratio'\nratio_of = 'sum'\nover = '7d'",
+            "card.ratio_sum_amount_24h_7d",
+            WindowFeature {
+                aggregate: Aggregate::Ratio { of: RatioOf::Sum(amount), over_ms: 7 * DAY_MS },
+                ..all.clone()
+            },
+        ),
+        (
+            "windows = '24h'\naggregates = 'count'\ndelay = '7d'",
+            "card.count_24h_delay_7d",
+            WindowFeature { delay_ms: 7 * DAY_MS, ..all.clone() },
+        ),
+        ("windows = '24h'\naggregates = 'count'\nname = 'busy'", "busy", all.clone()),
+    ] {
+        let set = features(&format!("{declined}[[feature]]\nentity = 'card'\n{table}\n"));
+        assert_eq!(set.features.len(), 1, "{table}");
+        assert_eq!(set.features[0].name, name);
+        assert_eq!(window(&set.features[0]), expected, "{name}");
+    }
+}
+
+#[test]
+fn defaults_hold_where_a_table_says_nothing() {
+    let set = features(
+        "[defaults]\ninclusive = true\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\n\
+         [[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'count'\ninclusive = false\n\
+         [[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'count'\ndelay = '1d'\n\
+         [[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'seconds_since_last'\n",
+    );
+    let inclusive: Vec<_> = set.features.iter().map(|feature| window(feature).inclusive).collect();
+    assert_eq!(inclusive, [true, false, false, false]);
+}
+
+#[test]
+fn conditions_are_kept_where_they_are_used_and_once() {
+    let set = features(
+        "[[condition]]\nname = 'unused'\nwhen = 'amount > 1'\n\
+         [[condition]]\nname = 'large'\nwhen = 'amount > 100'\nmeaning = 'above 100'\n\
+         [[feature]]\nentity = ['customer', 'card']\nwindows = ['1h', '1d']\naggregates = ['count', 'share']\n\
+         where = 'large'\n\
+         [[feature]]\nentity = 'card'\nwindows = '7d'\naggregates = 'count'\n\
+         where = 'amount > 100'\nwhere_name = 'large'\n",
+    );
+    assert_eq!(set.conditions.len(), 1);
+    assert_eq!(set.features.len(), 9);
+    assert_eq!(set.features[0].meaning, "Number of orders with this customer above 100 in the last hour");
+}
+
+#[test]
+fn what_the_file_says_of_a_feature_wins() {
+    let set = features(
+        "[[feature]]\nname = 'x'\nvalue = 'amount / 2'\nor = -1\nunit = 'u'\nmeaning = 'm'\n\
+         reason = 'r {value}'\ncode = 'C_1'\n\
+         [[feature]]\nentity = 'card'\nwindows = ['1h', '1d']\naggregates = 'count'\nor = 0\n\
+         reason = '{value} within {window}'\ncode = 'BUSY'\n",
+    );
+    let told = |feature: &Feature| {
+        (
+            feature.or,
+            feature.unit.clone(),
+            feature.meaning.clone(),
+            feature.reason.clone(),
+            feature.code.clone(),
+        )
+    };
+    assert_eq!(
+        told(&set.features[0]),
+        (Some(-1.0), "u".into(), "m".into(), "r {value}".into(), "C_1".into())
+    );
+    assert_eq!(set.features[1].reason, "{value} within 1 hour");
+    assert_eq!(set.features[2].reason, "{value} within 1 day");
+    assert_eq!(set.features[2].code, "BUSY");
+    assert_eq!(set.features[2].meaning, "Number of orders with this card in the last day");
+}
+
+#[test]
+fn expressions_read_features_of_any_place() {
+    let set = features(
+        "[[feature]]\nname = 'twice'\nvalue = '2 * half'\n\
+         [[feature]]\nname = 'half'\nvalue = 'card.count_1h / 2'\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\n",
+    );
+    let reads = |index: usize| match &set.features[index].definition {
+        Definition::Expression(program) => program.reads().to_vec(),
+        Definition::Window(_) => panic!("an expression"),
+    };
+    assert_eq!((reads(0), reads(1)), (vec![1], vec![2]));
+}
