@@ -18,12 +18,13 @@ mod link;
 mod model;
 mod scratch;
 mod shap;
+mod simd;
 mod tree;
 
 pub use error::ModelError;
-pub use evaluate::InstructionSet;
 pub use format::Format;
 pub use limits::MODEL_BYTES_MAX;
 pub use link::{Link, Shape};
 pub use model::{Model, Precision, Score, Summary};
 pub use scratch::Scratch;
+pub use simd::InstructionSet;

@@ -5,11 +5,12 @@
 //! Holds: immutable after loading; the block path and the single-row path give the same bits.
 //! Not here: reading formats, layouts of trees.
 
-use crate::evaluate::{Evaluator, InstructionSet};
+use crate::evaluate::{Evaluator, Rows};
 use crate::format::{Logistic, Read, Sum, parse};
 use crate::link::{Link, Shape};
 use crate::scratch::Scratch;
 use crate::shap::Explainer;
+use crate::simd::{Detected, InstructionSet};
 use crate::tree::Tree;
 use crate::{Format, ModelError};
 
@@ -60,6 +61,7 @@ pub struct Model {
     precision: Precision,
     summary: Summary,
     link: Link,
+    set: Detected,
     kind: Kind,
 }
 
@@ -85,8 +87,9 @@ impl Model {
                     precision,
                     summary: summary(&trees),
                     link: forest.link,
+                    set: Detected::best(),
                     kind: Kind::Forest {
-                        evaluator: Box::new(Evaluator::new(&trees, forest.sum, InstructionSet::detect())),
+                        evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
                         explainer: Explainer::new(&trees, base),
                         trees,
                     },
@@ -98,6 +101,7 @@ impl Model {
                 precision: Precision::F64,
                 summary: Summary::default(),
                 link: Link::new(Shape::Sigmoid { slope: 1.0 }),
+                set: Detected::best(),
                 kind: Kind::Logistic(logistic),
             },
         })
@@ -125,28 +129,23 @@ impl Model {
         self.link
     }
 
-    /// The instruction set chosen at load. `None` for a logistic model.
-    pub fn instruction_set(&self) -> Option<InstructionSet> {
-        match &self.kind {
-            Kind::Forest { evaluator, .. } => Some(evaluator.instruction_set()),
-            Kind::Logistic(_) => None,
-        }
+    /// The instruction set chosen at load.
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.set.set()
     }
 
     /// Evaluates with at most this instruction set from now on: for tests and measurements.
     #[must_use]
     pub fn limited_to(mut self, set: InstructionSet) -> Self {
-        if let Kind::Forest { evaluator, .. } = &mut self.kind {
-            evaluator.limit_to(set);
-        }
+        self.set = self.set.at_most(set);
         self
     }
 
     /// Buffers for one scoring thread.
     pub fn scratch(&self) -> Scratch {
         let mut scratch = Scratch::default();
-        if let Kind::Forest { evaluator, explainer, .. } = &self.kind {
-            evaluator.prepare(self.feature_count, &mut scratch);
+        if let Kind::Forest { explainer, .. } = &self.kind {
+            Evaluator::prepare(self.feature_count, &mut scratch);
             explainer.prepare(&mut scratch);
         }
         scratch
@@ -162,8 +161,9 @@ impl Model {
         assert!(rows.len() / width.max(1) >= out.len() || width == 0, "fewer rows than places for scores");
         match &self.kind {
             Kind::Forest { evaluator, .. } => {
-                evaluator.prepare(self.feature_count, scratch);
-                evaluator.score_rows(rows, width, self.feature_count, self.link, scratch, out);
+                Evaluator::prepare(self.feature_count, scratch);
+                let rows = Rows { rows, width, features: self.feature_count };
+                evaluator.score_rows(self.set, rows, self.link, scratch, out);
             }
             Kind::Logistic(logistic) => {
                 for (at, out) in out.iter_mut().enumerate() {
@@ -180,7 +180,7 @@ impl Model {
     pub fn score_one(&self, row: &[f32], _scratch: &mut Scratch) -> Score {
         let row = self.cut(row);
         match &self.kind {
-            Kind::Forest { evaluator, .. } => self.finish(evaluator.margin(row)),
+            Kind::Forest { evaluator, .. } => self.finish(evaluator.margin(self.set, row)),
             Kind::Logistic(logistic) => self.finish(logistic.margin(row)),
         }
     }
@@ -194,7 +194,7 @@ impl Model {
     pub fn contributions(&self, row: &[f32], scratch: &mut Scratch, out: &mut [f64]) -> f64 {
         let (row, out) = (self.cut(row), &mut out[..self.feature_count]);
         match &self.kind {
-            Kind::Forest { explainer, trees, .. } => explainer.exact(trees, row, scratch, out),
+            Kind::Forest { explainer, trees, .. } => explainer.exact(self.set, trees, row, scratch, out),
             Kind::Logistic(logistic) => terms(logistic, row, out),
         }
     }

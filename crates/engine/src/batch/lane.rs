@@ -96,10 +96,25 @@ pub(crate) const NO_PLACE: u32 = 0;
 pub(crate) struct CellLane {
     /// From 1 on; cell 0 is never used, so that place 0 means none.
     pub(crate) cells: Vec<Cell>,
+    /// Cells in use; the vector only grows, so that nothing is cleared twice.
+    pub(crate) used: usize,
     /// First cell, by event × entities + entity.
     pub(crate) places: Vec<u32>,
     /// Marks, by event.
     pub(crate) marks: Vec<u8>,
+}
+
+impl CellLane {
+    /// Room for an entity's cells, whatever they hold; its place.
+    #[inline]
+    pub(crate) fn add(&mut self, cells: usize) -> usize {
+        let place = self.used;
+        self.used += cells;
+        if self.cells.len() < self.used {
+            self.cells.resize(self.used.next_power_of_two(), Cell::default());
+        }
+        place
+    }
 }
 
 /// Lines that a worker wrote, and its counts.

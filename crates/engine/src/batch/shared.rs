@@ -12,7 +12,7 @@ use crate::features::plan::Plan;
 use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
-use crate::state::{Shards, open};
+use crate::state::{ShardOf, Shards, open};
 use cartguard_forest::Model;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -61,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) scorer: Option<Arc<Scorer>>,
     pub(crate) lines: Arc<LinePlan>,
     pub(crate) shards: Shards,
+    pub(crate) shard_of: ShardOf,
     pub(crate) ids: Vec<Mutex<IdShard>>,
     pub(crate) job: RwLock<Job>,
     pub(crate) events: Vec<RwLock<EventLane>>,
@@ -91,6 +92,7 @@ impl Shared {
         let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
         Self {
             shards: open(&settings.state),
+            shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS).map(|_| Mutex::new(IdShard::new(&settings.dedupe))).collect(),
             job: RwLock::new(Job { stream_ms: i64::MIN, ..Job::default() }),
             events: (0..workers)

@@ -45,8 +45,13 @@ pub(crate) struct Worker {
     /// M at each event of the batch.
     stream_ms: Vec<i64>,
     tasks: Vec<Task>,
+    /// Tasks in the order of events, with their shards, before they are sorted.
+    unsorted: Vec<(u32, Task)>,
     /// First task of each shard.
     shard_starts: Vec<u32>,
+    /// The worker of each shard, in a crew of the size for which it was made.
+    owners: Vec<u8>,
+    owners_crew: usize,
     entry: EntryBuffers,
     reads: Vec<read::Scratch>,
     /// Blocks that this worker scored and will encode.
@@ -83,7 +88,10 @@ impl Worker {
             writer: LineWriter::new(shared.lines.clone()),
             stream_ms: Vec::new(),
             tasks: Vec::new(),
+            unsorted: Vec::new(),
             shard_starts: Vec::new(),
+            owners: Vec::new(),
+            owners_crew: 0,
             entry: EntryBuffers::default(),
             reads: plan.entities.iter().map(read::Scratch::new).collect(),
             blocks: Vec::new(),
@@ -101,6 +109,10 @@ impl Worker {
 
     /// All phases of a batch, shared by `crew` workers.
     pub(crate) fn run(&mut self, shared: &Shared, crew: usize) {
+        if self.owners_crew != crew {
+            self.owners = (0..shared.settings.state.shards).map(|shard| (shard % crew) as u8).collect();
+            self.owners_crew = crew;
+        }
         self.decode(shared);
         shared.phase.wait_for(crew);
         self.order(shared, crew);
@@ -166,7 +178,11 @@ impl Worker {
         let mut stream_ms = job.stream_ms;
         for event in 0..job.records.len() {
             let (lane, row) = owner(shared, event);
-            if lanes[lane].reject(row).is_none() {
+            if lanes[lane].reject(row).is_some() {
+                if self.index == 0 {
+                    shared.accepted[event].store(0, Ordering::Relaxed);
+                }
+            } else {
                 let head = lanes[lane].event(row).head;
                 stream_ms = stream_ms.max(head.time_ms);
                 if ids::shard_of(head.id_hash) % crew == self.index {
@@ -209,9 +225,8 @@ impl Worker {
         out.places.resize(job.records.len() * entities, NO_PLACE);
         out.marks.clear();
         out.marks.resize(job.records.len(), 0);
-        out.cells.clear();
-        out.cells.push(Cell::default());
-        self.collect_tasks(shared, crew, &lanes, job.records.len());
+        out.used = 1;
+        self.collect_tasks(shared, &lanes, job.records.len());
         let shards = shared.settings.state.shards;
         for shard_index in (self.index..shards).step_by(crew) {
             let range = self.shard_starts[shard_index] as usize..self.shard_starts[shard_index + 1] as usize;
@@ -232,14 +247,17 @@ impl Worker {
                 touched ^=
                     task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
             }
+            for task in tasks.iter() {
+                touched ^=
+                    task.slot.map_or(0, |slot| shard.touch_ends(&plan.entities[task.entity as usize], slot));
+            }
             std::hint::black_box(touched);
             for task in tasks.iter() {
                 let lane = &lanes[task.lane as usize];
                 let event = lane.event(task.row as usize);
                 let entity = &plan.entities[task.entity as usize];
                 entity.fill(&event, lane.met(task.row as usize), &mut self.entry);
-                let place = out.cells.len();
-                out.cells.resize(place + entity.features.len(), Cell::default());
+                let place = out.add(entity.features.len());
                 let update = Update {
                     hash: task.hash,
                     sequence: job.first_sequence + u64::from(task.event),
@@ -254,7 +272,7 @@ impl Worker {
                     &update,
                     &self.entry,
                     &mut self.reads[task.entity as usize],
-                    &mut out.cells[place..],
+                    &mut out.cells[place..place + entity.features.len()],
                 );
                 out.places[task.event as usize * entities + task.entity as usize] = place as u32;
                 out.marks[task.event as usize] |= marks;
@@ -263,35 +281,24 @@ impl Worker {
     }
 
     /// This worker's tasks, sorted by shard, within a shard by (sequence, entity).
-    fn collect_tasks(&mut self, shared: &Shared, crew: usize, lanes: &Lanes<'_>, records: usize) {
+    fn collect_tasks(&mut self, shared: &Shared, lanes: &Lanes<'_>, records: usize) {
         let plan = &*shared.plan;
-        let shards = shared.settings.state.shards as u64;
-        let mine = |hash: u64| (hash % shards) as usize % crew == self.index;
+        let shards = &shared.shard_of;
         self.shard_starts.clear();
-        self.shard_starts.resize(shards as usize + 1, 0);
-        for event in (0..records).filter(|&event| is_accepted(shared, lanes, event)) {
-            let (lane, row) = owner(shared, event);
-            let keys = lanes[lane].event(row).keys;
-            for entity in &plan.entities {
-                let hash = keys[entity.entity];
-                if hash != NO_KEY && mine(hash) {
-                    self.shard_starts[(hash % shards) as usize + 1] += 1;
-                }
+        self.shard_starts.resize(self.owners.len() + 1, 0);
+        self.unsorted.clear();
+        for event in 0..records {
+            if !is_accepted(shared, event) {
+                continue;
             }
-        }
-        for shard in 0..shards as usize {
-            self.shard_starts[shard + 1] += self.shard_starts[shard];
-        }
-        self.tasks.clear();
-        self.tasks.resize(self.shard_starts[shards as usize] as usize, Task::default());
-        for event in (0..records).filter(|&event| is_accepted(shared, lanes, event)) {
             let (lane, row) = owner(shared, event);
             let keys = lanes[lane].event(row).keys;
             for (index, entity) in plan.entities.iter().enumerate() {
                 let hash = keys[entity.entity];
-                if hash != NO_KEY && mine(hash) {
-                    let place = &mut self.shard_starts[(hash % shards) as usize];
-                    self.tasks[*place as usize] = Task {
+                let shard = shards.of(hash);
+                if hash != NO_KEY && self.owners[shard] as usize == self.index {
+                    self.shard_starts[shard + 1] += 1;
+                    let task = Task {
                         event: event as u32,
                         entity: index as u16,
                         lane: lane as u16,
@@ -299,9 +306,18 @@ impl Worker {
                         slot: None,
                         hash,
                     };
-                    *place += 1;
+                    self.unsorted.push((shard as u32, task));
                 }
             }
+        }
+        for shard in 0..self.owners.len() {
+            self.shard_starts[shard + 1] += self.shard_starts[shard];
+        }
+        self.tasks.resize(self.unsorted.len(), Task::default());
+        for &(shard, task) in &self.unsorted {
+            let place = &mut self.shard_starts[shard as usize];
+            self.tasks[*place as usize] = task;
+            *place += 1;
         }
         // Each start has moved to its shard's end, which is the next one's start.
         self.shard_starts.rotate_right(1);
@@ -315,7 +331,6 @@ impl Worker {
         let cells: Vec<_> =
             shared.cells.iter().map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner)).collect();
         self.blocks.clear();
-        self.rows.clear();
         self.scored.clear();
         let records = job.records.len();
         loop {
@@ -326,7 +341,7 @@ impl Worker {
             self.blocks.push(block);
             let first = self.scored.len();
             for event in block * BLOCK..records.min((block + 1) * BLOCK) {
-                if !is_accepted(shared, &lanes, event) {
+                if !is_accepted(shared, event) {
                     continue;
                 }
                 let (lane, row) = owner(shared, event);
@@ -335,7 +350,7 @@ impl Worker {
                 for lane in cells.iter().take(crew) {
                     marks |= lane.marks[event];
                 }
-                self.gather(shared, crew, &cells, event, &entry);
+                self.gather(shared, &cells, event, &entry);
                 self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
             }
             if let Some(scorer) = &shared.scorer {
@@ -351,19 +366,19 @@ impl Worker {
     fn gather(
         &mut self,
         shared: &Shared,
-        crew: usize,
         lanes: &[RwLockReadGuard<'_, CellLane>],
         event: usize,
         entry: &EventRef<'_>,
     ) {
         let plan = &*shared.plan;
-        let start = self.rows.len();
-        self.rows.resize(start + plan.features(), Cell::default());
-        let row = &mut self.rows[start..];
-        let shards = shared.settings.state.shards as u64;
+        let start = self.scored.len() * plan.features();
+        if self.rows.len() < start + plan.features() {
+            self.rows.resize(start + plan.features(), Cell::default());
+        }
+        let row = &mut self.rows[start..start + plan.features()];
         for (index, entity) in plan.entities.iter().enumerate() {
             let hash = entry.keys[entity.entity];
-            let lane = &lanes[(hash % shards) as usize % crew];
+            let lane = &lanes[self.owners[shared.shard_of.of(hash)] as usize];
             let cells = if hash == NO_KEY {
                 &entity.missing[..]
             } else {
@@ -552,17 +567,15 @@ fn settle(shared: &Shared, stream_ms: Option<i64>) {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         job.records.len()
     };
-    let lanes = event_lanes(shared);
     let mut recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
     for event in 0..records {
         let is_alert = shared.decisions[event].load(Ordering::Relaxed) != Decision::Approve as u8
-            && is_accepted(shared, &lanes, event);
+            && is_accepted(shared, event);
         let cheap = recent.note(is_alert);
         if is_alert {
             shared.cheap[event].store(cheap.into(), Ordering::Relaxed);
         }
     }
-    drop(lanes);
     let mut job = shared.job.write().unwrap_or_else(PoisonError::into_inner);
     job.stream_ms = stream_ms.unwrap_or(job.stream_ms);
 }
@@ -578,10 +591,10 @@ fn owner(shared: &Shared, event: usize) -> (usize, usize) {
     (owner >> 24, (owner & 0xff_ffff) + event % BLOCK)
 }
 
+/// Whether an event is neither a reject nor a duplicate; from phase 3 on.
 #[inline]
-fn is_accepted(shared: &Shared, lanes: &Lanes<'_>, event: usize) -> bool {
-    let (lane, row) = owner(shared, event);
-    lanes[lane].reject(row).is_none() && shared.accepted[event].load(Ordering::Relaxed) != 0
+fn is_accepted(shared: &Shared, event: usize) -> bool {
+    shared.accepted[event].load(Ordering::Relaxed) != 0
 }
 
 /// One bit for each condition that the event meets.

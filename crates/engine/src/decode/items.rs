@@ -70,9 +70,25 @@ pub(super) fn stats(
     put(ItemStat::Lines, Some(lines.len() as i128));
     put(ItemStat::Quantity, quantities);
     put(ItemStat::Total, total.map(|total| half_even(total, i128::from(MICRO))));
-    let share = total.filter(|&total| total > 0).map(|total| half_even(largest * i128::from(MICRO), total));
+    let share = total.filter(|&total| total > 0).map(|total| share(largest, total, lines.len()));
     put(ItemStat::MaxShare, share);
     put(ItemStat::MaxSkuQuantity, quantities.and_then(|_| skus.largest()));
+}
+
+/// `largest / total` in millionths, half to even.
+fn share(largest: i128, total: i128, lines: usize) -> i128 {
+    let micro = i128::from(MICRO);
+    if lines == 1 {
+        return micro;
+    }
+    // Whole quantities at prices of up to six decimals: both are whole millionths, and the division takes 64 bits.
+    if let (Ok(part), Ok(all)) = (u64::try_from(largest), u64::try_from(total))
+        && part % MICRO as u64 == 0
+        && all % MICRO as u64 == 0
+    {
+        return half_even(i128::from(part / MICRO as u64) * micro, i128::from(all / MICRO as u64));
+    }
+    half_even(largest * micro, total)
 }
 
 impl Skus {

@@ -17,12 +17,15 @@
 
 mod amount;
 mod found;
+mod guess;
 pub mod hash;
 mod items;
+mod layout;
 mod number;
 mod paths;
 mod read;
 mod scan;
+mod survey;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,7 @@ use std::sync::Arc;
 pub struct Decoder {
     schema: Arc<Schema>,
     paths: Paths,
+    guess: guess::Guess,
     tape: tape::Reader,
     scratch: Scratch,
     found: Found,
@@ -55,6 +59,7 @@ impl Decoder {
     pub fn new(schema: Arc<Schema>) -> Self {
         Self {
             paths: Paths::new(&schema),
+            guess: guess::Guess::default(),
             tape: tape::Reader::new(),
             scratch: Scratch::default(),
             found: Found::default(),
@@ -72,7 +77,12 @@ impl Decoder {
         event: &mut EventMut<'_>,
     ) -> Result<(), Reject> {
         self.find(record)?;
-        self.reader.event(&self.schema, &self.paths, &self.found, record, form, arrival_ms, event)
+        let result =
+            self.reader.event(&self.schema, &self.paths, &self.found, record, form, arrival_ms, event);
+        if self.guess.wants() && self.found.duplicate.is_none() {
+            self.guess.learn(record, &self.paths, &mut self.found, &mut self.scratch.seen);
+        }
+        result
     }
 
     /// The text of each entity's key of a record that decoded (`None` without a key; the parts of a composite key
@@ -91,9 +101,45 @@ impl Decoder {
         if record.len() > RECORD_BYTES_MAX {
             return Err(Reject::record(Reason::TooLarge));
         }
+        if self.guess.read(record, &self.paths, &mut self.found) {
+            return Ok(());
+        }
+        self.parse(record)
+    }
+
+    #[doc(hidden)]
+    pub fn t_scan(&mut self, record: &[u8]) -> bool {
+        scan::scan(record, &self.paths, &mut self.found, &mut self.scratch).is_ok()
+    }
+    #[doc(hidden)]
+    pub fn t_tape(&mut self, record: &[u8]) -> bool {
+        self.tape.read(record, &self.paths, &mut self.found, &mut self.scratch)
+    }
+    #[doc(hidden)]
+    pub fn t_guess(&mut self, record: &[u8]) -> bool {
+        self.guess.read(record, &self.paths, &mut self.found)
+    }
+
+    /// The general parsers.
+    fn parse(&mut self, record: &[u8]) -> Result<(), Reject> {
         if self.tape.read(record, &self.paths, &mut self.found, &mut self.scratch) {
             return Ok(());
         }
         scan::scan(record, &self.paths, &mut self.found, &mut self.scratch)
+    }
+
+    /// Whether the guess and simd-json find what `scan` finds in a record, or give way; for fuzz targets and tests.
+    #[doc(hidden)]
+    pub fn parsers_agree(&mut self, record: &[u8]) -> bool {
+        let (mut by_tape, mut by_guess) = (Found::default(), Found::default());
+        let guessed = self.guess.read(record, &self.paths, &mut by_guess);
+        let taped = self.tape.read(record, &self.paths, &mut by_tape, &mut self.scratch);
+        let scanned = scan::scan(record, &self.paths, &mut self.found, &mut self.scratch).is_ok();
+        let agree = (!taped || (scanned && by_tape == self.found))
+            && (!guessed || (scanned && by_guess == self.found && self.found.duplicate.is_none()));
+        if scanned && self.guess.wants() && self.found.duplicate.is_none() {
+            self.guess.learn(record, &self.paths, &mut self.found, &mut self.scratch.seen);
+        }
+        agree
     }
 }

@@ -48,11 +48,25 @@ struct Node {
     children: Children,
 }
 
-/// The members below a node: open addressing on a fingerprint of the name, at most half full.
+/// The members below a node: open addressing on a print of the name, at most half full.
 #[derive(Debug, Default)]
 struct Children {
-    slots: Vec<(u64, u16)>,
+    slots: Vec<Slot>,
     ids: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    print: Print,
+    child: u16,
+}
+
+/// Length, head and tail of a name: all of it up to 16 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Print {
+    head: u64,
+    tail: u64,
+    len: usize,
 }
 
 impl Paths {
@@ -115,17 +129,18 @@ impl Paths {
         &self.nodes[usize::from(index)]
     }
 
+    #[inline]
     fn child(&self, node: u16, name: &[u8]) -> Option<u16> {
         let slots = &self.node(node).children.slots;
-        let print = fingerprint(name);
-        let mut at = place(print, slots.len());
+        let print = Print::of(name);
+        let mut at = print.place(slots.len());
         loop {
-            let &(known, child) = slots.get(at)?;
-            if child == NONE {
+            let slot = slots.get(at)?;
+            if slot.child == NONE {
                 return None;
             }
-            if known == print && *self.node(child).name == *name {
-                return Some(child);
+            if slot.print == print && (name.len() <= 16 || *self.node(slot.child).name == *name) {
+                return Some(slot.child);
             }
             at = (at + 1) & (slots.len() - 1);
         }
@@ -180,39 +195,43 @@ impl Children {
             return Self::default();
         }
         let len = (ids.len() * 2).next_power_of_two();
-        let mut slots = vec![(0, NONE); len];
-        for &id in &ids {
-            let print = fingerprint(&nodes[usize::from(id)].name);
-            let mut at = place(print, len);
-            while slots[at].1 != NONE {
+        let mut slots = vec![Slot { print: Print::default(), child: NONE }; len];
+        for &child in &ids {
+            let print = Print::of(&nodes[usize::from(child)].name);
+            let mut at = print.place(len);
+            while slots[at].child != NONE {
                 at = (at + 1) & (len - 1);
             }
-            slots[at] = (print, id);
+            slots[at] = Slot { print, child };
         }
         Self { slots, ids }
     }
 }
 
-/// Head, tail and length of a name. Not keyed: the names in the table are the configuration's, and a stranger's name
-/// costs at most a walk over them.
-#[inline]
-fn fingerprint(name: &[u8]) -> u64 {
-    let len = name.len();
-    let word = |at: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&name[at..at + 8]);
-        u64::from_le_bytes(word)
-    };
-    let bytes = match len {
-        8.. => word(0) ^ word(len - 8).rotate_left(29),
-        _ => name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    };
-    bytes ^ (len as u64) << 59
-}
+impl Print {
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        let len = name.len();
+        let word = |at: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&name[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        let (head, tail) = match len {
+            8.. => (word(0), word(len - 8)),
+            _ => (name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+        };
+        Self { head, tail, len }
+    }
 
-#[inline]
-fn place(print: u64, len: usize) -> usize {
-    (print.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize & len.wrapping_sub(1)
+    /// Where to look first. Not keyed: the names in the table are the configuration's, and a stranger's name costs at
+    /// most a walk over them.
+    #[inline]
+    fn place(&self, slots: usize) -> usize {
+        let mixed =
+            (self.head ^ self.tail.rotate_left(29) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 40) as usize & slots.wrapping_sub(1)
+    }
 }
 
 /// The inside of a container.
@@ -337,6 +356,14 @@ impl<'a> Walk<'a> {
         match target {
             Target::Node(node) if self.paths.node(node).items => Place::Basket,
             Target::Nothing | Target::Node(_) | Target::Element | Target::Parts(_) => Place::Unmapped,
+        }
+    }
+
+    /// The leaf that a target's value goes to.
+    pub(super) fn leaf_of(&self, target: Target) -> Option<LeafId> {
+        match target {
+            Target::Node(node) => Some(self.paths.node(node).leaf).filter(|&leaf| leaf != NONE),
+            Target::Nothing | Target::Element | Target::Parts(_) => None,
         }
     }
 

@@ -27,8 +27,6 @@ pub(super) struct Reader {
     entities: Vec<Hasher>,
     text: Vec<u8>,
     skus: Skus,
-    /// The code met last and its currency.
-    last_code: ([u8; 3], Currency),
 }
 
 impl Reader {
@@ -42,7 +40,6 @@ impl Reader {
                 .collect(),
             text: Vec::new(),
             skus: Skus::default(),
-            last_code: ([0; 3], Currency(0)),
         }
     }
 
@@ -146,12 +143,7 @@ impl Reader {
             return default.ok_or_else(|| reject(Reason::Missing));
         }
         let code = value::string(leaf, record, &mut self.text).ok_or_else(|| reject(Reason::WrongType))?;
-        if *code != self.last_code.0 {
-            let currency = Currency::from_code(code).ok_or_else(|| reject(Reason::UnknownCurrency))?;
-            self.last_code.0.copy_from_slice(code);
-            self.last_code.1 = currency;
-        }
-        Ok(self.last_code.1)
+        Currency::from_code(code).ok_or_else(|| reject(Reason::UnknownCurrency))
     }
 
     fn amount(&mut self, leaf: Leaf, record: &[u8], form: Form, digits: u32) -> Result<i64, Reason> {

@@ -54,7 +54,8 @@ impl Reader {
         let accepted = accepted.is_ok();
         self.tape = Some(tape.reset());
         accepted && {
-            let positions = Positions { record, list: self.buffers.structural_indexes() };
+            let has_escapes = record.contains(&b'\\');
+            let positions = Positions { record, has_escapes, list: self.buffers.structural_indexes() };
             positions.walk(Walk::new(paths, found, &mut scratch.seen), &mut scratch.name)
         }
     }
@@ -63,6 +64,8 @@ impl Reader {
 /// A valid record and the positions of its structure.
 struct Positions<'a> {
     record: &'a [u8],
+    /// Whether there is any backslash.
+    has_escapes: bool,
     list: &'a [u32],
 }
 
@@ -117,7 +120,7 @@ impl Positions<'_> {
     /// What the member whose name is at `at` is to the schema.
     fn member(&self, at: usize, place: Place, walk: &mut Walk<'_>, name: &mut Vec<u8>) -> Target {
         let inside = self.string(at);
-        if inside.contains(&b'\\') {
+        if self.is_escaped(inside) {
             name.clear();
             text::unescape(inside, name);
             return walk.member(place, name);
@@ -131,7 +134,7 @@ impl Positions<'_> {
         match first {
             b'"' => {
                 let inside = self.string(at);
-                let kind = if inside.contains(&b'\\') { Kind::Escaped } else { Kind::Text };
+                let kind = if self.is_escaped(inside) { Kind::Escaped } else { Kind::Text };
                 Leaf::range(kind, start + 1, start + 1 + inside.len())
             }
             b't' => Leaf::of(Kind::True),
@@ -141,7 +144,12 @@ impl Positions<'_> {
         }
     }
 
+    fn is_escaped(&self, inside: &[u8]) -> bool {
+        self.has_escapes && inside.contains(&b'\\')
+    }
+
     /// The inside of the string at `at`.
+    #[inline]
     fn string(&self, at: usize) -> &[u8] {
         &self.record[self.list[at] as usize + 1..self.end(at) - 1]
     }
@@ -171,6 +179,7 @@ impl Positions<'_> {
         }
     }
 
+    #[inline]
     fn byte(&self, at: usize) -> u8 {
         self.record[self.list[at] as usize]
     }

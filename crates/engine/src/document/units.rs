@@ -28,8 +28,11 @@ pub fn duration_text(ms: i64) -> String {
 
 /// The shortest text of a size.
 pub fn size_text(bytes: u64) -> String {
-    let (unit, factor) =
-        SIZES.iter().rev().find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor)).unwrap_or(&SIZES[0]);
+    let (unit, factor) = SIZES
+        .iter()
+        .rev()
+        .find(|(_, factor)| bytes != 0 && bytes.is_multiple_of(*factor))
+        .unwrap_or(&SIZES[0]);
     format!("{}{unit}", bytes / factor)
 }
 

@@ -2,13 +2,14 @@
 //!
 //! decide -> **encode** -> sinks
 //!
-//! `plan` renders once what never changes (names, model, reason templates); `line` writes the lines; `number`,
+//! `plan` renders once what never changes (names, model, reason templates); `line` writes the lines; `features`, `number`,
 //! `time` and `text` write their parts; `reason` a reason and its sentence; `reject` what got no decision.
 //!
 //! Holds: every line is one line, valid JSON, and a pure function of its input; members stand in the order of
 //! the documented format; writing allocates nothing once its buffers have grown.
 //! Not here: which events are alerts (`decide`), where the lines go (sinks), summaries.
 
+mod features;
 mod line;
 mod number;
 mod plan;

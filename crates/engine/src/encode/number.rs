@@ -1,134 +1,177 @@
 //! Write a feature's value as a JSON number, without branching on its size.
 //!
-//! cell -> **number** (reals: `real`) -> line
+//! cell -> **number** (reals: `real`) -> features, line, reason
 //!
-//! Writing 22 numbers a line by digit loops costs most in mispredicted branches: lengths follow no pattern. So
-//! the digits of a number of usual size are made side by side in one word, and leading zeros, point and the
-//! comma behind are shifted into place. Numbers of unusual size take the slow way.
+//! Writing numbers by digit loops costs most in mispredicted branches: lengths follow no pattern. So all digits
+//! that a number of usual size could have are made side by side in a word, the zeros in front are shifted out,
+//! and the whole word is stored; what comes next overwrites its rest. Numbers of unusual size take the slow way.
 //!
-//! Holds: both ways give the same text; it reads back to the value; a missing value is `null`.
+//! Holds: both ways give the same text; it reads back to the value; a missing value is `null`. Each text has a
+//! comma behind it, and a writer needs [`TEXT_ROOM`] bytes at its place.
 
-use super::real::real;
+use super::real::put_real;
 use crate::features::cell::{Cell, Shape};
 
 /// Longest text with its comma: 19 digits, sign, leading zero, point, comma.
 pub(super) const TEXT_MAX: usize = 24;
 
+/// Bytes that must be there behind the place of a text; some of them are overwritten without meaning.
+pub(super) const TEXT_ROOM: usize = 32;
+
 /// Most decimal digits of a decimal. A window's columns have at most 6; the text of 18 still fits.
 pub(super) const DIGITS_MAX: u32 = 18;
 
-/// A number's text and the comma behind it.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
+/// One number's text.
+#[derive(Debug)]
 pub(super) struct Text {
-    /// The text, the comma, and bytes without meaning.
-    pub(super) bytes: [u8; TEXT_MAX],
-    /// Length with the comma.
-    pub(super) len: u32,
+    bytes: [u8; TEXT_ROOM],
+    len: usize,
 }
 
 impl Text {
-    pub(super) const EMPTY: Self = Self { bytes: [0; TEXT_MAX], len: 0 };
-    const NULL: Self = Self::short(u128::from_le_bytes(*b"null,\0\0\0\0\0\0\0\0\0\0\0"), 5);
-
-    /// At most 16 bytes, the first in the lowest byte.
-    pub(super) const fn short(word: u128, len: u32) -> Self {
-        let word = word.to_le_bytes();
-        let mut bytes = [0; TEXT_MAX];
-        let mut at = 0;
-        while at < 16 {
-            bytes[at] = word[at];
-            at += 1;
-        }
-        Self { bytes, len }
+    pub(super) fn of(cell: Cell, shape: Shape) -> Self {
+        let mut bytes = [0; TEXT_ROOM];
+        let end = put(cell, shape, &mut bytes, 0);
+        Self { bytes, len: end - 1 }
     }
 
-    /// From a text of less than [`TEXT_MAX`] bytes without the comma.
-    pub(super) fn of(text: &[u8]) -> Self {
-        let mut bytes = [0; TEXT_MAX];
-        bytes[..text.len()].copy_from_slice(text);
-        bytes[text.len()] = b',';
-        Self { bytes, len: text.len() as u32 + 1 }
-    }
-
-    /// Without the comma.
     pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len as usize - 1]
+        &self.bytes[..self.len]
     }
 }
 
-/// The text of a cell.
-pub(super) fn cell(cell: Cell, shape: Shape) -> Text {
+/// Writes the text of a cell and a comma at `at`; where the next one begins.
+#[inline]
+pub(super) fn put(cell: Cell, shape: Shape, to: &mut [u8], at: usize) -> usize {
     match shape {
-        Shape::Integer => integer(cell.0),
-        Shape::Decimal { digits } => decimal(cell.0, digits),
-        Shape::Real => real(cell.as_real()),
+        Shape::Integer => put_integer(cell.0, to, at),
+        Shape::Decimal { digits } => put_decimal(cell.0, digits, to, at),
+        Shape::Real => put_real(cell.as_real(), to, at),
     }
 }
 
 /// A whole number, or `null` for [`Cell::MISSING`].
 #[inline]
-pub(super) fn integer(value: i64) -> Text {
+fn put_integer(value: i64, to: &mut [u8], at: usize) -> usize {
     if value as u64 >= 100_000_000 {
-        return long(value, 0);
+        return put_long(value, 0, to, at);
     }
     let digits = eight_digits(value as u32);
     let leading = (digits.trailing_zeros() / 8).min(7);
-    let text = u128::from((digits | ASCII_8) >> (8 * leading)) | u128::from(b',') << 64 >> (8 * leading);
-    Text::short(text, 9 - leading)
+    put_word((digits | ASCII_8) >> (8 * leading), 8 - leading, to, at)
 }
 
 /// A number with exactly `digits` decimal digits, or `null` for [`Cell::MISSING`].
 #[inline]
-pub(super) fn decimal(value: i64, digits: u32) -> Text {
-    // 14 digits, point and comma fill 16 bytes.
-    if value as u64 >= 100_000_000_000_000 || !matches!(digits, 1..=13) {
-        return long(value, digits);
+fn put_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
+    if value as u64 >= 10_000_000 || !matches!(digits, 1..=6) {
+        return put_large_decimal(value, digits, to, at);
+    }
+    // Seven digits behind a zero, which makes room for the point.
+    let all = eight_digits(value as u32);
+    let leading = (all.trailing_zeros() / 8).min(7 - digits) - 1;
+    let all = all | ASCII_8;
+    // The digits before the point.
+    let whole = u64::MAX >> (8 * digits);
+    let point = u64::from(b'.') << 56 >> (8 * digits);
+    let text = (all & whole) >> 8 | point | (all & !whole);
+    put_word(text >> (8 * leading), 8 - leading, to, at)
+}
+
+/// A word of text and the comma.
+#[inline]
+fn put_word(text: u64, len: u32, to: &mut [u8], at: usize) -> usize {
+    let to = &mut to[at..at + 9];
+    to[..8].copy_from_slice(&text.to_le_bytes());
+    to[len as usize] = b',';
+    at + len as usize + 1
+}
+
+/// As [`put_decimal`], up to 10^15.
+#[inline(never)]
+fn put_large_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
+    if value as u64 >= 1_000_000_000_000_000 || !matches!(digits, 1..=14) {
+        return put_long(value, digits, to, at);
     }
     let (high, low) = (value as u64 / 100_000_000, value as u64 % 100_000_000);
     let all = u128::from(eight_digits(high as u32)) | u128::from(eight_digits(low as u32)) << 64;
     let leading = (all.trailing_zeros() / 8).min(15 - digits);
-    let text = (all | ASCII_16) >> (8 * leading);
-    let len = 16 - leading;
-    let text = with_point(text, len - digits);
-    Text::short(text | u128::from(b',') << (8 * (len + 1)), len + 2)
+    put_digits(all, digits, leading, 0, to, at)
 }
 
-/// Shifts a point in behind the first `whole` bytes; the last byte falls out.
-pub(super) fn with_point(text: u128, whole: u32) -> u128 {
-    let mask = (1 << (8 * whole)) - 1;
-    (text & mask) | u128::from(b'.') << (8 * whole) | (text & !mask) << 8
+/// Sixteen digits, the first a zero, with a point before the last `digits` (1 to 14) of them, and the comma, without
+/// `leading` zeros in front and `trailing` ones behind; one digit before the point stays.
+#[inline]
+pub(super) fn put_digits(
+    all: u128,
+    digits: u32,
+    leading: u32,
+    trailing: u32,
+    to: &mut [u8],
+    at: usize,
+) -> usize {
+    let (whole, point) = POINTS[digits as usize];
+    let all = all | ASCII_16;
+    // The digits before the point move into the place of the first zero.
+    let text = (all & whole) >> 8 | point | (all & !whole);
+    let len = (17 - leading - trailing) as usize;
+    let to = &mut to[at..at + 17];
+    to[..16].copy_from_slice(&(text >> (8 * (leading - 1))).to_le_bytes());
+    to[len] = b',';
+    at + len + 1
 }
 
-pub(super) const ASCII_8: u64 = 0x3030_3030_3030_3030;
-pub(super) const ASCII_16: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
+/// By number of decimal digits: the mask of the digits before the point, and the point.
+const POINTS: [(u128, u128); 15] = {
+    let mut points = [(0, 0); 15];
+    let mut digits = 1;
+    while digits < points.len() {
+        let whole = (1 << (8 * (16 - digits))) - 1;
+        points[digits] = (whole, (b'.' as u128) << (8 * (15 - digits)));
+        digits += 1;
+    }
+    points
+};
+
+/// A short text made elsewhere, and the comma.
+pub(super) fn put_bytes(text: &[u8], to: &mut [u8], at: usize) -> usize {
+    to[at..at + text.len()].copy_from_slice(text);
+    to[at + text.len()] = b',';
+    at + text.len() + 1
+}
+
+const ASCII_8: u64 = 0x3030_3030_3030_3030;
+const ASCII_16: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
 
 /// The eight decimal digits of a number below 10^8, one a byte, the first in the lowest byte: halves, then
 /// pairs, then digits, all at once by multiplication.
 #[inline]
 pub(super) fn eight_digits(value: u32) -> u64 {
-    let halves = u64::from(value / 10_000) | u64::from(value % 10_000) << 32;
-    // Exact: floor(x / 100) for x < 10^4, and floor(x / 10) for x < 100.
+    // Exact: floor(x / 100) for x < 10^4, and floor(x / 10) for x < 100. Each step moves x up and takes away its
+    // quotient there, in one product: x << s with q * (divisor << s - 1) less.
+    let value = u64::from(value);
+    let thousands = value / 10_000;
+    let halves = (value << 32) - thousands * ((10_000 << 32) - 1);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let pairs = hundreds | (halves - 100 * hundreds) << 16;
+    let pairs = (halves << 16) - hundreds * ((100 << 16) - 1);
     let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | (pairs - 10 * tens) << 8
+    (pairs << 8) - tens * ((10 << 8) - 1)
 }
 
 /// Any size and sign.
 #[cold]
 #[inline(never)]
-fn long(value: i64, digits: u32) -> Text {
+fn put_long(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
     if Cell(value) == Cell::MISSING {
-        return Text::NULL;
+        return put_bytes(b"null", to, at);
     }
     assert!(digits <= DIGITS_MAX, "a decimal has at most {DIGITS_MAX} digits");
     let mut buffer = itoa::Buffer::new();
     let plain = buffer.format(value.unsigned_abs()).as_bytes();
-    let (mut text, mut len) = ([0; TEXT_MAX], 0);
+    let mut end = at;
     let mut push = |bytes: &[u8]| {
-        text[len..len + bytes.len()].copy_from_slice(bytes);
-        len += bytes.len();
+        to[end..end + bytes.len()].copy_from_slice(bytes);
+        end += bytes.len();
     };
     if value < 0 {
         push(b"-");
@@ -146,7 +189,8 @@ fn long(value: i64, digits: u32) -> Text {
         push(&b"000000000000000000"[..digits - plain.len()]);
         push(plain);
     }
-    Text::of(&text[..len])
+    push(b",");
+    end
 }
 
 #[cfg(test)]
@@ -155,9 +199,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn text(value: i64, shape: Shape) -> String {
-        let text = cell(Cell(value), shape);
-        assert_eq!(text.bytes[text.len as usize - 1], b',');
-        String::from_utf8(text.as_bytes().to_vec()).expect("ASCII")
+        let mut out = [b'x'; 2 + TEXT_ROOM];
+        let end = put(Cell(value), shape, &mut out, 2);
+        assert_eq!((&out[..2], out[end - 1]), (&b"xx"[..], b','));
+        assert!(end - 2 <= TEXT_MAX);
+        String::from_utf8(out[2..end - 1].to_vec()).expect("ASCII")
     }
 
     /// The slow twin: text as people would cut it.

@@ -5,7 +5,7 @@
 //! Holds: a plan is for one model and one set of features; a change of either makes a new plan.
 //! Not here: the lines themselves.
 
-use super::number::{DIGITS_MAX, TEXT_MAX};
+use super::features::FeaturePlan;
 use super::reason::Template;
 use super::reject::Subjects;
 use super::text::{push_escaped, push_string};
@@ -58,20 +58,6 @@ impl Default for LineOptions {
     }
 }
 
-/// A feature that lines carry.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Column {
-    /// Its place among those written.
-    pub(super) at: u16,
-    /// Its cell.
-    pub(super) cell: u16,
-    /// Place and cell of the feature to compare with; its own where there is none.
-    pub(super) same_at: u16,
-    pub(super) same_cell: u16,
-    /// Decimal digits.
-    pub(super) digits: u16,
-}
-
 /// One feature as reasons need it.
 #[derive(Clone, Debug)]
 pub(super) struct Reasoned {
@@ -86,18 +72,7 @@ pub(super) struct Reasoned {
 /// Everything about lines that does not change between them.
 #[derive(Clone, Debug)]
 pub struct LinePlan {
-    /// The columns by shape, so that each of the loops over them does one thing.
-    pub(super) integers: Vec<Column>,
-    pub(super) decimals: Vec<Column>,
-    pub(super) reals: Vec<Column>,
-    /// Number of columns.
-    pub(super) columns: usize,
-    /// Number of features, which is that of the cells.
-    pub(super) features: usize,
-    /// `"name":` of each column, one after the other; empty for arrays.
-    pub(super) names: Vec<u8>,
-    /// Length of each of them.
-    pub(super) name_lens: Vec<u16>,
+    pub(super) features: FeaturePlan,
     /// What stands before and after the features: `"features":[`, `]`; empty where they are left out.
     pub(super) open: &'static [u8],
     pub(super) close: &'static [u8],
@@ -121,15 +96,8 @@ impl LinePlan {
             Selection::Model(list) => list.clone(),
             Selection::None => Vec::new(),
         };
-        assert!(chosen.is_sorted_by(|a, b| a < b), "the features of the model ascend");
-        let mut plan = Self {
-            integers: Vec::new(),
-            decimals: Vec::new(),
-            reals: Vec::new(),
-            columns: chosen.len(),
-            features: features.len(),
-            names: Vec::new(),
-            name_lens: Vec::new(),
+        Self {
+            features: FeaturePlan::new(features, &chosen, options.as_array),
             open: match (&options.features, options.as_array) {
                 (Selection::None, _) => b"",
                 (_, true) => b",\"features\":[",
@@ -148,58 +116,13 @@ impl LinePlan {
             entities: schema.entities.iter().map(|entity| member(&entity.name, b":\"")).collect(),
             subjects: Subjects::new(schema),
             names_json: names_json(features, &chosen),
-        };
-        for (at, &index) in chosen.iter().enumerate() {
-            let feature = &features[usize::from(index)];
-            let same = nearest_chosen(features, &chosen, index);
-            let column = Column {
-                at: at as u16,
-                cell: index,
-                same_at: same.map_or(at as u16, |(at, _)| at),
-                same_cell: same.map_or(index, |(_, cell)| cell),
-                digits: if let Shape::Decimal { digits } = feature.shape { digits as u16 } else { 0 },
-            };
-            match feature.shape {
-                Shape::Integer => plan.integers.push(column),
-                Shape::Decimal { digits } => {
-                    assert!(digits <= DIGITS_MAX, "`{}` has more than {DIGITS_MAX} digits", feature.name);
-                    plan.decimals.push(column);
-                }
-                Shape::Real => plan.reals.push(column),
-            }
-            if !options.as_array {
-                let name = member(feature.name, b":");
-                plan.name_lens.push(u16::try_from(name.len()).expect("names are checked to be short"));
-                plan.names.extend_from_slice(&name);
-            }
         }
-        plan
     }
 
     /// The content of `features.json`: the names in the order of arrays.
     pub fn names_json(&self) -> &[u8] {
         &self.names_json
     }
-
-    /// Bytes that the features of a line take at most.
-    pub(super) fn features_len_max(&self) -> usize {
-        self.names.len() + self.columns * TEXT_MAX
-    }
-}
-
-/// Follows `same_as` to the nearest feature that is written too: its place and index.
-fn nearest_chosen(features: &[FeatureMeta<'_>], chosen: &[u16], index: u16) -> Option<(u16, u16)> {
-    let mut from = index;
-    while let Some(same) = features[usize::from(from)].same_as {
-        assert!(same < from, "`same_as` names an earlier feature");
-        let (a, b) = (&features[usize::from(same)], &features[usize::from(index)]);
-        assert!(a.shape == b.shape, "`{}` and `{}` differ in shape", a.name, b.name);
-        if let Ok(at) = chosen.binary_search(&same) {
-            return Some((at as u16, same));
-        }
-        from = same;
-    }
-    None
 }
 
 fn reasoned(feature: &FeatureMeta<'_>) -> Reasoned {
@@ -213,7 +136,7 @@ fn reasoned(feature: &FeatureMeta<'_>) -> Reasoned {
 }
 
 /// `"name"` and what follows it.
-fn member(name: &str, then: &[u8]) -> Vec<u8> {
+pub(super) fn member(name: &str, then: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     push_string(&mut out, name);
     out.extend_from_slice(then);

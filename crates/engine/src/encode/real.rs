@@ -3,115 +3,116 @@
 //! cell -> `number` -> **real** -> line
 //!
 //! Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2020) for the range that features live in,
-//! 2^-13 to 2^27, where the powers of ten are exact integers of 64 bits and nothing is estimated. Zero and
-//! missing ride along; all else goes to zmij.
+//! 2^-13 to 2^23, where the powers of ten are exact integers of 64 bits and nothing is estimated. Zero rides
+//! along; all else goes to zmij.
 //!
 //! Holds: the text is zmij's, byte for byte, for every f32 (the test `all_of_them` compares all 2^32).
 //! A value that no JSON number can hold, an infinity, is `null`.
 
-use super::number::{ASCII_16, Text, eight_digits, with_point};
+use super::number::{eight_digits, put_bytes, put_digits};
+use std::hint::select_unpredictable;
 
 /// Exponents of two of the unit of the last place, from and to (inclusive), of the fast range.
 const UNIT_MIN: i32 = -36;
-const UNIT_MAX: i32 = 3;
+const UNIT_MAX: i32 = -1;
 
-/// For a unit 2^q: 10^-k * 2^(60+q) with 10^k <= 2^q < 10^(k+1), and k.
-const SCALES: [(u64, i32); (UNIT_MAX - UNIT_MIN + 1) as usize] = {
+/// For a unit 2^q: 10^d * 2^(59+q) with the smallest d that brings 10^d * 2^q to 1 or above, and d: the decimal
+/// digits that such a number can need.
+const SCALES: [(u64, u32); (UNIT_MAX - UNIT_MIN + 1) as usize] = {
     let mut scales = [(0, 0); (UNIT_MAX - UNIT_MIN + 1) as usize];
     let mut at = 0;
     while at < scales.len() {
-        let exponent = (60 + UNIT_MIN + at as i32) as u32;
-        let (mut power, mut k) = (1u64, 0);
-        // The smallest power of ten that brings 2^q to 1 or above.
-        while (power as u128) << exponent < 1 << 60 {
+        let exponent = (59 + UNIT_MIN + at as i32) as u32;
+        let (mut power, mut decimals) = (1u64, 0);
+        while (power as u128) << exponent < 1 << 59 {
             power *= 10;
-            k -= 1;
+            decimals += 1;
         }
-        scales[at] = (power << exponent, k);
+        scales[at] = (power << exponent, decimals);
         at += 1;
     }
     scales
 };
 
-/// The text of a value; `null` for NaN and infinities.
+/// Writes the text of a value (`null` for NaN and infinities) and a comma at `at`; where the next one begins.
 #[inline]
-pub(super) fn real(value: f32) -> Text {
+pub(super) fn put_real(value: f32, to: &mut [u8], at: usize) -> usize {
     let bits = value.to_bits();
     let magnitude = bits & 0x7fff_ffff;
-    let (zero, nan) = (magnitude == 0, magnitude > 0x7f80_0000);
-    // Both are worked through as 1.0 and replaced at the end.
-    let magnitude = if zero | nan { 1.0f32.to_bits() } else { magnitude };
+    // Zero is worked through as 1.0, with no digit set in the end.
+    let zero = magnitude == 0;
+    let magnitude = if zero { 1.0f32.to_bits() } else { magnitude };
     let unit = (magnitude >> 23) as i32 - 150;
     if !(UNIT_MIN..=UNIT_MAX).contains(&unit) {
-        return far(value);
+        return put_far(value, to, at);
     }
-    let (scale, k) = SCALES[(unit - UNIT_MIN) as usize];
-    let digits = shortest(magnitude & 0x007f_ffff, scale);
+    let (scale, decimals) = SCALES[(unit - UNIT_MIN) as usize];
+    let digits = shortest(magnitude & 0x007f_ffff, scale) * u32::from(!zero);
 
-    // 7 to 9 digits, the first in the lowest byte, without leading zeros.
-    let high = digits / 100_000_000;
-    let all = u128::from(high) | u128::from(eight_digits(digits - high * 100_000_000)) << 8;
-    let leading = all.trailing_zeros() / 8;
-    let significant = all >> (8 * leading);
-    let len = 16 - significant.leading_zeros() / 8;
-    let whole = 9 - leading as i32 + k;
-    // 0.00123: zeros in front until one digit stands before the point.
-    let zeros = (1 - whole).max(0);
-    let (len, whole) = (len + zeros as u32, (whole + zeros) as u32);
-    let text = (significant << (8 * zeros)) | ASCII_16;
+    // Seven to nine digits, below 2 * 10^8, behind zeros to make sixteen.
+    let high = digits >= 100_000_000;
+    let low = eight_digits(digits - if high { 100_000_000 } else { 0 });
+    let all = u128::from(high) << 56 | u128::from(low) << 64;
+    let leading = 7 + u32::from(!high) + u32::from(digits < 10_000_000);
+    // 0.0: all of it. 0.12: one digit before the point.
+    let leading = if zero { 15 } else { leading }.min(15 - decimals);
     // 12.0: at least one digit behind the point.
-    let len = len.max(whole + 1) + 1;
-    let text = with_point(text, whole);
-    let text = text & ((1 << (8 * len)) - 1) | u128::from(b',') << (8 * len);
-
-    // 0.0 is 1.0 with another first digit.
-    let text = text - u128::from(zero);
-    let negative = (bits >> 31) & u32::from(!nan);
-    let text = text << (8 * negative) | u128::from(negative * u32::from(b'-'));
-    const NULL: u128 = u128::from_le_bytes(*b"null,\0\0\0\0\0\0\0\0\0\0\0");
-    let (text, len) = if nan { (NULL, 4) } else { (text, len) };
-    Text::short(text, len + 1 + negative)
+    let trailing = (low.leading_zeros() / 8).min(decimals - 1);
+    // The sign, or what overwrites it.
+    to[at] = b'-';
+    put_digits(all, decimals, leading, trailing, to, at + (bits >> 31) as usize)
 }
 
 /// The digits of the shortest decimal within the rounding interval of (2^23 + `fraction`) units, the nearest
-/// to it where several are as short; in units of 10^k, trailing zeros included.
+/// to it where several are as short; in units of 10^-d, trailing zeros included.
 #[inline]
 fn shortest(fraction: u32, scale: u64) -> u32 {
     let significand = fraction | 0x0080_0000;
     let odd = significand & 1;
-    let scaled = u128::from(4 * significand) * u128::from(scale);
     // Below a power of two the neighbour is twice as near.
-    let to_lower = u128::from(scale) << u32::from(fraction != 0);
-    let lower = quarters(scaled - to_lower) + odd;
-    let upper = quarters(scaled + (u128::from(scale) << 1)) - odd;
-    let value = quarters(scaled);
+    let lower = scaled(4 * significand - 1 - u32::from(fraction != 0), scale) + odd;
+    let upper = scaled(4 * significand + 2, scale) - odd;
+    let value = scaled(4 * significand, scale);
 
     let near = value / 4;
     let short = near / 10;
     let (short_down, short_up) = (lower <= 40 * short, 40 * short + 40 <= upper);
     let (down, up) = (lower <= 4 * near, 4 * near + 4 <= upper);
-    let middle = 4 * near + 2;
-    let nearest_up = value > middle || (value == middle && near & 1 == 1);
-    let up = if down == up { nearest_up } else { up };
-    if short_down == short_up { near + u32::from(up) } else { 10 * (short + u32::from(short_up)) }
+    // Above the middle, or on it with an odd digit below.
+    let nearest_up = value + (near & 1) > 4 * near + 2;
+    // Which of these it is follows no pattern that a branch could be predicted by.
+    let up = select_unpredictable(down == up, nearest_up, up);
+    let (long, short) = (near + u32::from(up), 10 * (short + u32::from(short_up)));
+    select_unpredictable(short_down == short_up, long, short)
 }
 
-/// The whole part of a product with 60 fraction bits, made odd where the fraction is not 0: all that
-/// comparisons with even numbers need.
+/// Quarters of a unit in quarters of 10^-d, made odd where they are not whole: all that comparisons with even
+/// numbers need.
 #[inline]
-fn quarters(product: u128) -> u32 {
-    (product >> 60) as u32 | u32::from(product & ((1 << 60) - 1) != 0)
+fn scaled(quarters: u32, scale: u64) -> u32 {
+    // With 59 bits of fraction in the scale and five here the whole part is a word of its own.
+    let product = u128::from(quarters << 5) * u128::from(scale);
+    (product >> 64) as u32 | u32::from(product as u64 != 0)
 }
 
 #[cold]
 #[inline(never)]
-fn far(value: f32) -> Text {
-    if value.is_finite() { Text::of(zmij::Buffer::new().format(value).as_bytes()) } else { Text::of(b"null") }
+fn put_far(value: f32, to: &mut [u8], at: usize) -> usize {
+    if value.is_finite() {
+        put_bytes(zmij::Buffer::new().format(value).as_bytes(), to, at)
+    } else {
+        put_bytes(b"null", to, at)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::cell::{Cell, Shape};
+
+    fn real(value: f32) -> super::super::number::Text {
+        super::super::number::Text::of(Cell::real(value), Shape::Real)
+    }
 
     fn check(bits: u32) {
         let value = f32::from_bits(bits);
@@ -122,7 +123,6 @@ mod tests {
         } else {
             assert_eq!(text.as_bytes(), b"null", "{bits:#x}");
         }
-        assert_eq!(text.bytes[text.len as usize - 1], b',');
     }
 
     #[test]

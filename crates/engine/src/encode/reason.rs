@@ -6,7 +6,7 @@
 //! says a duration in its largest unit.
 //! Not here: which reasons there are and their order.
 
-use super::number::{cell, integer};
+use super::number::Text;
 use super::plan::Reasoned;
 use super::text::push_escaped;
 use crate::features::cell::{Cell, Shape};
@@ -71,7 +71,7 @@ impl Reasoned {
         out.extend_from_slice(&self.head);
         self.template.push(out, value, self.shape);
         out.extend_from_slice(&self.middle);
-        out.extend_from_slice(cell(value, self.shape).as_bytes());
+        out.extend_from_slice(Text::of(value, self.shape).as_bytes());
         out.extend_from_slice(b",\"contribution\":");
         if reason.contribution.is_finite() {
             out.extend_from_slice(zmij::Buffer::new().format_finite(reason.contribution).as_bytes());
@@ -95,22 +95,17 @@ fn push_number(out: &mut Vec<u8>, value: Cell, shape: Shape) {
         return;
     }
     match shape {
-        Shape::Integer | Shape::Decimal { digits: 0 } => {
-            out.extend_from_slice(integer(value.0).as_bytes());
+        Shape::Integer | Shape::Decimal { digits: 0 | 1 } => {
+            out.extend_from_slice(Text::of(value, shape).as_bytes())
         }
-        Shape::Decimal { digits: 1 } => out.extend_from_slice(cell(value, shape).as_bytes()),
         Shape::Decimal { digits } => {
             let unit = 10u128.pow(digits - 2);
             let hundredths = (u128::from(value.0.unsigned_abs()) + unit / 2) / unit;
             let hundredths = i64::try_from(hundredths).expect("no larger than the value");
             let rounded = if value.0 < 0 { -hundredths } else { hundredths };
             let whole = rounded % 100 == 0;
-            let text = if whole {
-                integer(rounded / 100)
-            } else {
-                cell(Cell(rounded), Shape::Decimal { digits: 2 })
-            };
-            out.extend_from_slice(text.as_bytes());
+            let (rounded, digits) = if whole { (rounded / 100, 0) } else { (rounded, 2) };
+            out.extend_from_slice(Text::of(Cell(rounded), Shape::Decimal { digits }).as_bytes());
         }
         Shape::Real => push_rounded(out, f64::from(value.as_real()), 100),
     }
@@ -132,7 +127,7 @@ fn push_rounded(out: &mut Vec<u8>, value: f64, parts: i64) {
     while digits > 0 && scaled % 10 == 0 {
         (scaled, digits) = (scaled / 10, digits - 1);
     }
-    out.extend_from_slice(cell(Cell(scaled), Shape::Decimal { digits }).as_bytes());
+    out.extend_from_slice(Text::of(Cell(scaled), Shape::Decimal { digits }).as_bytes());
 }
 
 /// `45 seconds`, `3 minutes`, `1.5 hours`, `12 days`.

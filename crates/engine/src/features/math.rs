@@ -207,7 +207,8 @@ mod tests {
     }
 
     fn powers() -> impl Iterator<Item = f64> {
-        (-1_074..1_024).flat_map(|k| [1.0, 1.1, std::f64::consts::SQRT_2, 1.5, 1.999].map(|m| m * 2_f64.powi(k)))
+        (-1_074..1_024)
+            .flat_map(|k| [1.0, 1.1, std::f64::consts::SQRT_2, 1.5, 1.999].map(|m| m * 2_f64.powi(k)))
     }
 
     #[test]

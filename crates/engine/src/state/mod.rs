@@ -25,6 +25,29 @@ pub(crate) fn open(settings: &StateSettings) -> Shards {
     shards
 }
 
+/// Which shard a key belongs to: its hash modulo the number of shards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShardOf {
+    shards: u64,
+    /// `shards - 1` where that is a mask: a division costs as much as all the rest of finding a shard.
+    mask: Option<u64>,
+}
+
+impl ShardOf {
+    pub(crate) fn new(shards: usize) -> Self {
+        let shards = shards as u64;
+        Self { shards, mask: shards.is_power_of_two().then(|| shards - 1) }
+    }
+
+    #[inline]
+    pub(crate) fn of(self, hash: u64) -> usize {
+        match self.mask {
+            Some(mask) => (hash & mask) as usize,
+            None => (hash % self.shards) as usize,
+        }
+    }
+}
+
 /// Gives each shard a lock of its own: dashmap takes a lock by the bits below the top seven of the hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpreadShards {

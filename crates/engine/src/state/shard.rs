@@ -165,6 +165,21 @@ impl Shard {
         }
     }
 
+    /// Reads where the windows of a big history end: its newest chunk, and its oldest, which the longest window ends in.
+    #[inline]
+    pub(crate) fn touch_ends(&self, plan: &EntityPlan, slot: u32) -> u64 {
+        let slot = self.slots.get(slot);
+        if slot.hash == 0 || slot.chunks == 0 {
+            return 0;
+        }
+        let history = History::new(&plan.layout, &self.arena, slot);
+        let (first, last) = (history.chunk(0), history.chunk(slot.chunks as usize - 1));
+        let row = first.room + last.rows - 1;
+        first.words[slot.head_row as usize]
+            ^ last.words[last.rows - 1]
+            ^ last.words.get(row).copied().unwrap_or_default()
+    }
+
     /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.
     #[expect(
         clippy::too_many_arguments,

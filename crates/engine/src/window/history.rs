@@ -318,12 +318,21 @@ impl<'a> History<'a> {
         }
     }
 
+    #[inline]
     fn total_summary(&self, index: usize, totals: &mut Totals) {
         let summary = self.summary(index);
         totals.count += summary[2];
-        for (column, words) in totals.columns.iter_mut().zip(summary[SUMMARY_FIXED..].chunks(SUMMARY_COLUMN))
-        {
-            column.merge(&ColumnTotals::load(words, 1));
+        let usages = self.layout.columns.iter().zip(&mut totals.columns);
+        for ((usage, column), words) in usages.zip(summary[SUMMARY_FIXED..].chunks_exact(SUMMARY_COLUMN)) {
+            column.n += words[0];
+            column.sum += wide(words[1], words[2]);
+            if usage.extremes {
+                column.min = column.min.min(words[5] as i64);
+                column.max = column.max.max(words[6] as i64);
+            }
+            if usage.squares {
+                column.squares = column.squares.saturating_add(wide(words[3], words[4]));
+            }
         }
         let conditions = &summary[SUMMARY_FIXED + self.layout.columns.len() * SUMMARY_COLUMN..];
         for (count, &word) in totals.conditions.iter_mut().zip(conditions) {
@@ -360,6 +369,12 @@ impl<'a> History<'a> {
     pub(crate) fn dictionary(&self, distinct: usize) -> Dictionary {
         Dictionary::load(&self.root[distinct * HEAD_WORDS..])
     }
+}
+
+/// A 128-bit integer of two words.
+#[inline]
+fn wide(low: u64, high: u64) -> i128 {
+    (u128::from(low) | u128::from(high) << 64) as i128
 }
 
 /// A value of an entry's column, for tests and merging.

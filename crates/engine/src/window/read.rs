@@ -435,7 +435,14 @@ fn count_distinct(
     if let Some(value) = present
         && !counted.has_present
     {
-        if is_full(plan.layout.value_horizons_ms[distinct], values_max, history, &dictionary, value, event.time_ms) {
+        if is_full(
+            plan.layout.value_horizons_ms[distinct],
+            values_max,
+            history,
+            &dictionary,
+            value,
+            event.time_ms,
+        ) {
             saturated = true;
         } else {
             counted.values += 1;

@@ -9,8 +9,7 @@ use crate::window::arena::{Arena, Handle};
 use crate::window::dictionary::Dictionary;
 use crate::window::history::{ChunkHead, History, Position};
 use crate::window::layout::{
-    CHUNK_ROWS, HEAD_WORDS, Layout, SMALL_MAX, SUMMARY_COLUMN, SUMMARY_FIXED, directory_room,
-    small_room,
+    CHUNK_ROWS, HEAD_WORDS, Layout, SMALL_MAX, SUMMARY_COLUMN, SUMMARY_FIXED, directory_room, small_room,
 };
 use crate::window::merge;
 use crate::window::slot::Slot;

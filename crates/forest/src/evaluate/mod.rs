@@ -10,13 +10,13 @@
 //! Not here: links; contributions.
 
 mod block;
-mod simd;
 mod single;
 
 use crate::Score;
 use crate::format::Sum;
 use crate::link::Link;
 use crate::scratch::Scratch;
+use crate::simd::{Detected, Kernel};
 use crate::tree::Tree;
 
 use block::Block;
@@ -27,22 +27,6 @@ pub(crate) use block::LANES;
 /// Fewer rows than this are scored one by one. Derived from the benches: a block costs 6 to 7 us whatever it
 /// holds, a single row about 1 us.
 const BLOCK_ROWS_MIN: usize = 8;
-
-/// What the block evaluator is compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InstructionSet {
-    /// Whatever the target has at least.
-    Baseline,
-    Avx2,
-    Avx512,
-}
-
-impl InstructionSet {
-    /// The best one that this machine runs.
-    pub fn detect() -> Self {
-        simd::detect()
-    }
-}
 
 /// The type of a trainer's leaves and sums.
 pub(crate) trait Leaf: Copy + Default + std::fmt::Debug + std::ops::AddAssign {
@@ -75,106 +59,119 @@ impl Leaf for f64 {
 }
 
 #[derive(Debug)]
-pub(crate) struct Evaluator {
-    set: InstructionSet,
-    layout: Layout,
-}
-
-#[derive(Debug)]
-enum Layout {
+pub(crate) enum Evaluator {
     F32(Block<f32>, Single<f32>),
     F64(Block<f64>, Single<f64>),
 }
 
+/// Rows as the caller holds them.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) rows: &'a [f32],
+    /// Values from one row to the next.
+    pub(crate) width: usize,
+    pub(crate) features: usize,
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn row(&self, at: usize) -> &[f32] {
+        &self.rows[at * self.width..at * self.width + self.features]
+    }
+}
+
 impl Evaluator {
-    pub(crate) fn new(trees: &[Tree], sum: Sum, set: InstructionSet) -> Self {
-        let layout = match sum {
-            Sum::F32 { base } => Layout::F32(Block::new(trees, base), Single::new(trees, base)),
-            Sum::F64 => Layout::F64(Block::new(trees, 0.0), Single::new(trees, 0.0)),
-        };
-        Self { set, layout }
+    pub(crate) fn new(trees: &[Tree], sum: Sum) -> Self {
+        match sum {
+            Sum::F32 { base } => Self::F32(Block::new(trees, base), Single::new(trees, base)),
+            Sum::F64 => Self::F64(Block::new(trees, 0.0), Single::new(trees, 0.0)),
+        }
     }
 
-    pub(crate) fn instruction_set(&self) -> InstructionSet {
-        self.set
-    }
-
-    pub(crate) fn limit_to(&mut self, set: InstructionSet) {
-        self.set = self.set.min(set);
-    }
-
-    pub(crate) fn prepare(&self, feature_count: usize, scratch: &mut Scratch) {
+    pub(crate) fn prepare(feature_count: usize, scratch: &mut Scratch) {
         if scratch.columns.len() < feature_count {
             scratch.columns.resize(feature_count, [0.0; LANES]);
         }
     }
 
-    pub(crate) fn margin(&self, row: &[f32]) -> f64 {
-        match &self.layout {
-            Layout::F32(_, single) => single.margin(row).widen(),
-            Layout::F64(_, single) => single.margin(row),
+    pub(crate) fn margin(&self, set: Detected, row: &[f32]) -> f64 {
+        match self {
+            Self::F32(_, single) => f64::from(set.run(One { single, row })),
+            Self::F64(_, single) => set.run(One { single, row }),
         }
     }
 
     pub(crate) fn score_rows(
         &self,
-        rows: &[f32],
-        width: usize,
-        features: usize,
+        set: Detected,
+        rows: Rows,
         link: Link,
         scratch: &mut Scratch,
         out: &mut [Score],
     ) {
-        match &self.layout {
-            Layout::F32(block, single) => {
-                self.run(block, single, Rows { rows, width, features, link }, scratch, out);
-            }
-            Layout::F64(block, single) => {
-                self.run(block, single, Rows { rows, width, features, link }, scratch, out);
-            }
-        }
-    }
-
-    fn run<T: Leaf>(
-        &self,
-        block: &Block<T>,
-        single: &Single<T>,
-        rows: Rows,
-        scratch: &mut Scratch,
-        out: &mut [Score],
-    ) {
-        let mut at = 0;
-        for out in out.chunks_mut(LANES) {
-            if out.len() < BLOCK_ROWS_MIN {
-                for (lane, out) in out.iter_mut().enumerate() {
-                    let margin = single.margin(rows.row(at + lane)).widen();
-                    *out = Score { margin, score: rows.link.apply(margin) };
-                }
-            } else {
-                let columns = &mut scratch.columns[..rows.features];
-                for lane in 0..out.len() {
-                    for (column, x) in columns.iter_mut().zip(rows.row(at + lane)) {
-                        column[lane] = *x;
-                    }
-                }
-                simd::score(self.set, block, columns, rows.link, out);
-            }
-            at += out.len();
+        match self {
+            Self::F32(block, single) => many(set, block, single, rows, link, scratch, out),
+            Self::F64(block, single) => many(set, block, single, rows, link, scratch, out),
         }
     }
 }
 
-/// Rows as the caller holds them.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    rows: &'a [f32],
-    width: usize,
-    features: usize,
+fn many<T: Leaf>(
+    set: Detected,
+    block: &Block<T>,
+    single: &Single<T>,
+    rows: Rows,
     link: Link,
+    scratch: &mut Scratch,
+    out: &mut [Score],
+) {
+    let columns = &mut scratch.columns[..rows.features];
+    let mut at = 0;
+    for out in out.chunks_mut(LANES) {
+        if out.len() < BLOCK_ROWS_MIN {
+            for (lane, out) in out.iter_mut().enumerate() {
+                let margin = set.run(One { single, row: rows.row(at + lane) }).widen();
+                *out = Score { margin, score: link.apply(margin) };
+            }
+        } else {
+            for lane in 0..out.len() {
+                for (column, x) in columns.iter_mut().zip(rows.row(at + lane)) {
+                    column[lane] = *x;
+                }
+            }
+            set.run(Lanes { block, columns, link, out });
+        }
+        at += out.len();
+    }
 }
 
-impl Rows<'_> {
-    fn row(&self, at: usize) -> &[f32] {
-        &self.rows[at * self.width..at * self.width + self.features]
+/// A block of rows in columns.
+struct Lanes<'a, T> {
+    block: &'a Block<T>,
+    columns: &'a [[f32; LANES]],
+    link: Link,
+    out: &'a mut [Score],
+}
+
+impl<T: Leaf> Kernel for Lanes<'_, T> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.block.score(self.columns, self.link, self.out);
+    }
+}
+
+struct One<'a, T> {
+    single: &'a Single<T>,
+    row: &'a [f32],
+}
+
+impl<T: Leaf> Kernel for One<'_, T> {
+    type Out = T;
+
+    #[inline(always)]
+    fn run(self) -> T {
+        self.single.margin(self.row)
     }
 }

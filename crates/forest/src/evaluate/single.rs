@@ -27,7 +27,7 @@ struct Node {
 }
 
 #[derive(Debug)]
-pub(super) struct Single<T> {
+pub(crate) struct Single<T> {
     base: T,
     nodes: Vec<Node>,
     /// The value of each node that is a leaf.
@@ -108,7 +108,7 @@ impl<T: Leaf> Single<T> {
         Some(root)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn margin(&self, row: &[f32]) -> T {
         let mut sum = self.base;
         for run in &self.runs {

@@ -18,6 +18,7 @@
 use super::quadrature::gauss_legendre;
 use crate::limits::DEPTH_MAX;
 use crate::scratch::Scratch;
+use crate::simd::{Detected, Kernel};
 use crate::tree::{Child, Tree};
 
 /// Feature of the root's step: no split has it.
@@ -103,25 +104,40 @@ impl Exact {
         }
     }
 
-    pub(crate) fn contributions(&self, trees: &[Tree], row: &[f32], scratch: &mut Scratch, out: &mut [f64]) {
-        match &self.points {
-            Points::P4(rule) => self.run(rule, trees, row, scratch, out),
-            Points::P8(rule) => self.run(rule, trees, row, scratch, out),
-            Points::P16(rule) => self.run(rule, trees, row, scratch, out),
-            Points::P256(rule) => self.run(rule, trees, row, scratch, out),
-        }
-    }
-
-    fn run<const N: usize>(
+    pub(crate) fn contributions(
         &self,
-        rule: &Rule<N>,
+        set: Detected,
         trees: &[Tree],
         row: &[f32],
         scratch: &mut Scratch,
         out: &mut [f64],
     ) {
-        for (tree, shares) in trees.iter().zip(&self.shares) {
-            rule.tree(tree, shares, row, scratch, out);
+        let shares = &self.shares;
+        match &self.points {
+            Points::P4(rule) => set.run(Forest { rule, trees, shares, row, scratch, out }),
+            Points::P8(rule) => set.run(Forest { rule, trees, shares, row, scratch, out }),
+            Points::P16(rule) => set.run(Forest { rule, trees, shares, row, scratch, out }),
+            Points::P256(rule) => set.run(Forest { rule, trees, shares, row, scratch, out }),
+        }
+    }
+}
+
+struct Forest<'a, const N: usize> {
+    rule: &'a Rule<N>,
+    trees: &'a [Tree],
+    shares: &'a [Vec<[f64; 2]>],
+    row: &'a [f32],
+    scratch: &'a mut Scratch,
+    out: &'a mut [f64],
+}
+
+impl<const N: usize> Kernel for Forest<'_, N> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (tree, shares) in self.trees.iter().zip(self.shares) {
+            self.rule.tree(tree, shares, self.row, self.scratch, self.out);
         }
     }
 }
@@ -132,6 +148,7 @@ impl<const N: usize> Rule<N> {
         Self { points, weights, cold: points.map(|t| -1.0 / (1.0 - t)) }
     }
 
+    #[inline(always)]
     fn tree(&self, tree: &Tree, shares: &[[f64; 2]], row: &[f32], scratch: &mut Scratch, out: &mut [f64]) {
         if tree.splits.is_empty() {
             return;

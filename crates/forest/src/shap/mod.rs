@@ -13,6 +13,7 @@ mod path;
 mod quadrature;
 
 use crate::scratch::Scratch;
+use crate::simd::Detected;
 use crate::tree::Tree;
 
 pub(crate) use exact::Step;
@@ -39,10 +40,17 @@ impl Explainer {
         self.exact.prepare(scratch);
     }
 
-    pub(crate) fn exact(&self, trees: &[Tree], row: &[f32], scratch: &mut Scratch, out: &mut [f64]) -> f64 {
+    pub(crate) fn exact(
+        &self,
+        set: Detected,
+        trees: &[Tree],
+        row: &[f32],
+        scratch: &mut Scratch,
+        out: &mut [f64],
+    ) -> f64 {
         out.fill(0.0);
         self.exact.prepare(scratch);
-        self.exact.contributions(trees, row, scratch, out);
+        self.exact.contributions(set, trees, row, scratch, out);
         self.bias
     }
 

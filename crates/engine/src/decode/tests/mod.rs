@@ -1,6 +1,9 @@
 //! A small language for tests of the whole decoder, and the tests.
 
+mod differential;
 mod rules;
+mod sample;
+mod twin;
 
 use super::Decoder;
 use crate::currency::Currency;
