@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMillisecondBuilder};
+use arrow_array::{
+    ArrayRef, RecordBatch,
+    builder::{StringBuilder, TimestampMillisecondBuilder},
+};
 use loadgen::Label;
 
 use crate::files;
