@@ -7,10 +7,10 @@
 
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Source as SourceConfig, Synthetic, World};
+use crate::engine;
 use crate::exit::Exit;
 use crate::run::workers_flag;
 use crate::synthetic::generator_settings;
-use crate::engine;
 use anyhow::{Context, bail, ensure};
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_engine::record::Records;
@@ -227,7 +227,12 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
 }
 
 /// Halves the range between a rate that holds and one that does not.
-fn find_max(arguments: &Arguments, config: &Config, input: &Input, limit: Duration) -> anyhow::Result<String> {
+fn find_max(
+    arguments: &Arguments,
+    config: &Config,
+    input: &Input,
+    limit: Duration,
+) -> anyhow::Result<String> {
     let mut text = String::new();
     let (mut holds, mut fails) = (0.0, closed_loop(engine::open(config)?, input));
     text.push_str(&format!("closed loop, batches of 1,024: {fails:.0} events/s\n"));

@@ -11,6 +11,7 @@ mod engine;
 mod exit;
 mod list;
 mod model;
+mod panics;
 mod pipeline;
 mod replay;
 mod run;
@@ -23,5 +24,6 @@ mod usage;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    panics::end_the_process();
     cli::main().into()
 }

@@ -61,13 +61,7 @@ pub(super) struct AlertReason {
 
 impl Board {
     pub(super) fn new(arguments: &Arguments, rate: Option<f64>, started: Instant) -> Self {
-        Self {
-            started,
-            rate,
-            events: arguments.events,
-            seconds: arguments.seconds,
-            now: Mutex::default(),
-        }
+        Self { started, rate, events: arguments.events, seconds: arguments.seconds, now: Mutex::default() }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -114,14 +108,30 @@ impl Board {
     /// The state of things in a line, and the last alert in another.
     pub(super) fn line(&self) -> String {
         let now = self.now();
-        let mut text = format!("{:5.1} s  {:>9} events  {:>8.0} events/s", self.elapsed().as_secs_f64(), now.counts.events, now.speed);
+        let mut text = format!(
+            "{:5.1} s  {:>9} events  {:>8.0} events/s",
+            self.elapsed().as_secs_f64(),
+            now.counts.events,
+            now.speed
+        );
         if let Some(latency) = now.latency {
-            let _ = write!(text, "  p50 {:.0} us  p99 {:.0} us  p99.9 {:.0} us", latency.p50, latency.p99, latency.p99_9);
+            let _ = write!(
+                text,
+                "  p50 {:.0} us  p99 {:.0} us  p99.9 {:.0} us",
+                latency.p50, latency.p99, latency.p99_9
+            );
         }
         let _ = writeln!(text, "  {} alerts", now.counts.alerts);
         if let Some(alert) = now.alerts.back().and_then(|line| Alert::read(line)) {
             let reasons: Vec<_> = alert.reasons.iter().take(2).map(|reason| reason.text.as_str()).collect();
-            let _ = writeln!(text, "         {} {} {}: {}", alert.decision, alert.event_id, alert.price(), reasons.join("; "));
+            let _ = writeln!(
+                text,
+                "         {} {} {}: {}",
+                alert.decision,
+                alert.event_id,
+                alert.price(),
+                reasons.join("; ")
+            );
         }
         text
     }

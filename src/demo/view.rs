@@ -3,8 +3,8 @@
 //! board -> **view** -> terminal
 
 use super::board::{Alert, Board, Now};
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::Frame;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -35,7 +35,8 @@ fn draw_until(
         if event::poll(FRAME)?
             && let Event::Key(key) = event::read()?
         {
-            let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+            let is_interrupt =
+                key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
             if is_interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -54,13 +55,18 @@ fn draw(frame: &mut Frame<'_>, board: &Board, now: &Now) {
     ])
     .areas(frame.area());
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    frame.render_widget(Line::styled(" cartguard demo: a shop under attack, scored as it happens", bold), head);
+    frame.render_widget(
+        Line::styled(" cartguard demo: a shop under attack, scored as it happens", bold),
+        head,
+    );
     let gauge = Gauge::default().ratio(board.done(now)).gauge_style(Style::new().fg(Color::Cyan));
     frame.render_widget(gauge, bar);
     frame.render_widget(Paragraph::new(figures_of(board, now)).block(Block::bordered()), figures);
     let title = " last alerts ";
     frame.render_widget(
-        Paragraph::new(alerts_of(now, alerts.height as usize)).wrap(Wrap { trim: true }).block(Block::bordered().title(title)),
+        Paragraph::new(alerts_of(now, alerts.height as usize))
+            .wrap(Wrap { trim: true })
+            .block(Block::bordered().title(title)),
         alerts,
     );
     frame.render_widget(Line::styled(" q or Ctrl-C ends it", Style::new().fg(Color::DarkGray)), foot);
@@ -74,7 +80,12 @@ fn figures_of(board: &Board, now: &Now) -> Vec<Line<'static>> {
     });
     let [approve, review, decline] = counts.decisions;
     vec![
-        Line::from(format!("{} events   {:.0} events/s ({aim})   {:.0} s", counts.events, now.speed, board.elapsed().as_secs_f64())),
+        Line::from(format!(
+            "{} events   {:.0} events/s ({aim})   {:.0} s",
+            counts.events,
+            now.speed,
+            board.elapsed().as_secs_f64()
+        )),
         Line::from(latency),
         Line::from(vec![
             Span::raw(format!("approve {approve}   ")),

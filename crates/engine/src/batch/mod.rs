@@ -22,6 +22,7 @@ mod worker;
 
 pub use lane::{Counts, Outputs};
 pub use shared::{Scorer, StateSize};
+pub use worker::decode_is_guarded;
 
 use crate::batch::crew::{AbortOnPanic, Barrier};
 use crate::batch::shared::Shared;

@@ -24,6 +24,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard};
 
+thread_local! {
+    static GUARDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether a panic of this thread at this moment is caught and becomes a reject. A panic hook that ends the process should not do so then.
+pub fn decode_is_guarded() -> bool {
+    GUARDED.get()
+}
+
 /// One event's update of one key, before it is done.
 #[derive(Clone, Copy, Debug, Default)]
 struct Task {
@@ -161,8 +170,10 @@ impl Worker {
         let decoder = &mut self.decoder;
         let mut target = lane.event_mut(row);
         // A record that makes the decoder panic is a reject; no other stage is guarded.
+        GUARDED.set(true);
         let read =
             catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, meta.form, meta.arrival_ms, &mut target)));
+        GUARDED.set(false);
         match read {
             Ok(result) => result.err(),
             Err(_) => Some(Reject::record(Reason::Panic)),
@@ -385,8 +396,8 @@ impl Worker {
                 let place = lane.places[event * plan.entities.len() + index] as usize;
                 &lane.cells[place..place + entity.features.len()]
             };
-            for (&feature, &cell) in entity.features.iter().zip(cells) {
-                row[feature] = cell;
+            for &(cell, feature, count) in &entity.stretches {
+                row[feature..feature + count].copy_from_slice(&cells[cell..cell + count]);
             }
         }
         for &(feature, default) in &plan.defaults {

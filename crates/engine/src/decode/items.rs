@@ -58,8 +58,11 @@ pub(super) fn stats(
         // At most 10^30 a line and 10^7 lines a record.
         total = total.zip(product).map(|(sum, product)| sum + product);
         largest = largest.max(product.unwrap_or(i128::MIN));
-        let sku = value::text(line[SKU], record, text);
-        if let (Some(quantity), Some(sku)) = (quantity, sku) {
+        let Some(quantity) = quantity else { continue };
+        if let [_] = lines {
+            // Alone it needs no name, only to have one.
+            skus.list.extend(value::has_text(line[SKU]).then_some((0, quantity)));
+        } else if let Some(sku) = value::text(line[SKU], record, text) {
             skus.list.push((hasher.category(sku), quantity));
         }
     }

@@ -6,7 +6,6 @@
 //! nothing here checks syntax; a record that is too long or too odd to be worth it is not learned.
 
 use super::found::{Found, Kind};
-use super::guess::word;
 use super::paths::{LeafId, Paths, Place, Target, Walk};
 
 /// Longest record that is learned, bytes, and most values. Arbitrary; checkouts have 500 and 30.
@@ -20,8 +19,8 @@ const LITERAL_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     pub(super) steps: Vec<Step>,
-    /// The literals' bytes, each padded to whole words.
-    pub(super) words: Vec<u64>,
+    /// The bytes of literals behind their first 16.
+    pub(super) tails: Vec<u8>,
     /// Mapped members whose value is an object or an array.
     pub(super) containers: Vec<(LeafId, Kind)>,
 }
@@ -29,12 +28,13 @@ pub(super) struct Layout {
 /// Bytes that have to be there, and what follows them.
 #[derive(Debug)]
 pub(super) struct Step {
-    pub(super) word: u16,
-    pub(super) word_end: u16,
-    /// Length of the literal in bytes.
+    /// The first 16 bytes, and which of their bits count.
+    pub(super) head: u128,
+    pub(super) mask: u128,
+    /// Length of all of them.
     pub(super) len: u16,
-    /// The bytes of the last word that count.
-    pub(super) mask: u64,
+    /// The bytes behind the first 16, in [`Layout::tails`].
+    pub(super) tail: (u32, u32),
     pub(super) action: Action,
 }
 
@@ -69,7 +69,7 @@ impl Layout {
         seen: &mut Vec<bool>,
     ) -> Option<()> {
         self.steps.clear();
-        self.words.clear();
+        self.tails.clear();
         self.containers.clear();
         if record.len() > BYTES_MAX {
             return None;
@@ -193,14 +193,18 @@ impl Learner<'_> {
         if literal.len() > LITERAL_MAX || self.layout.steps.len() == STEPS_MAX {
             return None;
         }
-        let first = u16::try_from(self.layout.words.len()).ok()?;
-        self.layout.words.extend(literal.chunks(8).map(word));
-        let last = literal.len() % 8;
+        let (head, tail) = literal.split_at(literal.len().min(16));
+        let first = self.layout.tails.len() as u32;
+        self.layout.tails.extend_from_slice(tail);
+        let mut bytes = [0; 16];
+        bytes[..head.len()].copy_from_slice(head);
+        let mut mask = [0; 16];
+        mask[..head.len()].fill(0xff);
         self.layout.steps.push(Step {
-            word: first,
-            word_end: u16::try_from(self.layout.words.len()).ok()?,
+            head: u128::from_le_bytes(bytes),
+            mask: u128::from_le_bytes(mask),
             len: literal.len() as u16,
-            mask: if last == 0 { u64::MAX } else { (1 << (last * 8)) - 1 },
+            tail: (first, self.layout.tails.len() as u32),
             action,
         });
         self.from = self.at;

@@ -25,7 +25,6 @@ mod number;
 mod paths;
 mod read;
 mod scan;
-mod survey;
 mod tape;
 #[cfg(test)]
 mod tests;

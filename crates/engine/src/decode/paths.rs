@@ -21,8 +21,8 @@ const ROOT: u16 = 0;
 #[derive(Debug)]
 pub(super) struct Paths {
     nodes: Vec<Node>,
-    /// Member names of the basket's lines: by part, with the bits of the parts that each name fills.
-    line_names: Vec<(Box<[u8]>, u8)>,
+    /// Member names of the basket's lines.
+    line_names: Vec<LineName>,
     /// Number of leaves.
     pub(super) leaves: usize,
     pub(super) id: LeafId,
@@ -46,6 +46,14 @@ struct Node {
     leaf: u16,
     items: bool,
     children: Children,
+}
+
+/// A member of the basket's lines, and the bits of the parts that it fills.
+#[derive(Debug)]
+struct LineName {
+    print: Print,
+    name: Box<[u8]>,
+    parts: u8,
 }
 
 /// The members below a node: open addressing on a print of the name, at most half full.
@@ -86,12 +94,16 @@ impl Paths {
             builder.nodes[usize::from(node)].items = true;
             builder.leaf_of(node)
         });
-        let mut line_names: Vec<(Box<[u8]>, u8)> = Vec::new();
+        let mut line_names: Vec<LineName> = Vec::new();
         if let Some(items) = &schema.items {
             for (part, name) in [(SKU, &items.sku), (QUANTITY, &items.quantity), (PRICE, &items.price)] {
-                match line_names.iter_mut().find(|known| *known.0 == *name.as_bytes()) {
-                    Some(known) => known.1 |= 1 << part,
-                    None => line_names.push((name.as_bytes().into(), 1 << part)),
+                match line_names.iter_mut().find(|known| *known.name == *name.as_bytes()) {
+                    Some(known) => known.parts |= 1 << part,
+                    None => line_names.push(LineName {
+                        print: Print::of(name.as_bytes()),
+                        name: name.as_bytes().into(),
+                        parts: 1 << part,
+                    }),
                 }
             }
         }
@@ -139,7 +151,7 @@ impl Paths {
             if slot.child == NONE {
                 return None;
             }
-            if slot.print == print && (name.len() <= 16 || *self.node(slot.child).name == *name) {
+            if slot.print == print && print.is_of(name, &self.node(slot.child).name) {
                 return Some(slot.child);
             }
             at = (at + 1) & (slots.len() - 1);
@@ -212,16 +224,20 @@ impl Print {
     #[inline]
     fn of(name: &[u8]) -> Self {
         let len = name.len();
-        let word = |at: usize| {
-            let mut word = [0; 8];
-            word.copy_from_slice(&name[at..at + 8]);
-            u64::from_le_bytes(word)
-        };
+        let byte = |at: usize| u64::from(name[at]);
         let (head, tail) = match len {
-            8.. => (word(0), word(len - 8)),
-            _ => (name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0),
+            8.. => (word(name), word(&name[len - 8..])),
+            4.. => (half(name), half(&name[len - 4..])),
+            1.. => (byte(0) | byte(len / 2) << 8 | byte(len - 1) << 16, 0),
+            0 => (0, 0),
         };
         Self { head, tail, len }
+    }
+
+    /// Whether names of this same print are equal.
+    #[inline]
+    fn is_of(self, name: &[u8], known: &[u8]) -> bool {
+        self.len <= 16 || name == known
     }
 
     /// Where to look first. Not keyed: the names in the table are the configuration's, and a stranger's name costs at
@@ -232,6 +248,16 @@ impl Print {
             (self.head ^ self.tail.rotate_left(29) ^ self.len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 40) as usize & slots.wrapping_sub(1)
     }
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+#[inline]
+fn half(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
 }
 
 /// The inside of a container.
@@ -296,8 +322,12 @@ impl<'a> Walk<'a> {
                 Target::Node(child)
             }
             Place::Line => {
-                let known = self.paths.line_names.iter().find(|known| *known.0 == *name);
-                let Some(&(_, parts)) = known else { return Target::Nothing };
+                let print = Print::of(name);
+                let is_same = |known: &&LineName| known.print == print && print.is_of(name, &known.name);
+                let Some(known) = self.paths.line_names.iter().find(is_same) else {
+                    return Target::Nothing;
+                };
+                let parts = known.parts;
                 if self.line_seen & parts != 0 {
                     self.found.duplicate.get_or_insert(Subject::Items);
                     return Target::Nothing;

@@ -17,6 +17,12 @@ pub(super) fn is_missing(leaf: Leaf) -> bool {
     }
 }
 
+/// Whether [`text`] gives one.
+#[inline]
+pub(super) fn has_text(leaf: Leaf) -> bool {
+    !is_missing(leaf) && !matches!(leaf.kind, Kind::Object | Kind::Array)
+}
+
 /// The text of a key or a category: a string's decoded text, a number's digits as written, `true` or `false`; `None`
 /// where it is missing, an object or an array.
 #[inline]

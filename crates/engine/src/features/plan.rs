@@ -39,6 +39,8 @@ pub(crate) struct EntityPlan {
     columns: Vec<(Column, Option<usize>)>,
     /// Decimal digits of each numeric column.
     pub(crate) digits: Vec<u32>,
+    /// 10 to the power of them.
+    pub(crate) units: Vec<i64>,
     /// Source and condition of each distinct column.
     distincts: Vec<(Value, Option<usize>)>,
     /// The feature set's conditions, by bit.
@@ -48,6 +50,8 @@ pub(crate) struct EntityPlan {
     pub(crate) ratios: Vec<Ratio>,
     /// Features by cell.
     pub(crate) features: Vec<usize>,
+    /// The same as stretches: first cell, first feature, how many follow one another.
+    pub(crate) stretches: Vec<(usize, usize, usize)>,
     /// The cells of an event without a key.
     pub(crate) missing: Vec<Cell>,
     /// L: longest window + delay, ms.
@@ -302,12 +306,14 @@ impl EntityPlan {
             layout: Layout::default(),
             columns: Vec::new(),
             digits: Vec::new(),
+            units: Vec::new(),
             distincts: Vec::new(),
             conditions: Vec::new(),
             groups: Vec::new(),
             lifetimes: Vec::new(),
             ratios: Vec::new(),
             features: Vec::new(),
+            stretches: Vec::new(),
             missing: Vec::new(),
             length_ms: 0,
             horizon_ms: 0,
@@ -472,6 +478,15 @@ impl EntityPlan {
     }
 
     fn finish(&mut self) {
+        self.units = self.digits.iter().map(|&digits| 10i64.pow(digits)).collect();
+        for (cell, &feature) in self.features.iter().enumerate() {
+            match self.stretches.last_mut() {
+                Some((first_cell, first, count)) if *first_cell + *count == cell && *first + *count == feature => {
+                    *count += 1;
+                }
+                _ => self.stretches.push((cell, feature, 1)),
+            }
+        }
         for group in &mut self.groups {
             for index in 0..group.windows.len() {
                 let has_parts =

@@ -167,9 +167,9 @@ fn read_one(
             Cell(sum)
         }
         What::SumReal(column) => {
-            Cell::real(rounding::ratio_to_f32(totals.columns[column].sum, power_of_ten(plan.digits[column])))
+            Cell::real(rounding::ratio_to_f32(totals.columns[column].sum, i128::from(plan.units[column])))
         }
-        What::Mean(column) => mean(&totals.columns[column], plan.digits[column]),
+        What::Mean(column) => mean(&totals.columns[column], plan.units[column]),
         What::MinDecimal(column) => extreme(&totals.columns[column], totals.columns[column].min),
         What::MaxDecimal(column) => extreme(&totals.columns[column], totals.columns[column].max),
         What::MinReal(column) => {
@@ -512,11 +512,11 @@ fn ratio_of(of: Part, top: PartTotals, bottom: PartTotals) -> Cell {
     }
 }
 
-fn mean(column: &ColumnTotals, digits: u32) -> Cell {
+fn mean(column: &ColumnTotals, unit: i64) -> Cell {
     if column.n == 0 {
         return Cell::real(f32::NAN);
     }
-    Cell::real(rounding::ratio_to_f32(column.sum, i128::from(column.n) * power_of_ten(digits)))
+    Cell::real(rounding::ratio_to_f32(column.sum, i128::from(column.n) * i128::from(unit)))
 }
 
 fn extreme(column: &ColumnTotals, value: i64) -> Cell {
@@ -543,8 +543,4 @@ fn narrow(sum: i128) -> (i64, bool) {
         Ok(sum) if sum != i64::MIN => (sum, true),
         _ => (if sum > 0 { i64::MAX } else { i64::MIN + 1 }, false),
     }
-}
-
-fn power_of_ten(digits: u32) -> i128 {
-    10i128.pow(digits)
 }

@@ -92,7 +92,12 @@ impl HistoryMut<'_> {
 
     /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows.
     pub(crate) fn insert(&mut self, entry: &NewEntry<'_>, rows_max: usize, values_max: usize) {
-        let mut extras = [0u64; 32];
+        let mut row = std::mem::take(&mut self.scratch.row);
+        row.clear();
+        row.push(entry.time_ms as u64);
+        row.extend(entry.columns.iter().map(|&value| value as u64));
+        let extras = row.len();
+        row.resize(extras + self.layout.extras(), 0);
         for (distinct, value) in entry.values.iter().enumerate() {
             // A value expires by its own column's horizon.
             let bound_ms = self.slot.newest_ms - self.layout.value_horizons_ms[distinct];
@@ -100,15 +105,16 @@ impl HistoryMut<'_> {
                 dictionary.note(arena, *value, entry.time_ms, bound_ms, values_max)
             });
             let (word, shift) = self.layout.value_place(distinct);
-            extras[word] |= u64::from(place) << shift;
+            row[extras + word] |= u64::from(place) << shift;
         }
         for condition in 0..self.layout.conditions {
             let (word, shift) = self.layout.condition_place(condition);
-            extras[word] |= (entry.conditions >> condition & 1) << shift;
+            row[extras + word] |= (entry.conditions >> condition & 1) << shift;
         }
         if !(self.slot.spans > 0 && merge::insert_into_spans(self, entry)) {
-            self.insert_entry(entry, &extras[..self.layout.extras()]);
+            self.insert_entry(entry, &row);
         }
+        self.scratch.row = row;
         if (self.slot.entries + self.slot.spans) as usize > rows_max {
             merge::merge_neighbours(self);
         } else if self.slot.chunks as usize == self.layout.chunks_max() {
@@ -116,22 +122,16 @@ impl HistoryMut<'_> {
         }
     }
 
-    fn insert_entry(&mut self, entry: &NewEntry<'_>, extras: &[u64]) {
-        let mut row = std::mem::take(&mut self.scratch.row);
-        row.clear();
-        row.push(entry.time_ms as u64);
-        row.extend(entry.columns.iter().map(|&value| value as u64));
-        row.extend_from_slice(extras);
+    fn insert_entry(&mut self, entry: &NewEntry<'_>, row: &[u64]) {
         if self.slot.chunks == 0 && self.slot.entries as usize == SMALL_MAX {
             self.become_big();
         }
         if self.slot.chunks == 0 {
-            self.insert_small(&row);
+            self.insert_small(row);
         } else {
-            self.insert_big(&row, entry);
+            self.insert_big(row, entry);
         }
         self.slot.entries += 1;
-        self.scratch.row = row;
     }
 
     fn with_dictionary<T>(
@@ -156,10 +156,11 @@ impl HistoryMut<'_> {
         if rows == 0 {
             return;
         }
-        let gone = self.read().chunk(0).rows_until(bound_ms);
-        if gone == 0 {
+        let chunk = self.read().chunk(0);
+        if chunk.time_ms(0) > bound_ms {
             return;
         }
+        let gone = chunk.rows_until(bound_ms);
         let (heads, room) = (self.layout.heads(), self.slot.room as usize);
         let columns = self.layout.entry_words();
         let block = &mut self.arena.words_mut(self.slot.root, self.layout.small_words(room))[heads..];
