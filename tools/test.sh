@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# All checks and tests. Needs Rust (with rustfmt and clippy), a C compiler, and nothing else; installs nothing outside target/.
+# One profile and one target folder throughout, so that dependencies are compiled once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=never
+
+say() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+for part in rustfmt clippy; do
+  cargo "${part/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$part"
+done
+
+say 'format'
+cargo fmt --all -- --check
+
+say 'build'
+cargo build --release --locked
+
+say 'lints'
+cargo clippy --release --workspace --all-targets --locked -- -D warnings
+
+say 'tests'
+cargo test --release --workspace --locked
+
+say 'done'
