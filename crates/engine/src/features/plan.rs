@@ -481,7 +481,9 @@ impl EntityPlan {
         self.units = self.digits.iter().map(|&digits| 10i64.pow(digits)).collect();
         for (cell, &feature) in self.features.iter().enumerate() {
             match self.stretches.last_mut() {
-                Some((first_cell, first, count)) if *first_cell + *count == cell && *first + *count == feature => {
+                Some((first_cell, first, count))
+                    if *first_cell + *count == cell && *first + *count == feature =>
+                {
                     *count += 1;
                 }
                 _ => self.stretches.push((cell, feature, 1)),
