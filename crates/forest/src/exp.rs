@@ -270,3 +270,53 @@ const POWERS_128: [(u64, u64); 128] = [
     (0x3c77_893b_4d91_cd9d, 0x3fef_e7c1_819e_90d8),
     (0x3c53_05c1_4160_cc89, 0x3fef_f3c2_2b8f_71f1),
 ];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_the_bits_of_glibc() {
+        // glibc 2.36 with fused multiply-add. The first two differ without it.
+        let cases = [
+            (32.564_632, 0x56fc_9f1c_u32),
+            (-63.099_46, 0x11fa_2993),
+            (1.0, 0x402d_f854),
+            (-1.0, 0x3ebc_5ab2),
+            (10.5, 0x470d_db81),
+            (-20.25, 0x30dc_9ef1),
+            (88.7, 0x7f7a_37fc),
+        ];
+        for (x, bits) in cases {
+            assert_eq!(exp_f32(x).to_bits(), bits, "exp_f32({x})");
+        }
+        let cases = [
+            (-1.0, 0x3fd7_8b56_362c_ef38_u64),
+            (1.0, 0x4005_bf0a_8b14_5769),
+            (0.1, 0x3ff1_aec7_b35a_00d4),
+            (-30.3, 0x3d33_833f_323d_bf98),
+            (12.75, 0x4115_079f_95a5_2756),
+        ];
+        for (x, bits) in cases {
+            assert_eq!(exp(x).to_bits(), bits, "exp({x})");
+        }
+        let cases = [
+            (2.333_333_3, 0x3f58_e883_u32),
+            (0.9, 0xbdd7_c745),
+            (1e-6, 0xc15d_0c55),
+            (999_999.0, 0x415d_0c54),
+        ];
+        for (x, bits) in cases {
+            assert_eq!(ln_f32(x).to_bits(), bits, "ln_f32({x})");
+        }
+    }
+
+    #[test]
+    fn edges_are_those_of_an_exponential() {
+        assert_eq!(exp_f32(f32::NEG_INFINITY).to_bits(), 0);
+        assert_eq!(exp_f32(f32::INFINITY), f32::INFINITY);
+        assert!(exp_f32(f32::NAN).is_nan() && exp(f64::NAN).is_nan());
+        assert!(exp(f64::NEG_INFINITY) < 1e-300 && exp(f64::INFINITY) > 1e300);
+        assert_eq!(ln_f32(1.0).to_bits(), 0);
+        assert!(ln_f32(-1.0).is_nan());
+    }
+}

@@ -19,6 +19,8 @@ mod model;
 mod scratch;
 mod shap;
 mod simd;
+#[cfg(test)]
+mod testing;
 mod tree;
 
 pub use error::ModelError;

@@ -175,3 +175,6 @@ impl<T: Leaf> Kernel for One<'_, T> {
         self.single.margin(self.row)
     }
 }
+
+#[cfg(test)]
+mod tests;

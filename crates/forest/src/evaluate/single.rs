@@ -117,7 +117,7 @@ impl<T: Leaf> Single<T> {
                     let leaves = match zero {
                         false => self.descend(*roots, *steps, row, |_, missing| missing),
                         true => self.descend(*roots, *steps, row, |node, missing| {
-                            missing || node.1 & ZERO_MISSING != 0 && node.0.abs() <= ZERO
+                            missing | ((node.1 & ZERO_MISSING != 0) & (node.0.abs() <= ZERO))
                         }),
                     };
                     for leaf in &leaves[..*used] {

@@ -62,3 +62,6 @@ impl Explainer {
         self.bias
     }
 }
+
+#[cfg(test)]
+mod tests;
