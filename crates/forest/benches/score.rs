@@ -157,7 +157,7 @@ fn logistic() -> String {
 fn rows() -> Vec<f32> {
     let random = &mut Random(7);
     (0..ROWS * FEATURES)
-        .map(|_| if random.next() % 50 == 0 { f32::NAN } else { random.unit() - 0.5 })
+        .map(|_| if random.next().is_multiple_of(50) { f32::NAN } else { random.unit() - 0.5 })
         .collect()
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
 
 /// `ln x` in f32, for positive normal `x`; anything else gives what the standard library gives.
 pub(crate) fn ln_f32(x: f32) -> f32 {
-    if !(x.is_normal() && x > 0.0) || x == 1.0 {
+    if !(x.is_normal() && x > 0.0) {
         return x.ln();
     }
     let bits = x.to_bits();

@@ -3,11 +3,16 @@
 //! bytes -> `format` -> `tree` (validated) -> **`Model`** -> `evaluate` -> `link` -> [`Score`]
 //!
 //! Holds: a model that loads scores every row of f32 without panic, error or allocation; the margin is equal
-//! bit for bit to the trainer's (XGBoost in f32, `LightGBM` in f64), and so is the score where the trainer runs on
+//! bit for bit to the trainer's (`XGBoost` in f32, `LightGBM` in f64), and so is the score where the trainer runs on
 //! glibc; one row alone and the same row in a block give the same bits on every instruction set; contributions add
 //! up to the margin.
 //! Not here: files, clocks, threads, sockets; which feature stands where (the manifest of the model folder,
 //! checked by the engine); thresholds and decisions.
+
+#![expect(
+    clippy::inline_always,
+    reason = "all of a kernel has to be one function, compiled for one instruction set"
+)]
 
 mod error;
 mod evaluate;

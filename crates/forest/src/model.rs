@@ -67,7 +67,7 @@ pub struct Model {
 
 #[derive(Debug)]
 enum Kind {
-    Forest { evaluator: Box<Evaluator>, explainer: Explainer, trees: Vec<Tree> },
+    Forest { evaluator: Box<Evaluator>, explainer: Box<Explainer>, trees: Vec<Tree> },
     Logistic(Logistic),
 }
 
@@ -90,7 +90,7 @@ impl Model {
                     set: Detected::best(),
                     kind: Kind::Forest {
                         evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
-                        explainer: Explainer::new(&trees, base),
+                        explainer: Box::new(Explainer::new(&trees, base)),
                         trees,
                     },
                 }
@@ -162,7 +162,7 @@ impl Model {
         match &self.kind {
             Kind::Forest { evaluator, .. } => {
                 Evaluator::prepare(self.feature_count, scratch);
-                let rows = Rows { rows, width, features: self.feature_count };
+                let rows = Rows { values: rows, width, features: self.feature_count };
                 evaluator.score_rows(self.set, rows, self.link, scratch, out);
             }
             Kind::Logistic(logistic) => {

@@ -249,7 +249,7 @@ impl Planter<'_> {
                 let parent = &mut tree.splits[parent];
                 if right {
                     parent.right = child;
-                    let before = if matches!(child, Child::Leaf(_)) { 1 } else { 0 };
+                    let before = u32::from(matches!(child, Child::Leaf(_)));
                     parent.left_leaves.1 = tree.leaves.len() as u32 - before;
                 } else {
                     parent.left = child;

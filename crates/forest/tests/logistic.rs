@@ -1,5 +1,7 @@
 //! Logistic models in our own JSON.
 
+#![expect(clippy::float_cmp, reason = "sums of halves and quarters are exact")]
+
 use cartguard_forest::{Format, Model, Precision, Score};
 
 const MODEL: &str = r#"{"format": "cartguard.logistic", "version": 1, "features": ["a", "b"],

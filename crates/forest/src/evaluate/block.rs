@@ -5,7 +5,7 @@
 //! Rows stand in columns. A tree numbers its leaves from left to right and keeps a bit for each; a split has a
 //! mask that clears the leaves of its left subtree. For each split and each lane, where the row goes right,
 //! `alive &= mask`; the lowest bit that is left is the row's leaf. The inner loop is plain code that the compiler
-//! vectorises. In the family of V-QuickScorer (Lucchese et al., SIGIR 2016) and RapidScorer (Ye et al., KDD 2018),
+//! vectorises. In the family of V-QuickScorer (Lucchese et al., SIGIR 2016) and `RapidScorer` (Ye et al., KDD 2018),
 //! but tree by tree, so that the sum keeps the trainer's order.
 //!
 //! Holds: a tree's splits stand by kind (the order of `and` is free); leaves are padded to the mask's width.

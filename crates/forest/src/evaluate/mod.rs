@@ -67,7 +67,7 @@ pub(crate) enum Evaluator {
 /// Rows as the caller holds them.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    pub(crate) rows: &'a [f32],
+    pub(crate) values: &'a [f32],
     /// Values from one row to the next.
     pub(crate) width: usize,
     pub(crate) features: usize,
@@ -76,7 +76,7 @@ pub(crate) struct Rows<'a> {
 impl Rows<'_> {
     #[inline(always)]
     fn row(&self, at: usize) -> &[f32] {
-        &self.rows[at * self.width..at * self.width + self.features]
+        &self.values[at * self.width..at * self.width + self.features]
     }
 }
 

@@ -49,12 +49,11 @@ impl<T: Leaf> Single<T> {
         let mut single =
             Self { base, nodes: Vec::new(), values: Vec::new(), runs: Vec::new(), trees: Vec::new() };
         for tree in trees {
-            match single.lay_out(tree) {
-                Some(root) => single.join(root, tree),
-                None => {
-                    single.runs.push(Run::Walked { tree: single.trees.len() as u32 });
-                    single.trees.push(tree.clone());
-                }
+            if let Some(root) = single.lay_out(tree) {
+                single.join(root, tree);
+            } else {
+                single.runs.push(Run::Walked { tree: single.trees.len() as u32 });
+                single.trees.push(tree.clone());
             }
         }
         single
@@ -134,6 +133,7 @@ impl<T: Leaf> Single<T> {
     }
 
     #[inline(always)]
+    #[expect(clippy::needless_bitwise_bool, reason = "no branch on data")]
     fn descend(
         &self,
         mut at: [u32; GROUP],

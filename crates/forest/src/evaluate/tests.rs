@@ -29,7 +29,7 @@ fn check(trees: &[Tree], random: &mut Random) {
         for set in SETS.map(|set| Detected::best().at_most(set)) {
             let (mut scratch, mut out) = (Scratch::default(), vec![Score::default(); count]);
             Evaluator::prepare(FEATURES, &mut scratch);
-            let table = Rows { rows: &rows, width: FEATURES, features: FEATURES };
+            let table = Rows { values: &rows, width: FEATURES, features: FEATURES };
             evaluator.score_rows(set, table, Link::new(Shape::Identity), &mut scratch, &mut out);
             for (row, score) in rows.chunks_exact(FEATURES).zip(&out) {
                 let expected = plain(trees, sum, row).to_bits();

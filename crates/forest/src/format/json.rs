@@ -121,10 +121,11 @@ impl Parser<'_> {
         }
         let digits =
             text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
-        if digits && text != "-0" {
-            if let Ok(int) = text.parse::<i64>() {
-                return Ok(Value::Int(int));
-            }
+        if digits
+            && text != "-0"
+            && let Ok(int) = text.parse::<i64>()
+        {
+            return Ok(Value::Int(int));
         }
         if digits && let Ok(float) = text.parse::<f32>() {
             return Ok(Value::Float(float));

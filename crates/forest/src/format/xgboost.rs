@@ -182,12 +182,8 @@ fn check_counts(model: Members, trees: usize, weights: Option<&[f32]>) -> Result
             );
         }
     }
-    if let Some(weights) = weights {
-        if weights.len() != trees {
-            return Err(
-                model.fault("weight_drop", format!("has {} entries for {trees} trees", weights.len()))
-            );
-        }
+    if let Some(weights) = weights.filter(|weights| weights.len() != trees) {
+        return Err(model.fault("weight_drop", format!("has {} entries for {trees} trees", weights.len())));
     }
     Ok(())
 }

@@ -38,13 +38,17 @@ pub(crate) struct Step {
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     feature: u32,
+    tests: Tests,
+    /// The same without the last of them, where there were others.
+    old: Option<Tests>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Tests {
     /// Whether the row passes them all.
     hot: bool,
     /// Share of training rows that pass, one test after the other.
     share: f64,
-    /// The same before the last of them; hot with share 1 where there was none.
-    old_hot: bool,
-    old_share: f64,
 }
 
 #[derive(Debug)]
@@ -160,7 +164,7 @@ impl<const N: usize> Rule<N> {
             let split = &tree.splits[split as usize];
             split.test.goes_right(row[split.feature as usize], &tree.words)
         };
-        let root = Edge { feature: NO_FEATURE, hot: true, share: 1.0, old_hot: true, old_share: 1.0 };
+        let root = Edge { feature: NO_FEATURE, tests: Tests { hot: true, share: 1.0 }, old: None };
         path.clear();
         path.push(Step { split: 0, begun: 0, goes_right: goes_right(0), edge: root });
         levels[0] = self.weights;
@@ -182,7 +186,7 @@ impl<const N: usize> Rule<N> {
             let split = &tree.splits[at as usize];
             let edge =
                 edge(path, split.feature, right == went_right, shares[at as usize][usize::from(right)]);
-            if !edge.hot && edge.share == 0.0 {
+            if !edge.tests.hot && edge.tests.share <= 0.0 {
                 // No training row came here and this one does not either: it counts nowhere.
                 continue;
             }
@@ -206,44 +210,45 @@ impl<const N: usize> Rule<N> {
     /// The product below an edge: the feature's old factor is taken out, its new one put in.
     #[inline(always)]
     fn extend(&self, product: &[f64; N], edge: Edge) -> [f64; N] {
-        if !edge.old_hot {
+        let Tests { hot, share } = edge.tests;
+        let factor = |t: f64| if hot { t + share * (1.0 - t) } else { share * (1.0 - t) };
+        match edge.old {
+            None => std::array::from_fn(|at| product[at] * factor(self.points[at])),
+            Some(old) if old.hot => std::array::from_fn(|at| {
+                let t = self.points[at];
+                product[at] * (factor(t) / (t + old.share * (1.0 - t)))
+            }),
             // Failed before, fails now: only the share changes, and the old one is above 0.
-            let ratio = edge.share / edge.old_share;
-            return product.map(|product| product * ratio);
+            Some(old) => product.map(|product| product * (share / old.share)),
         }
-        let fresh = edge.old_share == 1.0;
-        std::array::from_fn(|at| {
-            let t = self.points[at];
-            let new = if edge.hot { t + edge.share * (1.0 - t) } else { edge.share * (1.0 - t) };
-            if fresh { product[at] * new } else { product[at] * (new / (t + edge.old_share * (1.0 - t))) }
-        })
     }
 
     /// What the leaves below an edge give its feature beyond what the tests above it gave.
     #[inline(always)]
     fn weigh(&self, sum: &[f64; N], edge: Edge) -> f64 {
-        if !edge.old_hot {
+        let hot = |t: f64, share: f64| (1.0 - share) / (t + share * (1.0 - t));
+        let new =
+            |at: usize| if edge.tests.hot { hot(self.points[at], edge.tests.share) } else { self.cold[at] };
+        match edge.old {
+            None => (0..N).fold(0.0, |total, at| total + sum[at] * new(at)),
+            Some(old) if old.hot => {
+                (0..N).fold(0.0, |total, at| total + sum[at] * (new(at) - hot(self.points[at], old.share)))
+            }
             // Known to fail before: nothing changes.
-            return 0.0;
+            Some(_) => 0.0,
         }
-        let mut total = 0.0;
-        for at in 0..N {
-            let t = self.points[at];
-            let hot = |share: f64| (1.0 - share) / (t + share * (1.0 - t));
-            let new = if edge.hot { hot(edge.share) } else { self.cold[at] };
-            let old = if edge.old_share == 1.0 { 0.0 } else { hot(edge.old_share) };
-            total += sum[at] * (new - old);
-        }
-        total
     }
 }
 
 /// The edge to a child, together with earlier tests of the same feature.
 #[inline(always)]
 fn edge(path: &[Step], feature: u32, hot: bool, share: f64) -> Edge {
-    let earlier = path.iter().rev().find(|step| step.edge.feature == feature);
-    let (old_hot, old_share) = earlier.map_or((true, 1.0), |step| (step.edge.hot, step.edge.share));
-    Edge { feature, hot: hot && old_hot, share: share * old_share, old_hot, old_share }
+    let old = path.iter().rev().find(|step| step.edge.feature == feature).map(|step| step.edge.tests);
+    let tests = match old {
+        None => Tests { hot, share },
+        Some(old) => Tests { hot: hot && old.hot, share: share * old.share },
+    };
+    Edge { feature, tests, old }
 }
 
 #[inline(always)]
