@@ -110,8 +110,7 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
 /// Puts another number in place of the one at or after `at`.
 fn swap_number(random: &mut Random, bytes: &mut Vec<u8>, at: usize) {
     let part = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-    let Some(start) = bytes.iter().skip(at).position(|byte| byte.is_ascii_digit()).map(|found| at + found)
-    else {
+    let Some(start) = bytes.iter().skip(at).position(u8::is_ascii_digit).map(|found| at + found) else {
         return;
     };
     let end = bytes[start..].iter().position(|byte| !part(byte)).map_or(bytes.len(), |found| start + found);
