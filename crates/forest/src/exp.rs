@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn edges_are_those_of_an_exponential() {
         assert_eq!(exp_f32(f32::NEG_INFINITY).to_bits(), 0);
-        assert_eq!(exp_f32(f32::INFINITY), f32::INFINITY);
+        assert_eq!(exp_f32(f32::INFINITY).to_bits(), f32::INFINITY.to_bits());
         assert!(exp_f32(f32::NAN).is_nan() && exp(f64::NAN).is_nan());
         assert!(exp(f64::NEG_INFINITY) < 1e-300 && exp(f64::INFINITY) > 1e300);
         assert_eq!(ln_f32(1.0).to_bits(), 0);
