@@ -158,3 +158,55 @@ const TABLE: [(&str, u8); 167] = [
     ("UYW", 4), ("UZS", 2), ("VED", 2), ("VES", 2), ("VND", 0), ("VUV", 0), ("WST", 2), ("XAD", 2), ("XAF", 0), ("XCD", 2),
     ("XCG", 2), ("XOF", 0), ("XPF", 0), ("YER", 2), ("ZAR", 2), ("ZMW", 2), ("ZWG", 2),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_found() {
+        assert!(TABLE.is_sorted_by(|a, b| a.0 < b.0));
+        for currency in Currency::all() {
+            assert_eq!(Currency::from_code(currency.code().as_bytes()), Some(currency));
+            assert!(currency.digits() <= DIGITS_MAX);
+        }
+        for (code, digits) in
+            [("EUR", 2), ("JPY", 0), ("BHD", 3), ("CLF", 4), ("UYW", 4), ("ISK", 0), ("TND", 3), ("MGA", 2)]
+        {
+            assert_eq!(Currency::from_code(code.as_bytes()).map(Currency::digits), Some(digits), "{code}");
+        }
+        for unknown in ["", "E", "EU", "eur", "EURO", "XAU", "XXX", "XTS", "ZZZ", "AAA", "E R", "\u{c9}R"] {
+            assert_eq!(Currency::from_code(unknown.as_bytes()), None, "{unknown}");
+        }
+        let without = |digits| Currency::all().filter(|currency| currency.digits() == digits).count();
+        // Counted in list one: 16 currencies and UYI without decimals, 7 with three, 2 with four.
+        assert_eq!((without(0), without(3), without(4)), (17, 7, 2));
+    }
+
+    #[test]
+    fn halves_go_to_even() {
+        for (numerator, denominator, expected) in [
+            (5, 10, 0),
+            (15, 10, 2),
+            (25, 10, 2),
+            (26, 10, 3),
+            (24, 10, 2),
+            (-5, 10, 0),
+            (-15, 10, -2),
+            (-25, 10, -2),
+            (-26, 10, -3),
+            (0, 7, 0),
+            (7, 7, 1),
+            (3, 2, 2),
+            (1, 3, 0),
+            (2, 3, 1),
+        ] {
+            assert_eq!(half_even(numerator, denominator), expected, "{numerator}/{denominator}");
+            // The same past 64 bits.
+            let big = 1 << 70;
+            assert_eq!(half_even(numerator * big, denominator * big), expected, "{numerator}/{denominator}");
+        }
+        assert_eq!(half_even(i128::MAX, i128::MAX), 1);
+        assert_eq!(half_even(i128::from(u64::MAX), i128::from(u64::MAX) - 1), 1);
+    }
+}

@@ -132,3 +132,78 @@ fn splitmix(mut state: u64) -> u64 {
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Snapshots keep these: a change of any is a change of format.
+    #[test]
+    fn hashes_never_change() {
+        assert_eq!(category(0, b""), 0x7fea_58a0_f9ce_0037);
+        assert_eq!(category(1, b"DE"), 0x5f93_519f_c05e_1f4a);
+        assert_eq!(id(1, b"0123456789abcdef"), 0x9d49_6fe2_630e_4f2e);
+        assert_eq!(id(1, b"0123456789abcdef0123456789abcdef0"), 0xdc4d_094d_219b_64f7);
+        assert_eq!(key(1, 0, &[b"c00000001"]), 0x0a0b_ff6b_a664_4db8);
+        assert_eq!(key(1, 3, &[b"a", b"bc"]), 0x2e14_c764_9ac1_9d88);
+    }
+
+    #[test]
+    fn seed_purpose_and_parts_all_count() {
+        let all = [
+            id(1, b"a"),
+            id(2, b"a"),
+            category(1, b"a") as u64,
+            key(1, 0, &[b"a"]),
+            key(1, 1, &[b"a"]),
+            key(2, 0, &[b"a"]),
+            key(1, 0, &[b"a", b"bc"]),
+            key(1, 0, &[b"ab", b"c"]),
+            key(1, 0, &[b"abc"]),
+            key(1, 0, &[b"abc", b""]),
+            key(1, 0, &[b"", b"abc"]),
+            key(1, 0, &[b"a", b"b", b"c"]),
+        ];
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn reserved_words_are_never_given() {
+        let hasher = Hasher::entity(1, 0);
+        assert_ne!(hasher.key(NO_KEY), NO_KEY);
+        assert_eq!(hasher.key(5), 5);
+    }
+
+    /// Every length, and every bit of a text, moves about half of the bits; no two of many similar texts collide.
+    #[test]
+    fn similar_texts_are_far_apart() {
+        let mut seen = HashSet::new();
+        for len in 1..=64_usize {
+            let text = vec![b'0'; len];
+            let base = id(7, &text);
+            assert!(seen.insert(base));
+            let mut moved = 0;
+            for bit in 0..len * 8 {
+                let mut other = text.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                let hash = id(7, &other);
+                assert!(seen.insert(hash), "length {len}, bit {bit}");
+                moved += (hash ^ base).count_ones();
+            }
+            let mean = f64::from(moved) / (len * 8) as f64;
+            assert!((28.0..36.0).contains(&mean), "length {len}: {mean} bits");
+        }
+        for number in 0..100_000 {
+            assert!(seen.insert(id(7, format!("c{number:08}").as_bytes())));
+        }
+        // The low bits choose shards and slots.
+        let mut shards = [0_u32; 64];
+        for number in 0..64_000 {
+            shards
+                [key(7, 0, &[format!("10.0.{}.{}", number / 256, number % 256).as_bytes()]) as usize % 64] +=
+                1;
+        }
+        assert!(shards.iter().all(|&count| (850..1150).contains(&count)), "{shards:?}");
+    }
+}

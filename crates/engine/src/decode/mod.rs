@@ -106,19 +106,6 @@ impl Decoder {
         self.parse(record)
     }
 
-    #[doc(hidden)]
-    pub fn t_scan(&mut self, record: &[u8]) -> bool {
-        scan::scan(record, &self.paths, &mut self.found, &mut self.scratch).is_ok()
-    }
-    #[doc(hidden)]
-    pub fn t_tape(&mut self, record: &[u8]) -> bool {
-        self.tape.read(record, &self.paths, &mut self.found, &mut self.scratch)
-    }
-    #[doc(hidden)]
-    pub fn t_guess(&mut self, record: &[u8]) -> bool {
-        self.guess.read(record, &self.paths, &mut self.found)
-    }
-
     /// The general parsers.
     fn parse(&mut self, record: &[u8]) -> Result<(), Reject> {
         if self.tape.read(record, &self.paths, &mut self.found, &mut self.scratch) {

@@ -44,6 +44,10 @@ impl Reader {
     }
 
     /// Fills the event.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the record and what is known of it; a struct would be made once a record to no use"
+    )]
     pub(super) fn event(
         &mut self,
         schema: &Schema,

@@ -124,10 +124,8 @@ fn general(text: &[u8]) -> Option<i64> {
         if digits == 0 {
             return None;
         }
-        for place in 0..3 {
-            let digit = if place < digits { fraction[place] - b'0' } else { 0 };
-            ms = ms * 10 + i64::from(digit);
-        }
+        let padded = fraction[..digits].iter().chain(b"00").take(3);
+        ms = padded.fold(0, |ms, &digit| ms * 10 + i64::from(digit - b'0'));
         tail = &fraction[digits..];
     }
     let minute = clock.day * 1440 + clock.minute - offset(tail)?;

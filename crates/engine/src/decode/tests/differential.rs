@@ -1,12 +1,12 @@
 //! The three parsers find the same, or give way: over records that are nearly right.
 //!
-//! `CARTGUARD_FUZZ_RUNS` (default 20,000) sets the number of records of each test.
+//! `CARTGUARD_FUZZ_RUNS` (default 5,000) sets the number of records of each test.
 
 use super::sample::{self, Rng};
 use super::*;
 
 pub(super) fn runs() -> u64 {
-    std::env::var("CARTGUARD_FUZZ_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(20_000)
+    std::env::var("CARTGUARD_FUZZ_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(5_000)
 }
 
 /// What gets in the way of parsers.

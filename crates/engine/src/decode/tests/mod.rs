@@ -1,9 +1,11 @@
 //! A small language for tests of the whole decoder, and the tests.
 
 mod differential;
+mod fields;
 mod rules;
 mod sample;
 mod twin;
+mod writer;
 
 use super::Decoder;
 use crate::currency::Currency;

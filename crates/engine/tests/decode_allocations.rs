@@ -1,0 +1,128 @@
+//! Decoding allocates nothing once its buffers have grown: counted, over every parser and over rejects.
+
+#![expect(unsafe_code, reason = "counting allocations takes an allocator")]
+
+use cartguard_engine::currency::Currency;
+use cartguard_engine::decode::Decoder;
+use cartguard_engine::event::{EventMut, Head};
+use cartguard_engine::record::{Form, NO_ARRIVAL};
+use cartguard_engine::schema::{
+    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+#[path = "../src/decode/tests/sample.rs"]
+mod sample;
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is the system allocator's; counting touches a thread's own cell, which needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn path(dotted: &str) -> Path {
+    Path(dotted.split('.').map(str::to_owned).collect())
+}
+
+fn schema() -> Schema {
+    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
+    Schema {
+        id: path("event_id"),
+        time: TimeField { path: path("event_time"), form: TimeForm::Text },
+        amount: path("amount"),
+        currency: CurrencySource::Path { path: path("currency"), default: Currency::from_code(b"EUR") },
+        arrival: None,
+        items: Some(Items {
+            path: path("items"),
+            sku: "sku".to_owned(),
+            quantity: "qty".to_owned(),
+            price: "price".to_owned(),
+        }),
+        fields: vec![
+            field("shipping.country", FieldKind::Category),
+            field("discount", FieldKind::Number),
+            field("channel", FieldKind::Category),
+        ],
+        entities: ["customer_id", "card_id", "device_id", "ip"]
+            .map(|name| Entity { name: name.to_owned(), key: vec![path(name)] })
+            .into(),
+        scale: WindowScale::Common,
+        skew_ms: 600_000,
+        hash_seed: 1,
+    }
+}
+
+/// The records as they are, for the general parser, with escapes, for the strict parser, and rejects.
+fn variants(records: &[Vec<u8>]) -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let map = |change: &dyn Fn(&str) -> String| {
+        let change = |record: &Vec<u8>| change(std::str::from_utf8(record).expect("ascii")).into_bytes();
+        records.iter().map(change).collect::<Vec<_>>()
+    };
+    vec![
+        ("guess", records.to_vec()),
+        ("general", map(&|text| format!("\n{text}"))),
+        (
+            "escapes",
+            map(&|text| text.replace("customer_id", "customer\\u005fid").replace("\"DE\"", "\"\\u0044E\"")),
+        ),
+        ("strict", map(&|text| text.replacen('{', "{\"huge\":1e400,", 1))),
+        ("non-ASCII", map(&|text| text.replace("\"web\"", "\"w\u{e9}b\""))),
+        ("rejects", map(&|text| text.replace("}]", "}],\"ip\":1"))),
+        ("broken", map(&|text| text[..text.len() - 1].to_owned())),
+    ]
+}
+
+#[test]
+fn decoding_allocates_nothing() {
+    let schema = Arc::new(schema());
+    let mut decoder = Decoder::new(Arc::clone(&schema));
+    let (mut head, mut keys, mut slots) = (Head::default(), [0; 4], vec![0; schema.slots()]);
+    let mut event = EventMut { head: &mut head, keys: &mut keys, slots: &mut slots };
+    let variants = variants(&sample::records(500, 2));
+    let mut run = |records: &[Vec<u8>]| {
+        let mut accepted = 0;
+        for record in records {
+            accepted += usize::from(decoder.decode(record, Form::Json, NO_ARRIVAL, &mut event).is_ok());
+        }
+        accepted
+    };
+    // Two rounds: layouts are learned in the first ones.
+    for _ in 0..2 {
+        for (_, records) in &variants {
+            run(records);
+        }
+    }
+    for (name, records) in &variants {
+        let before = COUNT.get();
+        let accepted = run(records);
+        assert_eq!(COUNT.get() - before, 0, "{name}: {accepted} of {} accepted", records.len());
+        let is_reject = matches!(*name, "rejects" | "broken");
+        assert_eq!(accepted, if is_reject { 0 } else { records.len() }, "{name}");
+    }
+    // The counter counts.
+    let before = COUNT.get();
+    drop(std::hint::black_box(vec![1_u8]));
+    assert_eq!(COUNT.get() - before, 1);
+}
