@@ -247,9 +247,12 @@ fn lines(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A value, and n, Σx and Σx² of others.
+type Sums = (i64, u64, i128, u128);
+
 fn rounding(criterion: &mut Criterion) {
     let mut random = Random(11);
-    let sums: Vec<(i64, u64, i128, u128)> = (0..LINES)
+    let sums: Vec<Sums> = (0..LINES)
         .map(|_| {
             let values: Vec<i64> = (0..=random.below(30)).map(|_| random.amount()).collect();
             let sum = values.iter().map(|&value| i128::from(value)).sum();
@@ -260,7 +263,7 @@ fn rounding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rounding");
     group.throughput(Throughput::Elements(LINES as u64));
     let mut out = vec![0f32; LINES];
-    let mut each = |name: &str, function: &dyn Fn(&(i64, u64, i128, u128)) -> f32| {
+    let mut each = |name: &str, function: fn(&Sums) -> f32| {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for (to, from) in out.iter_mut().zip(black_box(&sums)) {
@@ -269,11 +272,11 @@ fn rounding(criterion: &mut Criterion) {
             });
         });
     };
-    each("nothing", &|&(x, ..)| x as f32);
-    each("decimal", &|&(x, ..)| decimal_to_f32(x, 2));
-    each("ratio", &|&(_, n, sum, _)| ratio_to_f32(sum, i128::from(n) * 100));
-    each("std", &|&(_, n, sum, squares)| std_to_f32(n, sum, squares, 2));
-    each("zscore", &|&(x, n, sum, squares)| zscore_to_f32(x, n, sum, squares));
+    each("nothing", |&(x, ..)| x as f32);
+    each("decimal", |&(x, ..)| decimal_to_f32(x, 2));
+    each("ratio", |&(_, n, sum, _)| ratio_to_f32(sum, i128::from(n) * 100));
+    each("std", |&(_, n, sum, squares)| std_to_f32(n, sum, squares, 2));
+    each("zscore", |&(x, n, sum, squares)| zscore_to_f32(x, n, sum, squares));
     group.finish();
 }
 

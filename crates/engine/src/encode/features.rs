@@ -239,7 +239,7 @@ fn write_object(plan: &FeaturePlan, cells: &[Cell], buffer: &mut [u8], places: &
 impl Run {
     /// The first column of a twin with equal cells.
     #[inline]
-    fn equal_twin(&self, cells: &[Cell]) -> Option<usize> {
+    fn equal_twin(self, cells: &[Cell]) -> Option<usize> {
         self.twins.into_iter().take_while(|&twin| twin != NO_TWIN).map(usize::from).find(|&twin| {
             let (first, len) = (usize::from(self.first), usize::from(self.len));
             let pairs = cells[first..first + len].iter().zip(&cells[twin..twin + len]);

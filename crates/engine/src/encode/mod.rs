@@ -2,8 +2,9 @@
 //!
 //! decide -> **encode** -> sinks
 //!
-//! `plan` renders once what never changes (names, model, reason templates); `line` writes the lines; `features`, `number`,
-//! `time` and `text` write their parts; `reason` a reason and its sentence; `reject` what got no decision.
+//! `plan` renders once what never changes (names, model, reason templates); `line` writes the lines;
+//! `features`, `number`, `real`, `time` and `text` write their parts; `reason` a reason and its sentence;
+//! `reject` what got no decision.
 //!
 //! Holds: every line is one line, valid JSON, and a pure function of its input; members stand in the order of
 //! the documented format; writing allocates nothing once its buffers have grown.
@@ -16,6 +17,8 @@ mod plan;
 mod real;
 mod reason;
 mod reject;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 

@@ -96,7 +96,7 @@ fn push_number(out: &mut Vec<u8>, value: Cell, shape: Shape) {
     }
     match shape {
         Shape::Integer | Shape::Decimal { digits: 0 | 1 } => {
-            out.extend_from_slice(Text::of(value, shape).as_bytes())
+            out.extend_from_slice(Text::of(value, shape).as_bytes());
         }
         Shape::Decimal { digits } => {
             let unit = 10u128.pow(digits - 2);

@@ -1,0 +1,126 @@
+//! Writing lines allocates nothing once the buffers have grown.
+
+use cartguard_engine::currency::Currency;
+use cartguard_engine::decide::Decision;
+use cartguard_engine::encode::{
+    FeatureMeta, Line, LineOptions, LinePlan, LineWriter, Reason, RejectLine, ScoreText,
+};
+use cartguard_engine::event::{EventRef, Head, IdText, marks};
+use cartguard_engine::features::cell::{Cell, Shape};
+use cartguard_engine::reject::{Reason as RejectReason, Reject};
+use cartguard_engine::schema::{CurrencySource, Entity, Path, Schema, TimeField, TimeForm, WindowScale};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// An allocator cannot be written without; it only counts and passes on.
+#[expect(unsafe_code, reason = "the trait is unsafe")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn a_grown_writer_allocates_nothing() {
+    let path = |name: &str| Path(vec![name.into()]);
+    let schema = Schema {
+        id: path("event_id"),
+        time: TimeField { path: path("event_time"), form: TimeForm::Text },
+        amount: path("amount"),
+        currency: CurrencySource::Path { path: path("currency"), default: None },
+        arrival: None,
+        items: None,
+        fields: Vec::new(),
+        entities: vec![Entity { name: "card".into(), key: vec![path("card_id")] }],
+        scale: WindowScale::Common,
+        skew_ms: 600_000,
+        hash_seed: 1,
+    };
+    let shapes = [Shape::Integer, Shape::Decimal { digits: 2 }, Shape::Real];
+    let names: Vec<String> = (0..90).map(|index| format!("feature_{index}")).collect();
+    let metas: Vec<FeatureMeta<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| FeatureMeta {
+            name,
+            shape: shapes[index % 3],
+            same_as: (index % 15 >= 3).then(|| index as u16 - 3),
+            code: "CODE",
+            reason: "about {value}",
+            unit: if index % 2 == 0 { "seconds" } else { "" },
+        })
+        .collect();
+    let writer = |as_array| {
+        let options = LineOptions { as_array, model: Some("demo/1".into()), ..LineOptions::default() };
+        LineWriter::new(Arc::new(LinePlan::new(&metas, &options, &schema)))
+    };
+    let mut writers = [writer(true), writer(false)];
+    let keys = [Some("key \"1\"".to_owned())];
+    let reasons: Vec<Reason> =
+        (0..5).map(|feature| Reason { feature, contribution: 0.1, approximate: true }).collect();
+    let reject = RejectLine {
+        partition: "a.jsonl",
+        line: 1,
+        offset: 0,
+        sequence: 0,
+        reject: Reject::record(RejectReason::InvalidJson),
+    };
+
+    let mut out = Vec::with_capacity(1 << 16);
+    let mut cells = vec![Cell::MISSING; 90];
+    let mut count = |round: i64| {
+        for (index, cell) in cells.iter_mut().enumerate() {
+            let value = (round * 7_919 + index as i64 / 6) * 104_729 % 1_000_003;
+            *cell = match (index % 3, round % 5) {
+                (2, 0) => Cell::real(f32::NAN),
+                (2, _) => Cell::real(value as f32 / 7.0),
+                (_, 1) => Cell::MISSING,
+                (_, 2) => Cell(value * 1_000_000_007),
+                _ => Cell(value),
+            };
+        }
+        let head = Head {
+            shown_ms: 1_522_540_831_000 + round * 40_000_000,
+            amount_minor: round * 1_000_001,
+            id: IdText { start: 13, len: 2 },
+            currency: Currency::default().0,
+            ..Head::default()
+        };
+        let line = Line {
+            record: b"{\"event_id\":\"ab\",\r\n\"x\":1}",
+            event: EventRef { head: &head, keys: &[], slots: &[] },
+            sequence: round as u64,
+            decision: Decision::Review,
+            score: Some(ScoreText::F64(0.1)),
+            marks: marks::LATE | marks::DEGRADED,
+            cells: &cells,
+            reasons: &reasons,
+        };
+        out.clear();
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for writer in &mut writers {
+            writer.decision(&mut out, &line);
+            writer.alert(&mut out, &line, &keys);
+            writer.reject(&mut out, &reject);
+        }
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    // The test harness has threads of its own, which may allocate at any time: the fewest of several runs.
+    let fewest = (0..10).map(|_| (0..200).map(&mut count).sum::<usize>()).min();
+    assert_eq!(fewest, Some(0));
+}
