@@ -314,8 +314,12 @@ fn output_settings_choose_the_features() {
     let object = run("object", "output.features_as=object");
     let array = run("array", "output.features_as=array");
     let names = shop.json("array/features.json");
-    let names: Vec<_> =
-        names.as_array().expect("names").iter().map(|name| name.as_str().expect("text")).collect();
+    let names: Vec<_> = names["features"]
+        .as_array()
+        .expect("names")
+        .iter()
+        .map(|name| name.as_str().expect("text"))
+        .collect();
     let values = array["features"].as_array().expect("an array");
     let features = object["features"].as_object().expect("an object");
     assert_eq!((names.len(), values.len()), (features.len(), features.len()));
