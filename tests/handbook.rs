@@ -18,7 +18,7 @@ const EVERY_CUSTOMER: u64 = 50;
 const EVERY_TERMINAL: u64 = 100;
 
 #[derive(Deserialize)]
-struct Decision {
+struct Line {
     event_id: String,
     sequence: usize,
     decision: String,
@@ -119,7 +119,7 @@ fn the_handbook_replayed_whole() {
     let lines = BufReader::new(File::open(folder.path().join("decisions.jsonl")).expect("decisions"));
     let mut count = 0;
     for line in lines.lines() {
-        let decision: Decision = serde_json::from_str(&line.expect("a line")).expect("a decision");
+        let decision: Line = serde_json::from_str(&line.expect("a line")).expect("a decision");
         assert_eq!(decision.sequence, count);
         assert_eq!(decision.event_id, decision.event.transaction_id.to_string());
         assert!(decision.decision == "approve" && decision.score.is_none());
