@@ -517,6 +517,11 @@ fn check_config_and_features_print() {
     let markdown = shop.good(&["features", "--format", "markdown"]);
     assert!(markdown.starts_with("| feature | entity | window | unit | meaning |"), "{markdown}");
     assert!(markdown.lines().count() >= count, "markdown has fewer features");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/features.md");
+    let page = fs::read_to_string(page).expect("docs/features.md");
+    for line in markdown.lines() {
+        assert!(page.lines().any(|other| other == line), "docs/features.md is not up to date: {line}");
+    }
 }
 
 #[test]
