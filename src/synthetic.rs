@@ -84,7 +84,7 @@ impl Source for SyntheticSource {
                     return Ok(Read::Idle);
                 }
                 if wait > SPIN_BELOW {
-                    thread::sleep((wait - SPIN_BELOW).min(PATIENCE));
+                    thread::sleep(wait.saturating_sub(SPIN_BELOW).min(PATIENCE));
                 } else {
                     std::hint::spin_loop();
                 }

@@ -58,6 +58,7 @@ fn pour(model: &Model, mut reader: RowReader, input: &Path, file: &mut Output) -
         rows.clear();
         rows.extend(batch.iter().map(|number| *number as f32));
         if precision == Precision::F64 {
+            #[expect(clippy::float_cmp, reason = "whether a number is an f32 is a question of bits")]
             let inexact = |(f64, f32): &(&f64, &f32)| f64::from(**f32) != **f64 && !f64.is_nan();
             poured.rounded += batch.iter().zip(&rows).filter(inexact).count() as u64;
         }

@@ -61,7 +61,7 @@ pub(super) fn compare(
                     ));
                 }
             }
-            if row % stride == 0 {
+            if row.is_multiple_of(stride) {
                 compared.golden.push(&rows.features[at * width..(at + 1) * width], *ours);
                 if compared.golden.scores.len() > rows_max {
                     compared.golden.thin();

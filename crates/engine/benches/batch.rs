@@ -85,7 +85,7 @@ fn hot(n: u64) -> (u64, i64) {
 
 /// A hundred customers, every other event half a minute late.
 fn late(n: u64) -> (u64, i64) {
-    (n % 100, 100 * n as i64 - if n % 2 == 0 { 30_000 } else { 0 })
+    (n % 100, 100 * n as i64 - if n.is_multiple_of(2) { 30_000 } else { 0 })
 }
 
 /// Customers in proportion to a square: some have many orders, most few.

@@ -150,7 +150,7 @@ impl Plan {
         let mut operands: Vec<usize> = set
             .features
             .iter()
-            .flat_map(|feature| program_of(&feature.definition))
+            .filter_map(|feature| program_of(&feature.definition))
             .flat_map(|program| program.reads().to_vec())
             .collect();
         operands.sort_unstable();
@@ -175,7 +175,7 @@ impl Plan {
             let layout = &plan.layout;
             (
                 plan.entity,
-                [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), layout.value_bytes()],
+                [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), Layout::VALUE_BYTES],
             )
         })
     }

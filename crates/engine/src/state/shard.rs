@@ -9,6 +9,7 @@ use crate::features::cell::Cell;
 use crate::features::plan::{EntityPlan, EntryBuffers};
 use crate::window::arena::Arena;
 use crate::window::history::History;
+use crate::window::layout::Layout;
 use crate::window::read;
 use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{HistoryMut, NewEntry, Scratch};
@@ -388,7 +389,7 @@ impl Held {
         let layout = &plan.layout;
         self.entries * layout.entry_bytes()
             + self.spans * layout.span_bytes()
-            + self.values * layout.value_bytes()
+            + self.values * Layout::VALUE_BYTES
     }
 }
 

@@ -93,7 +93,7 @@ impl Layout {
     }
 
     /// Word and shift of a distinct column's place in an entry's extras.
-    pub(crate) fn value_place(&self, distinct: usize) -> (usize, usize) {
+    pub(crate) fn value_place(distinct: usize) -> (usize, usize) {
         (distinct * 16 / 64, distinct * 16 % 64)
     }
 
@@ -119,9 +119,7 @@ impl Layout {
     }
 
     /// Bytes that a distinct value counts for.
-    pub(crate) fn value_bytes(&self) -> u64 {
-        24
-    }
+    pub(crate) const VALUE_BYTES: u64 = 24;
 }
 
 /// Room for `rows` entries in a small block: the next step that holds them.

@@ -11,6 +11,7 @@ use crate::features::plan::{EntityPlan, Group, Part, Read, What, WindowPlan};
 use crate::features::rounding;
 use crate::limits::DISTINCT_VALUES_MAX;
 use crate::window::history::{History, Position};
+use crate::window::layout::Layout;
 use crate::window::slot::NOTHING_LOST;
 use crate::window::totals::{ColumnTotals, Totals};
 use crate::window::write::NewEntry;
@@ -286,7 +287,7 @@ fn read_lifetime(
             }
             cells[read.cell] = seconds_since(event.time_ms, found);
             if was_lost && found.is_none_or(|found| found < lost_before_ms) {
-                marks |= marks::DEGRADED
+                marks |= marks::DEGRADED;
             }
             marks
         }
@@ -410,7 +411,7 @@ fn count_distinct(
         // Values seen again after the near edge: look for them entry by entry.
         let (values, lasts) = dictionary.parts(history.arena);
         let mut seen = [0u64; DISTINCT_VALUES_MAX / 64];
-        let (word, shift) = plan.layout.value_place(distinct);
+        let (word, shift) = Layout::value_place(distinct);
         let bound_ms = history.slot.newest_ms - plan.layout.value_horizons_ms[distinct];
         let mut position = range.to;
         while let Some(before) = history.before(position).filter(|&before| before >= range.from) {

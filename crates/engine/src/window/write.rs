@@ -69,7 +69,7 @@ impl HistoryMut<'_> {
     /// Gives back everything that the key holds.
     pub(crate) fn release(&mut self) {
         for distinct in 0..self.layout.distincts {
-            self.with_dictionary(distinct, |dictionary, arena| dictionary.release(arena));
+            self.with_dictionary(distinct, Dictionary::release);
         }
         if self.slot.chunks == 0 {
             self.arena.release(self.slot.root, self.layout.small_words(self.slot.room as usize));
@@ -104,7 +104,7 @@ impl HistoryMut<'_> {
             let place = self.with_dictionary(distinct, |dictionary, arena| {
                 dictionary.note(arena, *value, entry.time_ms, bound_ms, values_max)
             });
-            let (word, shift) = self.layout.value_place(distinct);
+            let (word, shift) = Layout::value_place(distinct);
             row[extras + word] |= u64::from(place) << shift;
         }
         for condition in 0..self.layout.conditions {
