@@ -77,6 +77,11 @@ fn said(output: Output, code: i32, arguments: &[&str]) -> (String, String) {
     (said, complained)
 }
 
+#[track_caller]
+fn said_by(mut command: Command, arguments: &[&str]) -> (String, String) {
+    said(command.output().expect("cartguard runs"), 0, arguments)
+}
+
 /// Six records: three good ones, a repeat, and two rejects of which one carries what nobody should see again.
 const SIX: &str = r#"{"event_id":"a-1","event_time":"2026-03-01T10:00:00Z","amount":"12.30","currency":"EUR","customer_id":"c1","card_id":"k1"}
 { "event_time" : "2026-03-01T11:00:01.250+01:00", "event_id" : 2, "amount" : 7.5, "customer_id" : "c\u0031", "unknown" : [1e300] }
@@ -510,6 +515,16 @@ fn check_config_and_features_print() {
     assert!(line("time.lateness").contains("\"2h\"") && line("time.lateness").contains("mine.toml:2"));
     assert!(line("time.skew").contains("default.toml:"));
     assert!(line("engine.workers").contains("--set"));
+
+    // A variable wins over the file, a flag over a variable.
+    let arguments = ["config", "--config", "mine.toml", "--set", "time.skew=7m"];
+    let mut command = shop.command(&arguments);
+    command.env("CARTGUARD__TIME__LATENESS", "3h").env("CARTGUARD__TIME__SKEW", "5m");
+    let (layered, _) = said_by(command, &arguments);
+    let has =
+        |key: &str, value: &str| layered.lines().any(|line| line.starts_with(key) && line.contains(value));
+    assert!(has("time.lateness", "\"3h\"") && has("time.lateness", "CARTGUARD__TIME__LATENESS"), "{layered}");
+    assert!(has("time.skew", "\"7m\""), "{layered}");
 
     let said = shop.good(&["features"]);
     let count = said.lines().count();
