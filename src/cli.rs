@@ -69,10 +69,11 @@ impl ConfigArguments {
         }
         given.flags.extend(flags);
         config::load(&given).map_err(|faults| {
-            let lines: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            let lines = lines.join("\n");
             let many =
                 if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
-            complain(&format!("{lines}cartguard: the configuration has {many}\n"));
+            complain(&format!("{lines}\ncartguard: the configuration has {many}\n"));
             Exit::Refused
         })
     }

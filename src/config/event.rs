@@ -22,6 +22,7 @@ pub(super) struct Event {
 }
 
 /// `[money]`
+#[derive(Default)]
 pub(super) struct Money {
     base: Currency,
     rates: Vec<Rate>,
@@ -35,7 +36,7 @@ pub(super) fn schema(
     skew_ms: i64,
     hash_seed: u64,
     root: &Reader<'_>,
-) -> Option<Schema> {
+) -> Schema {
     let place = root.place_of("event");
     let faults = root.faults();
     nested(&event, &entities, place, faults);
@@ -60,7 +61,7 @@ pub(super) fn schema(
             WindowScale::Rates { base: money.base, rates: money.rates }
         }
     };
-    Some(Schema {
+    Schema {
         id: event.id,
         time: event.time,
         amount: event.amount,
@@ -72,7 +73,7 @@ pub(super) fn schema(
         scale,
         skew_ms,
         hash_seed,
-    })
+    }
 }
 
 /// A value cannot lie inside another value.
@@ -95,7 +96,8 @@ fn nested(event: &Event, entities: &[Entity], place: &Place, faults: &Faults) {
         .collect();
     for outer in &paths {
         for inner in &paths {
-            if inner.0.len() > outer.0.len() && inner.0.starts_with(&outer.0) {
+            // A path that was faulty is empty.
+            if !outer.0.is_empty() && inner.0.len() > outer.0.len() && inner.0.starts_with(&outer.0) {
                 let what = format!(
                     "{} lies inside {}, which is mapped as a value or a basket of its own",
                     inner.dotted(),
@@ -107,29 +109,22 @@ fn nested(event: &Event, entities: &[Entity], place: &Place, faults: &Faults) {
     }
 }
 
-/// `[event]`
-pub(super) fn event(table: &mut Reader<'_>) -> Option<Event> {
-    let id = required_path(table, "id");
+/// `[event]`. What is faulty is told and replaced by something harmless, so that the features file is still read.
+pub(super) fn event(table: &mut Reader<'_>) -> Event {
+    let nowhere = || Path(Vec::new());
+    let id = required_path(table, "id").unwrap_or_else(nowhere);
     let time_form = "a path, or { path = \"…\", unit = \"ms\" }";
     let time = table.required("time", time_form).and_then(|_| time(table, "time"));
-    let amount = required_path(table, "amount");
-    let currency = currency(table);
+    let time = time.unwrap_or_else(|| TimeField { path: nowhere(), form: TimeForm::Text });
+    let amount = required_path(table, "amount").unwrap_or_else(nowhere);
+    let currency = currency(table).unwrap_or(CurrencySource::Constant(Currency::default()));
     let arrival = match table.node("arrival") {
-        None => Some(None),
-        Some(node) if node.word() == Some("") => Some(None),
-        Some(_) => self::time(table, "arrival").map(Some),
+        Some(node) if node.word() != Some("") => self::time(table, "arrival"),
+        _ => None,
     };
     let items = items(table);
     let fields = fields(table);
-    Some(Event {
-        id: id?,
-        time: time?,
-        amount: amount?,
-        currency: currency?,
-        arrival: arrival?,
-        items: items?,
-        fields: fields?,
-    })
+    Event { id, time, amount, currency, arrival, items, fields }
 }
 
 fn required_path(table: &mut Reader<'_>, key: &str) -> Option<Path> {
@@ -234,13 +229,8 @@ fn known_code(text: &str, place: &Place, key: &str, faults: &Faults) -> Option<C
 }
 
 /// `{ path, sku, quantity, price }`, or none.
-#[expect(clippy::option_option, reason = "faulty, none, or a basket")]
-fn items(table: &mut Reader<'_>) -> Option<Option<Items>> {
-    let node = match table.node("items") {
-        None => return Some(None),
-        Some(node) if node.word() == Some("") => return Some(None),
-        Some(node) => node,
-    };
+fn items(table: &mut Reader<'_>) -> Option<Items> {
+    let node = table.node("items").filter(|node| node.word() != Some(""))?;
     let dotted = table.key("items");
     let accepted = "{ path = \"items\", sku = \"sku\", quantity = \"qty\", price = \"price\" }";
     if !matches!(node.value, Value::Table(_)) {
@@ -263,12 +253,12 @@ fn items(table: &mut Reader<'_>) -> Option<Option<Items>> {
     if items.sku == items.quantity || items.sku == items.price || items.quantity == items.price {
         table.fault("items", "names one member twice");
     }
-    Some(Some(items))
+    Some(items)
 }
 
 /// `[event.fields]`
-fn fields(table: &mut Reader<'_>) -> Option<Vec<Field>> {
-    let Some(mut inner) = table.table("fields") else { return Some(Vec::new()) };
+fn fields(table: &mut Reader<'_>) -> Vec<Field> {
+    let Some(mut inner) = table.table("fields") else { return Vec::new() };
     let faults = table.faults();
     let mut fields = Vec::new();
     for (name, place, node) in inner.entries() {
@@ -284,7 +274,7 @@ fn fields(table: &mut Reader<'_>) -> Option<Vec<Field>> {
     if fields.len() > FIELDS_MAX {
         table.fault("fields", format!("{} fields are too many; at most {FIELDS_MAX}", fields.len()));
     }
-    Some(fields)
+    fields
 }
 
 fn field(name: &str, key: &str, node: &Node, faults: &Faults) -> Option<Field> {
@@ -315,7 +305,7 @@ fn field(name: &str, key: &str, node: &Node, faults: &Faults) -> Option<Field> {
 }
 
 /// `[entities]`
-pub(super) fn entities(table: &mut Reader<'_>) -> Option<Vec<Entity>> {
+pub(super) fn entities(table: &mut Reader<'_>) -> Vec<Entity> {
     let faults = table.faults();
     let mut entities = Vec::new();
     for (name, place, node) in table.entries() {
@@ -353,15 +343,16 @@ pub(super) fn entities(table: &mut Reader<'_>) -> Option<Vec<Entity>> {
             format!("{} kinds are too many; at most {ENTITIES_MAX}", entities.len()),
         );
     }
-    Some(entities)
+    entities
 }
 
 /// `[money]`
 pub(super) fn money(table: &mut Reader<'_>) -> Option<Money> {
-    let base = code(table, "base")?.or_else(|| {
+    let base = code(table, "base");
+    if base == Some(None) {
         table.fault("base", "is missing; the currency that amounts are added in, such as \"EUR\"");
-        None
-    });
+    }
+    let base = base.flatten();
     let mut rates = Vec::new();
     if let Some(mut inner) = table.table("rates") {
         for (name, place, node) in inner.entries() {

@@ -89,19 +89,23 @@ pub(crate) struct Loaded {
 
 /// Reads all layers and checks them.
 pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
-    let faults = Faults::default();
-    let text = given.file.as_deref().map(|file| (file, read_file(file)));
-    let file = match &text {
-        Some((file, Ok(text))) => Some((file.display().to_string(), text.as_str())),
-        Some((file, Err(why))) => {
-            let place = Place::whole(Layer::File, &file.display().to_string());
-            faults.add(&place, "", format!("cannot be read: {why}"));
-            None
+    let Some(file) = &given.file else { return load_text(None, given) };
+    let name = file.display().to_string();
+    match read_file(file) {
+        Ok(text) => load_text(Some((&name, &text)), given),
+        Err(why) => {
+            let faults = Faults::default();
+            faults.add(&Place::whole(Layer::File, &name), "", format!("cannot be read: {why}"));
+            Err(faults.take())
         }
-        None => None,
-    };
-    let effective = layers::merge(file.as_ref().map(|(name, text)| (name.as_str(), *text)), given, &faults);
-    let folder = given.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    }
+}
+
+/// The same with the file's name and text.
+fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
+    let faults = Faults::default();
+    let effective = layers::merge(file, given, &faults);
+    let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
     let config = check(&effective, folder, &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
@@ -116,8 +120,8 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
     let at = Relative { folder };
     let time = section(&mut root, "time", settings::time);
     let hash_seed = effective.hash_seed();
-    let event = section(&mut root, "event", event::event);
-    let entities = section(&mut root, "entities", event::entities);
+    let event = section(&mut root, "event", |table| Some(event::event(table)));
+    let entities = section(&mut root, "entities", |table| Some(event::entities(table)));
     let money = section(&mut root, "money", event::money);
     let dedupe = section(&mut root, "dedupe", settings::dedupe);
     let state = section(&mut root, "state", settings::state);
@@ -128,8 +132,9 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
     let model = section(&mut root, "model", |table| at.path(table, "path"));
     let source = section(&mut root, "source", |table| adapters::source(table, &at));
     let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
-    let schema = event.zip(entities).zip(money).and_then(|((event, entities), money)| {
-        event::schema(event, entities, money, time.as_ref()?.skew_ms, hash_seed, &root)
+    let skew_ms = time.as_ref().map_or(0, |time| time.skew_ms);
+    let schema = event.zip(entities).map(|(event, entities)| {
+        event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
     root.finish();

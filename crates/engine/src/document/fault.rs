@@ -38,7 +38,9 @@ impl Faults {
     pub fn add(&self, place: &Place, key: &str, what: impl Into<String>) {
         let mut list = self.list.borrow_mut();
         let fault = Fault { place: place.clone(), key: key.to_owned(), what: what.into() };
-        if list.len() < FAULTS_MAX && !list.contains(&fault) {
+        // What is no TOML has no value either; one fault is enough.
+        let told = |known: &Fault| known.key.is_empty() && known.place.line > 0 && known.place == *place;
+        if list.len() < FAULTS_MAX && !list.contains(&fault) && !list.iter().any(told) {
             list.push(fault);
         }
     }
@@ -104,6 +106,7 @@ mod tests {
         faults.add(&at(7), "b", "second");
         faults.add(&at(2), "", "first");
         faults.add(&at(2), "", "first");
+        faults.add(&at(2), "c", "what the first made of it");
         let told: Vec<_> = faults.take().iter().map(ToString::to_string).collect();
         assert_eq!(told, ["a.toml:2:3: first", "a.toml:7:3: b: second"]);
     }

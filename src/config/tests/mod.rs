@@ -1,0 +1,24 @@
+//! The configuration: defaults, layers, every fault, and the files that come along.
+
+mod faults;
+mod files;
+mod fuzz;
+mod layers;
+
+use super::{Flag, Given, Loaded, load_text};
+
+/// Loads a file's text with flags `key=value`.
+fn load(text: &str, flags: &[&str]) -> Result<Loaded, Vec<String>> {
+    let flag = |text: &&str| {
+        let (key, value) = text.split_once('=').expect("key=value");
+        Flag { name: "--set".into(), key: key.into(), value: value.into() }
+    };
+    let given = Given { flags: flags.iter().map(flag).collect(), ..Given::default() };
+    load_text(Some(("shop.toml", text)), &given)
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+#[track_caller]
+fn loaded(text: &str, flags: &[&str]) -> Loaded {
+    load(text, flags).unwrap_or_else(|faults| panic!("{}", faults.join("\n")))
+}

@@ -1,0 +1,83 @@
+//! `check`, `config` and `features` as real processes.
+
+use std::process::{Command, Output};
+
+fn cartguard(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARTGUARD__") {
+            command.env_remove(name);
+        }
+    }
+    command.output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn a_good_configuration_ends_with_0() {
+    let output = cartguard(&["check", "--config", "config/handbook.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    let expected =
+        "config/handbook.toml: ok, 2 entities, 0 fields, 10 features (config/features/handbook.toml)\n";
+    assert_eq!(text(&output.stdout), expected);
+    assert_eq!(text(&output.stderr), "");
+    let output = cartguard(&["check", "--config", "config/default.toml"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).starts_with("warning: money.rates: none are set"));
+}
+
+#[test]
+fn every_fault_is_told_and_ends_with_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("shop.toml");
+    std::fs::write(&file, "[time]\nlatness = '2s'\n[engine]\nidle = 'sleep'\n").expect("written");
+    let name = file.display().to_string();
+    for command in ["check", "config", "features"] {
+        let output = cartguard(&[command, "--config", &name]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(text(&output.stdout), "");
+        let expected = format!(
+            "{name}:2:1: time.latness: unknown key; did you mean \"lateness\"?\n\
+             {name}:4:8: engine.idle: \"sleep\" is not known; one of park, spin\n\
+             cartguard: the configuration has 2 faults\n"
+        );
+        assert_eq!(text(&output.stderr), expected);
+    }
+    assert_eq!(cartguard(&["check", "--sett", "x"]).status.code(), Some(2));
+    assert_eq!(cartguard(&["check", "--set", "x"]).status.code(), Some(2));
+}
+
+#[test]
+fn config_says_what_holds_and_why() {
+    let output = cartguard(&["config", "--config", "config/handbook.toml", "--set", "time.skew=5m"]);
+    let printed = text(&output.stdout);
+    let lines: Vec<_> =
+        printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "event.currency = { constant = \"EUR\" } # config/handbook.toml:10:12",
+        "time.skew = \"5m\" # flag --set time.skew=5m",
+        "output.features = \"all\" # default.toml:",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{printed}");
+    }
+}
+
+#[test]
+fn features_are_listed_in_every_format() {
+    let list = |format: &str| {
+        let output = cartguard(&["features", "--config", "benches/workload/config.toml", "--format", format]);
+        text(&output.stdout)
+    };
+    assert_eq!(list("table").lines().count(), 91);
+    assert_eq!(list("markdown").lines().count(), 92);
+    let json: serde_json::Value = serde_json::from_str(&list("json")).expect("JSON");
+    assert_eq!(json.as_array().map(Vec::len), Some(90));
+    assert_eq!(json[3]["name"], "customer.max_amount_1m");
+    assert_eq!(json[3]["code"], "CUSTOMER_MAX_AMOUNT");
+    let memory = cartguard(&["features", "--config", "benches/workload/config.toml", "--memory"]);
+    assert_eq!(text(&memory.stdout).lines().count(), 6);
+}
