@@ -42,6 +42,9 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let job = args.job()?;
+    if args.hgrm.is_some() && job.schedule.is_none() {
+        bail!("--hgrm: without --rate or --ramp there is no latency");
+    }
     let stop = interrupts()?;
     let mut labels = args.labels.as_deref().map(|path| LabelFile::create(path, args.force)).transpose()?;
     // Before the run: a report that cannot be written should not cost one.
@@ -59,7 +62,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         writeln!(to).and_then(|()| to.flush()).with_context(|| files::name(path))?;
     }
     if let (Some(mut to), Some(path)) = (hgrm, &args.hgrm) {
-        let latency = sent.latency.context("--hgrm: without --rate or --ramp there is no latency")?;
+        let latency = sent.latency.unwrap_or_default();
         latency.write_hgrm(&mut to).and_then(|()| to.flush()).with_context(|| files::name(path))?;
     }
     Ok(())

@@ -127,6 +127,7 @@ fn what_cannot_be_is_refused_by_name() {
     refused("--rate fast", at, "--rate fast");
     refused("--ramp 1:2", at, "--ramp 1:2");
     refused("--burst 10:1:5", at, "--burst --rate");
+    refused("--events 10 --hgrm l.hgrm", at, "--hgrm --rate");
     refused("--start yesterday", at, "--start yesterday");
     refused("--customers 1", at, "customers 1");
     refused("--labels labels.txt --events 10", at, "labels.txt");
