@@ -84,6 +84,16 @@ fn faults_of_the_record_as_a_whole() {
         assert_eq!(bad(record), (reason, Subject::Record), "{}", String::from_utf8_lossy(record));
     }
     good(&deep);
+    // The strict parser alone has the same bounds: simd-json refuses the number.
+    good(&deep.replacen('{', r#"{"huge":1e400,"#, 1));
+    assert_eq!(
+        bad(deeper.replacen('{', r#"{"huge":1e400,"#, 1).as_bytes()),
+        (Reason::TooDeep, Subject::Record)
+    );
+    for control in 0..0x20_u8 {
+        let record = [br#"{"huge":1e400,"a":""#, &[control][..], br#""}"#].concat();
+        assert_eq!(bad(&record), (Reason::InvalidJson, Subject::Record), "{control}");
+    }
     let mut long = least("").into_bytes();
     long.resize(RECORD_BYTES_MAX, b' ');
     good(std::str::from_utf8(&long).expect("ascii"));
@@ -144,6 +154,12 @@ fn a_mapped_member_may_occur_once() {
     ];
     for (members, subject) in cases {
         assert_eq!(bad(least(members).as_bytes()), (Reason::DuplicateMember, subject), "{members}");
+    }
+    // Nothing is learned from such a record.
+    let mut case = Case::new(checkout());
+    for _ in 0..3 {
+        let reject = case.decode(least(r#""amount":1,"#).as_bytes()).expect_err("a duplicate");
+        assert_eq!(reject.reason, Reason::DuplicateMember);
     }
     // The same names elsewhere are not the mapped ones.
     good(&least(r#""x":{"event_id":1,"event_id":1},"shipping":{"event_id":1,"event_id":1},"#));
