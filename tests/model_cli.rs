@@ -474,7 +474,7 @@ fn golden_rows_of_another_model_are_noticed() {
 #[test]
 fn a_model_whose_features_are_not_computed_is_refused_with_a_table() {
     let shop = Shop::with_model();
-    shop.write("names.txt", "amount\ncustomer.count_10min\nf2\nf3\nf4\nf5\n");
+    shop.write("names.txt", "amount\ncustomer.count_1hr\nf2\nf3\nf4\nf5\n");
     let mut import = IMPORT;
     import[5] = "models/small/2";
     shop.good(&import);
@@ -484,5 +484,5 @@ fn a_model_whose_features_are_not_computed_is_refused_with_a_table() {
         &["replay", "--set", "model.path=models/small/2", "--input", "events.jsonl", "--output", "out"],
     );
     assert!(said.contains("models/small/2/manifest.toml: 5 of the model's 6 features are not in"), "{said}");
-    assert!(said.contains("customer.count_10min  absent; did you mean customer.count_10m?"), "{said}");
+    assert!(said.contains("customer.count_1hr  absent; did you mean customer.count_1h?"), "{said}");
 }

@@ -97,7 +97,7 @@ fn a_late_event_reads_what_is_kept() {
         &bounds,
         "00:30 card=A 1
          01:00 card=A 2
-         00:40 card=A 4 => late card.count_20s=0 card.count_20s[inclusive]=1 card.seconds_since_last=10",
+         00:40 card=A 4 => late card.count_20s=0 card.count_20s[inclusive]=1 card.seconds_since_last=10+saturated",
         "",
     );
     check_with(

@@ -51,6 +51,7 @@ mod tests {
         for _ in 0..(REASONS_SHARE_EVENTS - 102) {
             assert!(recent.note(false));
         }
-        assert!(recent.note(false) && !recent.note(false), "two alerts have left");
+        assert!(recent.note(false) && recent.note(false), "the first and the second alert leave");
+        assert!(!recent.note(false), "100 are left");
     }
 }

@@ -17,6 +17,9 @@ use crate::features::cell::{Cell, Shape};
 /// Texts are copied in blocks of this many bytes.
 const BLOCK: usize = 16;
 
+/// Names are copied in blocks of this many bytes: few are longer.
+const NAME_BLOCK: usize = 32;
+
 /// A run without a twin, in [`Run::twins`].
 const NO_TWIN: u16 = u16::MAX;
 
@@ -64,7 +67,7 @@ impl FeaturePlan {
                 name_lens.push(u16::try_from(name.len()).expect("names are checked to be short"));
                 names.extend_from_slice(&name);
             }
-            names.extend_from_slice(&[0; BLOCK]);
+            names.extend_from_slice(&[0; NAME_BLOCK]);
         }
         Self {
             cells: if chosen.len() == features.len() { Vec::new() } else { chosen.to_vec() },
@@ -159,7 +162,8 @@ pub(super) struct FeatureWriter {
 impl FeatureWriter {
     pub(super) fn new(plan: &FeaturePlan) -> Self {
         Self {
-            buffer: vec![0; plan.len_max() + TEXT_ROOM],
+            // A name's last block, too, ends within.
+            buffer: vec![0; plan.len_max() + TEXT_ROOM + NAME_BLOCK],
             places: vec![Place::default(); plan.shapes.len()],
             chosen: vec![Cell::default(); plan.cells.len()],
         }
@@ -252,10 +256,11 @@ impl Run {
 /// Lays the first `len` bytes of `names` at `at`, in whole blocks.
 #[inline]
 fn lay_name(names: &[u8], len: usize, to: &mut [u8], at: usize) {
-    let mut done = 0;
+    to[at..at + NAME_BLOCK].copy_from_slice(&names[..NAME_BLOCK]);
+    let mut done = NAME_BLOCK;
     while done < len {
-        to[at + done..at + done + BLOCK].copy_from_slice(&names[done..done + BLOCK]);
-        done += BLOCK;
+        to[at + done..at + done + NAME_BLOCK].copy_from_slice(&names[done..done + NAME_BLOCK]);
+        done += NAME_BLOCK;
     }
 }
 
