@@ -13,9 +13,9 @@ bin=${CARGO_TARGET_DIR:-target}/release
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-# The demo's own seed is 1: it must not be the world that the model was trained on. 600,000 events are a month,
+# The demo's own seed is 1: it must not be the world that the model was trained on. 600,000 events a month,
 # as in the demo.
-"$bin/loadgen" --world shop --events "${EVENTS:-600000}" --days "${DAYS:-30}" --seed "${SEED:-20261124}" \
+"$bin/loadgen" --world shop --events "${EVENTS:-400000}" --days "${DAYS:-20}" --seed "${SEED:-20261124}" \
     --output "$out/events.jsonl" --labels "$out/labels.jsonl"
 "$bin/cartguard" replay --set output.features_as=array --set model.path= \
     --input "$out/events.jsonl" --output "$out/replay"
