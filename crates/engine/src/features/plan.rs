@@ -10,6 +10,7 @@ use crate::features::expression::Program;
 use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, Value, WindowFeature};
 use crate::schema::Schema;
 use crate::window::layout::{ColumnUse, Layout};
+use crate::window::sliding::{SlidingLayout, SlidingWindow};
 use std::sync::Arc;
 
 /// A compiled feature set.
@@ -76,6 +77,37 @@ pub(crate) struct WindowPlan {
     /// The reads are those of the window before, in the same order.
     pub(crate) same_reads: bool,
     pub(crate) has_distinct: bool,
+    /// It has reads besides distinct values.
+    pub(crate) has_totals: bool,
+}
+
+impl WindowPlan {
+    /// What of the window is kept while it slides: no more than its reads ask for.
+    fn sliding(&self, layout: &Layout) -> SlidingWindow {
+        let mut kept = SlidingWindow::new(self.window_ms);
+        for read in &self.reads {
+            let mut usage = ColumnUse::default();
+            match read.what {
+                What::MinDecimal(_) | What::MinReal(_) => usage.minimum = true,
+                What::MaxDecimal(_) | What::MaxReal(_) => usage.maximum = true,
+                What::Std(_) | What::ZScore(_) => usage.squares = true,
+                _ => {}
+            }
+            if let Some(column) = read.what.column() {
+                usage.nullable = layout.columns[column].nullable;
+                match kept.columns.iter_mut().find(|(held, _)| *held == column) {
+                    Some((_, held)) => *held = held.and(usage),
+                    None => kept.columns.push((column, usage)),
+                }
+            }
+            if let Some(condition) = read.what.condition()
+                && !kept.conditions.contains(&condition)
+            {
+                kept.conditions.push(condition);
+            }
+        }
+        kept
+    }
 }
 
 /// One value to read.
@@ -107,6 +139,35 @@ pub(crate) enum What {
     SecondsSinceFirst,
     Run(usize),
     Part { index: usize, of: Part },
+}
+
+impl What {
+    /// The numeric column that is read.
+    fn column(self) -> Option<usize> {
+        match self {
+            Self::SumDecimal(column)
+            | Self::SumReal(column)
+            | Self::Mean(column)
+            | Self::MinDecimal(column)
+            | Self::MaxDecimal(column)
+            | Self::MinReal(column)
+            | Self::MaxReal(column)
+            | Self::Std(column)
+            | Self::ZScore(column)
+            | Self::Part { of: Part::Sum(column) | Part::Mean(column), .. } => Some(column),
+            _ => None,
+        }
+    }
+
+    /// The condition whose events are counted over a window.
+    fn condition(self) -> Option<usize> {
+        match self {
+            Self::CountIf(condition)
+            | Self::Share(condition)
+            | Self::Part { of: Part::CountIf(condition), .. } => Some(condition),
+            _ => None,
+        }
+    }
 }
 
 /// What a ratio divides.
@@ -395,11 +456,11 @@ impl EntityPlan {
             }
             Aggregate::Mean(column) => What::Mean(self.column(column, condition, schema, |_| ())),
             Aggregate::Min(column) => {
-                let index = self.column(column, condition, schema, |usage| usage.extremes = true);
+                let index = self.column(column, condition, schema, |usage| usage.minimum = true);
                 if is_money(column) { What::MinDecimal(index) } else { What::MinReal(index) }
             }
             Aggregate::Max(column) => {
-                let index = self.column(column, condition, schema, |usage| usage.extremes = true);
+                let index = self.column(column, condition, schema, |usage| usage.maximum = true);
                 if is_money(column) { What::MaxDecimal(index) } else { What::MaxReal(index) }
             }
             Aggregate::Std(column) => {
@@ -472,7 +533,13 @@ impl EntityPlan {
             Some(at) if windows[at].window_ms == window_ms => windows[at].reads.push(read),
             at => windows.insert(
                 at.unwrap_or(windows.len()),
-                WindowPlan { window_ms, reads: vec![read], same_reads: false, has_distinct: false },
+                WindowPlan {
+                    window_ms,
+                    reads: vec![read],
+                    same_reads: false,
+                    has_distinct: false,
+                    has_totals: false,
+                },
             ),
         }
     }
@@ -489,12 +556,19 @@ impl EntityPlan {
                 _ => self.stretches.push((cell, feature, 1)),
             }
         }
+        let layout = &self.layout;
+        let sliding = SlidingLayout::new(self.groups.iter().map(|group| {
+            (group.delay_ms, group.windows.iter().map(|window| window.sliding(layout)).collect())
+        }));
+        self.layout.finish(sliding);
         for group in &mut self.groups {
             for index in 0..group.windows.len() {
                 let has_parts =
                     group.windows[index].reads.iter().any(|read| matches!(read.what, What::Part { .. }));
-                group.windows[index].has_distinct =
-                    group.windows[index].reads.iter().any(|read| matches!(read.what, What::Distinct(_)));
+                let is_distinct = |read: &Read| matches!(read.what, What::Distinct(_));
+                group.windows[index].has_distinct = group.windows[index].reads.iter().any(is_distinct);
+                group.windows[index].has_totals =
+                    group.windows[index].reads.iter().any(|read| !is_distinct(read));
                 group.windows[index].same_reads = index > 0 && !has_parts && {
                     let (now, before) = (&group.windows[index].reads, &group.windows[index - 1].reads);
                     now.len() == before.len()

@@ -215,6 +215,11 @@ impl Shard {
             self.remove(plans, slot);
             found = None;
         }
+        if let Some(slot) = found
+            && self.slots.get(slot).newest_ms <= update.time_ms
+        {
+            self.history_mut(plan, slot).advance(update.time_ms);
+        }
         let marks = match found {
             None => read::read(plan, settings.values_per_key, None, self.horizon_ms, &entry, scratch, cells),
             Some(slot) => {
@@ -245,6 +250,15 @@ impl Shard {
         marks
     }
 
+    fn history_mut<'a>(&'a mut self, plan: &'a EntityPlan, slot: u32) -> HistoryMut<'a> {
+        HistoryMut {
+            layout: &plan.layout,
+            arena: &mut self.arena,
+            slot: self.slots.get_mut(slot),
+            scratch: &mut self.scratch,
+        }
+    }
+
     fn create(&mut self, plan: &EntityPlan, update: &Update) -> u32 {
         let slot = self.slots.take();
         *self.slots.get_mut(slot) = Slot {
@@ -257,13 +271,7 @@ impl Shard {
         };
         self.table
             .insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
-        let mut history = HistoryMut {
-            layout: &plan.layout,
-            arena: &mut self.arena,
-            slot: self.slots.get_mut(slot),
-            scratch: &mut self.scratch,
-        };
-        history.create();
+        self.history_mut(plan, slot).create();
         self.size.keys += 1;
         self.size.bytes += plan.layout.key_bytes();
         slot
@@ -346,13 +354,7 @@ impl Shard {
         self.size.entries -= held.entries + held.spans;
         self.size.values -= held.values;
         self.size.bytes -= held.bytes(plan) + plan.layout.key_bytes();
-        let mut history = HistoryMut {
-            layout: &plan.layout,
-            arena: &mut self.arena,
-            slot: self.slots.get_mut(slot),
-            scratch: &mut self.scratch,
-        };
-        history.release();
+        self.history_mut(plan, slot).release();
         if let Ok(entry) = self.table.find_entry(table_hash(hash), |&held| held == slot) {
             entry.remove();
         }

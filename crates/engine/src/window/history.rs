@@ -10,8 +10,9 @@ use crate::event::MISSING;
 use crate::window::arena::Arena;
 use crate::window::dictionary::Dictionary;
 use crate::window::layout::{
-    CHUNK_ROWS, HEAD_WORDS, Layout, SPAN_COLUMN, SPAN_FIXED, SUMMARY_COLUMN, SUMMARY_FIXED,
+    CHUNK_ROWS, ColumnUse, HEAD_WORDS, Layout, SPAN_COLUMN, SPAN_FIXED, SUMMARY_FIXED,
 };
+use crate::window::sliding::Sliding;
 use crate::window::slot::Slot;
 use crate::window::totals::{ColumnTotals, Totals};
 
@@ -64,6 +65,34 @@ impl<'a> Chunk<'a> {
         self.extra(layout, row, word) >> shift & 1 == 1
     }
 
+    /// Events of a row.
+    #[inline]
+    pub(crate) fn events(&self, row: usize) -> u64 {
+        if self.spans { self.words[2 * self.room + row] } else { 1 }
+    }
+
+    /// Events of a row that met a condition.
+    #[inline]
+    pub(crate) fn condition_events(&self, layout: &Layout, row: usize, condition: usize) -> u64 {
+        if self.spans {
+            let at = SPAN_FIXED + layout.columns.len() * SPAN_COLUMN + condition;
+            self.words[at * self.room + row]
+        } else {
+            u64::from(self.met(layout, row, condition))
+        }
+    }
+
+    /// Totals of a row's column.
+    #[inline]
+    pub(crate) fn column(&self, column: usize, row: usize) -> ColumnTotals {
+        if self.spans {
+            let start = (SPAN_FIXED + column * SPAN_COLUMN) * self.room + row;
+            ColumnTotals::load(&self.words[start..], self.room)
+        } else {
+            ColumnTotals::of(self.words[(1 + column) * self.room + row] as i64)
+        }
+    }
+
     /// Adds rows `from..to` to the totals.
     #[inline]
     pub(crate) fn total(&self, layout: &Layout, from: usize, to: usize, totals: &mut Totals) {
@@ -87,11 +116,11 @@ impl<'a> Chunk<'a> {
             }
             column.n += values.len() as u64;
             column.sum += i128::from(sum);
-            if usage.extremes {
-                for &value in values {
-                    column.min = column.min.min(value as i64);
-                    column.max = column.max.max(value as i64);
-                }
+            if usage.minimum {
+                column.min = values.iter().fold(column.min, |min, &value| min.min(value as i64));
+            }
+            if usage.maximum {
+                column.max = values.iter().fold(column.max, |max, &value| max.max(value as i64));
             }
             if usage.squares {
                 for &value in values {
@@ -111,12 +140,10 @@ impl<'a> Chunk<'a> {
         for row in from..to {
             totals.count += self.words[2 * self.room + row];
             for (index, column) in totals.columns.iter_mut().enumerate() {
-                let start = (SPAN_FIXED + index * SPAN_COLUMN) * self.room + row;
-                column.merge(&ColumnTotals::load(&self.words[start..], self.room));
+                column.merge(&self.column(index, row));
             }
             for (condition, count) in totals.conditions.iter_mut().enumerate() {
-                let at = SPAN_FIXED + layout.columns.len() * SPAN_COLUMN + condition;
-                *count += self.words[at * self.room + row];
+                *count += self.condition_events(layout, row, condition);
             }
         }
     }
@@ -185,6 +212,19 @@ impl<'a> History<'a> {
         Position { chunk: self.chunks(), row: 0 }
     }
 
+    /// The end of a big history as a place in its last chunk, behind its last row.
+    #[inline]
+    pub(crate) fn tail(&self) -> Position {
+        let chunk = self.chunks() - 1;
+        Position { chunk, row: ChunkHead::load(self.summary(chunk)[0]).rows }
+    }
+
+    /// The sliding windows, if it is big and they stand as of this time.
+    #[inline]
+    pub(crate) fn sliding(&self, time_ms: i64) -> Option<Sliding<'a>> {
+        if self.slot.chunks == 0 { None } else { Sliding::as_of(self.layout, self.root, time_ms) }
+    }
+
     #[inline]
     pub(crate) fn chunk(&self, index: usize) -> Chunk<'a> {
         if self.slot.chunks == 0 {
@@ -203,8 +243,8 @@ impl<'a> History<'a> {
 
     /// A chunk's summary; only of a big history.
     fn summary(&self, index: usize) -> &'a [u64] {
-        let words = self.layout.summary_words();
-        let start = self.layout.heads() + index * words;
+        let words = self.layout.summary_words;
+        let start = self.layout.directory_fixed() + index * words;
         &self.root[start..start + words]
     }
 
@@ -222,7 +262,7 @@ impl<'a> History<'a> {
     #[inline]
     pub(crate) fn after(&self, edge_ms: i64, limit: Position) -> Position {
         // The row that `limit` names is later than the edge or is the end; look at chunks before it.
-        if let Some(before) = self.before_quickly(limit)
+        if let Some(before) = self.time_before(limit)
             && before <= edge_ms
         {
             return limit;
@@ -249,7 +289,7 @@ impl<'a> History<'a> {
 
     /// Last time before a position, kept or not; nothing at the very start.
     #[inline]
-    fn before_quickly(&self, position: Position) -> Option<i64> {
+    pub(crate) fn time_before(&self, position: Position) -> Option<i64> {
         match (position.chunk, position.row) {
             (0, 0) => None,
             (chunk, 0) => Some(self.last_ms(chunk - 1)),
@@ -322,22 +362,47 @@ impl<'a> History<'a> {
     fn total_summary(&self, index: usize, totals: &mut Totals) {
         let summary = self.summary(index);
         totals.count += summary[2];
-        let usages = self.layout.columns.iter().zip(&mut totals.columns);
-        for ((usage, column), words) in usages.zip(summary[SUMMARY_FIXED..].chunks_exact(SUMMARY_COLUMN)) {
-            column.n += words[0];
-            column.sum += wide(words[1], words[2]);
-            if usage.extremes {
-                column.min = column.min.min(words[5] as i64);
-                column.max = column.max.max(words[6] as i64);
-            }
-            if usage.squares {
-                column.squares = column.squares.saturating_add(wide(words[3], words[4]));
-            }
+        let mut rest = &summary[SUMMARY_FIXED..];
+        for (usage, column) in self.layout.columns.iter().zip(&mut totals.columns) {
+            column.merge(&usage.load(rest, summary[2]));
+            rest = &rest[usage.words()..];
         }
-        let conditions = &summary[SUMMARY_FIXED + self.layout.columns.len() * SUMMARY_COLUMN..];
-        for (count, &word) in totals.conditions.iter_mut().zip(conditions) {
+        for (count, &word) in totals.conditions.iter_mut().zip(rest) {
             *count += word;
         }
+    }
+
+    /// Smallest and largest value of a column in a range, of which it is known that none lies outside `bounds`: done as soon as both
+    /// bounds are met. Newest first.
+    pub(crate) fn extremes(
+        &self,
+        column: usize,
+        usage: ColumnUse,
+        from: Position,
+        to: Position,
+        bounds: (i64, i64),
+    ) -> (i64, i64) {
+        let before: usize = self.layout.columns[..column].iter().map(|usage| usage.words()).sum();
+        let (mut min, mut max) = (i64::MAX, i64::MIN);
+        for index in (from.chunk..=to.chunk.min(self.chunks() - 1)).rev() {
+            let chunk = self.chunk(index);
+            let first = if index == from.chunk { from.row } else { 0 };
+            let end = if index == to.chunk { to.row } else { chunk.rows };
+            if first == 0 && end == chunk.rows {
+                let summary = self.summary(index);
+                let totals = self.layout.columns[column].load(&summary[SUMMARY_FIXED + before..], summary[2]);
+                (min, max) = (min.min(totals.min), max.max(totals.max));
+            } else {
+                for row in first..end {
+                    let totals = chunk.column(column, row);
+                    (min, max) = (min.min(totals.min), max.max(totals.max));
+                }
+            }
+            if (!usage.minimum || min == bounds.0) && (!usage.maximum || max == bounds.1) {
+                break;
+            }
+        }
+        (min, max)
     }
 
     /// The row before a position, if it is kept.
@@ -369,12 +434,6 @@ impl<'a> History<'a> {
     pub(crate) fn dictionary(&self, distinct: usize) -> Dictionary {
         Dictionary::load(&self.root[distinct * HEAD_WORDS..])
     }
-}
-
-/// A 128-bit integer of two words.
-#[inline]
-fn wide(low: u64, high: u64) -> i128 {
-    (u128::from(low) | u128::from(high) << 64) as i128
 }
 
 /// A value of an entry's column, for tests and merging.

@@ -3,14 +3,16 @@
 //! plan -> **layout** -> history
 //!
 //! A small history (up to [`SMALL_MAX`] entries) is one block: heads of the distinct columns, then the entries by column.
-//! A big one is a directory block (heads, then one summary a chunk) and chunks of up to [`CHUNK_ROWS`] rows. Chunks of
-//! spans come before chunks of entries. All columns of a block have room for the same number of rows:
-//! `[time × rows][column 0 × rows] … [extra × rows]`.
+//! A big one is a directory block (heads, the windows that slide over it, then one summary a chunk) and chunks of up to
+//! [`CHUNK_ROWS`] rows. Chunks of spans come before chunks of entries. All columns of a block have room for the same number of
+//! rows: `[time × rows][column 0 × rows] … [extra × rows]`.
 //!
 //! An entry's extra words hold, 16 bits each, its place in the dictionary of each distinct column, then one bit a condition.
 
 use crate::limits;
 use crate::window::arena::BLOCK_WORDS_MAX;
+use crate::window::sliding::SlidingLayout;
+use crate::window::totals::ColumnTotals;
 
 /// Entries of a history that is one block.
 pub(crate) const SMALL_MAX: usize = 32;
@@ -29,16 +31,91 @@ pub(crate) const SPAN_COLUMN: usize = 7;
 
 /// Words of a chunk's summary before its columns: handle and rows, last time, events.
 pub(crate) const SUMMARY_FIXED: usize = 3;
-/// Words of a summary's column: as a span's.
-pub(crate) const SUMMARY_COLUMN: usize = SPAN_COLUMN;
 
-/// What of a numeric column is asked for.
+/// What of a numeric column is asked for, and so is kept of a range of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four totals, each kept or not")]
 pub(crate) struct ColumnUse {
-    /// Its value can be missing.
+    /// Its value can be missing, so that values are counted apart from events.
     pub(crate) nullable: bool,
     pub(crate) squares: bool,
-    pub(crate) extremes: bool,
+    pub(crate) minimum: bool,
+    pub(crate) maximum: bool,
+}
+
+impl ColumnUse {
+    /// What either asks for.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            nullable: self.nullable || other.nullable,
+            squares: self.squares || other.squares,
+            minimum: self.minimum || other.minimum,
+            maximum: self.maximum || other.maximum,
+        }
+    }
+
+    /// Words of the kept totals: n where nullable, sum (2), squares (2), min, max where used.
+    #[inline]
+    pub(crate) fn words(self) -> usize {
+        2 + usize::from(self.nullable)
+            + 2 * usize::from(self.squares)
+            + usize::from(self.minimum)
+            + usize::from(self.maximum)
+    }
+
+    /// The totals of a range of `events`; what is not kept stays as [`ColumnTotals::NOTHING`] has it.
+    #[inline]
+    pub(crate) fn load(self, words: &[u64], events: u64) -> ColumnTotals {
+        let mut words = words[..self.words()].iter().copied();
+        let mut next = || words.next().unwrap_or_default();
+        let mut totals = ColumnTotals { n: events, ..ColumnTotals::NOTHING };
+        if self.nullable {
+            totals.n = next();
+        }
+        totals.sum = wide(next(), next());
+        if self.squares {
+            totals.squares = wide(next(), next());
+        }
+        if self.minimum {
+            totals.min = next() as i64;
+        }
+        if self.maximum {
+            totals.max = next() as i64;
+        }
+        totals
+    }
+
+    /// Writes what is kept of the totals.
+    #[inline]
+    pub(crate) fn store(self, totals: &ColumnTotals, words: &mut [u64]) {
+        let mut words = words[..self.words()].iter_mut();
+        let mut put = |value: u64| {
+            if let Some(word) = words.next() {
+                *word = value;
+            }
+        };
+        if self.nullable {
+            put(totals.n);
+        }
+        put(totals.sum as u64);
+        put((totals.sum >> 64) as u64);
+        if self.squares {
+            put(totals.squares as u64);
+            put((totals.squares >> 64) as u64);
+        }
+        if self.minimum {
+            put(totals.min as u64);
+        }
+        if self.maximum {
+            put(totals.max as u64);
+        }
+    }
+}
+
+/// A 128-bit integer of two words.
+#[inline]
+fn wide(low: u64, high: u64) -> i128 {
+    (u128::from(low) | u128::from(high) << 64) as i128
 }
 
 /// The layout of an entity kind's histories.
@@ -49,6 +126,10 @@ pub(crate) struct Layout {
     pub(crate) conditions: usize,
     /// H of each distinct column, ms.
     pub(crate) value_horizons_ms: Vec<i64>,
+    /// The windows that slide over a big history.
+    pub(crate) sliding: SlidingLayout,
+    /// Words of a chunk's summary in the directory.
+    pub(crate) summary_words: usize,
 }
 
 impl Layout {
@@ -72,9 +153,11 @@ impl Layout {
         SPAN_FIXED + self.columns.len() * SPAN_COLUMN + self.conditions
     }
 
-    /// Words of a chunk's summary in the directory.
-    pub(crate) fn summary_words(&self) -> usize {
-        SUMMARY_FIXED + self.columns.len() * SUMMARY_COLUMN + self.conditions
+    /// Takes the windows that slide over a big history; the columns and conditions are then final.
+    pub(crate) fn finish(&mut self, sliding: SlidingLayout) {
+        self.summary_words =
+            SUMMARY_FIXED + self.columns.iter().map(|usage| usage.words()).sum::<usize>() + self.conditions;
+        self.sliding = sliding;
     }
 
     /// Words of a small block with room for `rows` entries.
@@ -82,14 +165,19 @@ impl Layout {
         (self.heads() + rows * self.entry_words()).max(1)
     }
 
+    /// Words of a directory before its summaries: heads, sliding windows.
+    pub(crate) fn directory_fixed(&self) -> usize {
+        self.heads() + self.sliding.words
+    }
+
     /// Words of a directory with room for `chunks` summaries.
     pub(crate) fn directory_words(&self, chunks: usize) -> usize {
-        self.heads() + chunks * self.summary_words()
+        self.directory_fixed() + chunks * self.summary_words
     }
 
     /// Chunks that a directory can hold.
     pub(crate) fn chunks_max(&self) -> usize {
-        (BLOCK_WORDS_MAX - self.heads()) / self.summary_words()
+        (BLOCK_WORDS_MAX - self.directory_fixed()) / self.summary_words
     }
 
     /// Word and shift of a distinct column's place in an entry's extras.

@@ -3,7 +3,7 @@
 //! decode -> dedupe -> **window** -> score
 //!
 //! docs/semantics.md says what every value is. Reading order: `slot` and `layout` (what is kept), `arena` (where),
-//! `history` (find and total), `read` (features), `write` and `merge` (change).
+//! `history` (find and total), `sliding` (totals that are kept), `read` (features), `write` and `merge` (change).
 //!
 //! Not here: which key an event has (`decode`), where keys live and when they are forgotten (`state`), which features exist
 //! (`features`).
@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod layout;
 pub(crate) mod merge;
 pub(crate) mod read;
+pub(crate) mod sliding;
 pub(crate) mod slot;
 pub(crate) mod totals;
 pub(crate) mod write;

@@ -2,8 +2,9 @@
 //!
 //! history, totals -> **read** -> cells
 //!
-//! For each group of windows with the same near edge the windows are walked from the shortest to the longest: each adds
-//! the rows that the one before did not have. A window that adds none has the values of the one before.
+//! For each group of windows with the same near edge the windows are walked from the shortest to the longest. Those of a big
+//! history are totalled already, if the event is in order (`sliding`); else each adds the rows that the one before did
+//! not have. A window that has no more rows than the one before has its values.
 
 use crate::event::marks;
 use crate::features::cell::Cell;
@@ -12,6 +13,7 @@ use crate::features::rounding;
 use crate::limits::DISTINCT_VALUES_MAX;
 use crate::window::history::{History, Position};
 use crate::window::layout::Layout;
+use crate::window::sliding::Sliding;
 use crate::window::slot::NOTHING_LOST;
 use crate::window::totals::{ColumnTotals, Totals};
 use crate::window::write::NewEntry;
@@ -67,8 +69,9 @@ pub(crate) fn read(
 ) -> u8 {
     scratch.values_max = values_max;
     let mut marks = 0;
-    for group in &plan.groups {
-        marks |= read_group(plan, group, history, lost_before_ms, event, scratch, cells);
+    let sliding = history.and_then(|history| history.sliding(event.time_ms));
+    for group in 0..plan.groups.len() {
+        marks |= read_group(plan, group, history, sliding, lost_before_ms, event, scratch, cells);
     }
     for read in &plan.lifetimes {
         marks |= read_lifetime(plan, read, history, lost_before_ms, event, cells);
@@ -79,45 +82,62 @@ pub(crate) fn read(
     marks
 }
 
+#[expect(clippy::too_many_arguments, reason = "the one place where a group meets all that it may need")]
 fn read_group(
     plan: &EntityPlan,
-    group: &Group,
+    index: usize,
     history: Option<&History<'_>>,
+    sliding: Option<Sliding<'_>>,
     lost_before_ms: i64,
     event: &NewEntry<'_>,
     scratch: &mut Scratch,
     cells: &mut [Cell],
 ) -> u8 {
+    let group = &plan.groups[index];
     let mut marks = 0;
-    scratch.totals.reset();
-    if group.inclusive {
-        scratch.totals.add(event.columns, event.conditions);
-    }
     let near_ms = event.time_ms - group.delay_ms;
     let start = Position { chunk: 0, row: 0 };
-    let (to, across_near) = match history {
-        None => (start, false),
-        Some(history) if near_ms >= history.slot.newest_ms => (history.end(), false),
-        Some(history) => {
+    let (to, across_near) = match (history, sliding) {
+        (None, _) => (start, false),
+        (Some(history), Some(sliding)) => {
+            let to = sliding.near(index, history);
+            (to, history.is_across(near_ms, to))
+        }
+        (Some(history), None) if near_ms >= history.slot.newest_ms => (history.end(), false),
+        (Some(history), None) => {
             let to = history.after(near_ms, history.end());
             (to, history.is_across(near_ms, to))
         }
     };
+    if sliding.is_none() {
+        scratch.totals.reset();
+        if group.inclusive {
+            scratch.totals.add(event.columns, event.conditions);
+        }
+    }
     let mut from = to;
+    let mut rows = 0;
     let mut last: Option<&WindowPlan> = None;
-    for window in &group.windows {
+    for (at, window) in group.windows.iter().enumerate() {
         let edge_ms = near_ms - window.window_ms;
         let mut across_edge = false;
         let mut added = false;
         if let Some(history) = history {
-            let earlier = history.extend(from, edge_ms, &mut scratch.totals);
-            added = earlier < from;
-            from = earlier;
+            match sliding {
+                None => {
+                    let earlier = history.extend(from, edge_ms, &mut scratch.totals);
+                    added = earlier < from;
+                    from = earlier;
+                }
+                Some(sliding) => {
+                    let (first, events) = sliding.first(index, at).unwrap_or((to, 0));
+                    added = events != rows;
+                    (from, rows) = (first, events);
+                }
+            }
             across_edge = from < to && history.is_across(edge_ms, from);
         }
-        if (across_edge || across_near)
-            && window.reads.iter().any(|read| !matches!(read.what, What::Distinct(_)))
-        {
+        if (across_edge || across_near) && window.has_totals {
             marks |= marks::SATURATED;
         }
         if edge_ms < lost_before_ms {
@@ -134,6 +154,9 @@ fn read_group(
                 }
             }
             _ => {
+                if let Some(sliding) = sliding {
+                    sliding.totals(index, at, group.inclusive.then_some(event), &mut scratch.totals);
+                }
                 let range = Range { edge_ms, near_ms, from, to, across_edge, across_near };
                 for read in &window.reads {
                     marks |= read_one(plan, group, read, history, &range, event, scratch, cells);

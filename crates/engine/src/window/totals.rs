@@ -41,6 +41,20 @@ impl ColumnTotals {
         self.max = self.max.max(other.max);
     }
 
+    /// Of a single value, or of none where it is missing.
+    #[inline]
+    pub(crate) fn of(value: i64) -> Self {
+        let mut totals = Self::NOTHING;
+        totals.add(value);
+        totals
+    }
+
+    /// Whether the sum of squares met its bound.
+    #[inline]
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.squares == i128::MAX
+    }
+
     /// Reads them from words, one every `stride`.
     #[inline]
     pub(crate) fn load(words: &[u64], stride: usize) -> Self {

@@ -9,9 +9,10 @@ use crate::window::arena::{Arena, Handle};
 use crate::window::dictionary::Dictionary;
 use crate::window::history::{ChunkHead, History, Position};
 use crate::window::layout::{
-    CHUNK_ROWS, HEAD_WORDS, Layout, SMALL_MAX, SUMMARY_COLUMN, SUMMARY_FIXED, directory_room, small_room,
+    CHUNK_ROWS, HEAD_WORDS, Layout, SMALL_MAX, SUMMARY_FIXED, directory_room, small_room,
 };
 use crate::window::merge;
+use crate::window::sliding::SlidingMut;
 use crate::window::slot::Slot;
 use crate::window::totals::{ColumnTotals, Totals};
 
@@ -46,6 +47,7 @@ pub(crate) struct HistoryMut<'a> {
 pub(crate) struct Scratch {
     row: Vec<u64>,
     block: Vec<u64>,
+    sliding: Vec<u64>,
     totals: Option<Totals>,
     pub(crate) merge: merge::Gathered,
 }
@@ -79,6 +81,42 @@ impl HistoryMut<'_> {
             self.release_chunk(chunk);
         }
         self.arena.release(self.slot.root, self.layout.directory_words(self.slot.room as usize));
+    }
+
+    /// Moves the windows of a big history on to an event at its newest time or later.
+    pub(crate) fn advance(&mut self, time_ms: i64) {
+        let layout = self.layout;
+        if self.slot.chunks == 0 || layout.sliding.words == 0 {
+            return;
+        }
+        // The rows lie in the same arena: the windows are changed apart.
+        let mut words = std::mem::take(&mut self.scratch.sliding);
+        words.clear();
+        words.extend_from_slice(self.sliding_words());
+        let mut totals = self.take_totals();
+        SlidingMut::new(&layout.sliding, &mut words).advance(&self.read(), time_ms, &mut totals);
+        self.scratch.totals = Some(totals);
+        self.sliding_words().copy_from_slice(&words);
+        self.scratch.sliding = words;
+    }
+
+    fn sliding_words(&mut self) -> &mut [u64] {
+        let range = self.layout.heads()..self.layout.directory_fixed();
+        &mut self.arena.words_mut(self.slot.root, range.end)[range]
+    }
+
+    /// The sliding windows of a big history.
+    fn sliding(&mut self) -> SlidingMut<'_> {
+        SlidingMut::new(&self.layout.sliding, self.sliding_words())
+    }
+
+    /// Totals fit for this layout, whatever they hold.
+    fn take_totals(&mut self) -> Totals {
+        let layout = self.layout;
+        let held = self.scratch.totals.take().filter(|totals| {
+            totals.columns.len() == layout.columns.len() && totals.conditions.len() == layout.conditions
+        });
+        held.unwrap_or_else(|| Totals::new(layout))
     }
 
     /// Forgets every entry and span of or before `bound_ms`.
@@ -227,6 +265,7 @@ impl HistoryMut<'_> {
         self.slot.room = room as u16;
         self.slot.chunks = 1;
         self.slot.head_row = 0;
+        self.sliding().forget();
         self.set_head(0, ChunkHead { handle: block, rows, spans: false });
         self.summarise(0);
     }
@@ -234,6 +273,9 @@ impl HistoryMut<'_> {
     // ---- big ----
 
     fn expire_big(&mut self, bound_ms: i64) {
+        if self.sliding().oldest_ms() > bound_ms {
+            return;
+        }
         let mut whole = 0;
         let (mut entries, mut spans) = (0, 0);
         let history = self.read();
@@ -263,12 +305,20 @@ impl HistoryMut<'_> {
         if whole > 0 {
             self.remove_summaries(0, whole);
         }
-        if expired
-            && self.slot.chunks > 0
-            && self.slot.spans == 0
-            && self.slot.entries as usize <= SMALL_AGAIN
-        {
+        if self.slot.chunks == 0 {
+            return;
+        }
+        if expired && self.slot.spans == 0 && self.slot.entries as usize <= SMALL_AGAIN {
             self.become_small();
+            return;
+        }
+        let history = self.read();
+        let start = history.start();
+        let oldest_ms = history.chunk(start.chunk).time_ms(start.row);
+        let mut sliding = self.sliding();
+        sliding.set_oldest_ms(oldest_ms);
+        if whole > 0 {
+            sliding.chunks_removed(whole);
         }
     }
 
@@ -311,15 +361,15 @@ impl HistoryMut<'_> {
         let last = history.chunks() - 1;
         if at.chunk > last {
             // Behind everything: the usual case.
-            let tail = history.chunk(last);
+            let tail = self.head(last);
+            let mut at = Position { chunk: last, row: tail.rows };
             if tail.rows == CHUNK_ROWS || tail.spans {
                 let block = self.arena.allocate(CHUNK_ROWS * self.layout.entry_words());
-                self.insert_summary(last + 1, ChunkHead { handle: block, rows: 0, spans: false });
-                self.insert_into(last + 1, 0, row, entry);
-            } else {
-                let rows = tail.rows;
-                self.insert_into(last, rows, row, entry);
+                at = Position { chunk: last + 1, row: 0 };
+                self.insert_summary(at.chunk, ChunkHead { handle: block, rows: 0, spans: false });
             }
+            self.insert_into(at, row, entry);
+            self.sliding().add(entry, at, true);
             return;
         }
         let mut at = at;
@@ -334,25 +384,29 @@ impl HistoryMut<'_> {
                 at = Position { chunk: at.chunk + 1, row: at.row - CHUNK_ROWS / 2 };
             }
         }
-        self.insert_into(at.chunk, at.row, row, entry);
+        self.insert_into(at, row, entry);
+        self.sliding().add(entry, at, false);
     }
 
     /// Inserts a row into a chunk with room and adds it to the summary.
-    fn insert_into(&mut self, chunk: usize, at: usize, row: &[u64], entry: &NewEntry<'_>) {
-        let head = self.head(chunk);
-        let block = self.arena.words_mut(head.handle, CHUNK_ROWS * self.layout.entry_words());
-        insert_row_at(block, CHUNK_ROWS, head.rows, at, row);
-        self.set_head(chunk, ChunkHead { rows: head.rows + 1, ..head });
-        let summary = self.summary_mut(chunk);
+    fn insert_into(&mut self, at: Position, row: &[u64], entry: &NewEntry<'_>) {
+        let head = self.head(at.chunk);
+        let layout = self.layout;
+        let block = self.arena.words_mut(head.handle, CHUNK_ROWS * layout.entry_words());
+        insert_row_at(block, CHUNK_ROWS, head.rows, at.row, row);
+        let summary = self.summary_mut(at.chunk);
+        summary[0] = ChunkHead { rows: head.rows + 1, ..head }.word();
         summary[1] = (summary[1] as i64).max(entry.time_ms) as u64;
+        let events = summary[2];
         summary[2] += 1;
-        for (words, &value) in summary[SUMMARY_FIXED..].chunks_mut(SUMMARY_COLUMN).zip(entry.columns) {
-            let mut column = ColumnTotals::load(words, 1);
+        let mut rest = &mut summary[SUMMARY_FIXED..];
+        for (usage, &value) in layout.columns.iter().zip(entry.columns) {
+            let mut column = usage.load(rest, events);
             column.add(value);
-            column.store(words, 1);
+            usage.store(&column, rest);
+            rest = &mut rest[usage.words()..];
         }
-        let conditions = SUMMARY_FIXED + entry.columns.len() * SUMMARY_COLUMN;
-        for (bit, word) in summary[conditions..].iter_mut().enumerate() {
+        for (bit, word) in rest.iter_mut().enumerate() {
             *word += entry.conditions >> bit & 1;
         }
     }
@@ -371,6 +425,7 @@ impl HistoryMut<'_> {
         }
         self.set_head(0, ChunkHead { rows: head.rows - gone, ..head });
         self.slot.head_row = 0;
+        self.sliding().rows_removed(gone);
         self.summarise(0);
     }
 
@@ -385,6 +440,7 @@ impl HistoryMut<'_> {
         for column in 0..words / CHUNK_ROWS {
             target.copy_within(column * CHUNK_ROWS + HALF..(column + 1) * CHUNK_ROWS, column * CHUNK_ROWS);
         }
+        self.sliding().chunk_split(chunk, HALF);
         self.set_head(chunk, ChunkHead { rows: HALF, ..head });
         self.insert_summary(chunk + 1, ChunkHead { handle: block, rows: HALF, spans: false });
         self.summarise(chunk);
@@ -394,13 +450,13 @@ impl HistoryMut<'_> {
     // ---- directory ----
 
     pub(crate) fn head(&self, chunk: usize) -> ChunkHead {
-        let at = self.layout.heads() + chunk * self.layout.summary_words();
+        let at = self.layout.directory_words(chunk);
         ChunkHead::load(self.arena.words(self.slot.root, at + 1)[at])
     }
 
     fn summary_mut(&mut self, chunk: usize) -> &mut [u64] {
-        let words = self.layout.summary_words();
-        let at = self.layout.heads() + chunk * words;
+        let words = self.layout.summary_words;
+        let at = self.layout.directory_words(chunk);
         &mut self.arena.words_mut(self.slot.root, at + words)[at..]
     }
 
@@ -410,24 +466,21 @@ impl HistoryMut<'_> {
 
     /// Makes a chunk's summary anew from its rows.
     pub(crate) fn summarise(&mut self, chunk: usize) {
-        let mut totals = self.scratch.totals.take().unwrap_or_else(|| Totals::new(self.layout));
-        if totals.columns.len() != self.layout.columns.len()
-            || totals.conditions.len() != self.layout.conditions
-        {
-            totals = Totals::new(self.layout);
-        }
+        let mut totals = self.take_totals();
         totals.reset();
         let rows = self.read().chunk(chunk);
         rows.total(self.layout, 0, rows.rows, &mut totals);
         let last = rows.times().last().copied().unwrap_or(i64::MIN as u64);
-        let columns = self.layout.columns.len();
+        let layout = self.layout;
         let summary = self.summary_mut(chunk);
         summary[1] = last;
         summary[2] = totals.count;
-        for (words, column) in summary[SUMMARY_FIXED..].chunks_mut(SUMMARY_COLUMN).zip(&totals.columns) {
-            column.store(words, 1);
+        let mut rest = &mut summary[SUMMARY_FIXED..];
+        for (usage, column) in layout.columns.iter().zip(&totals.columns) {
+            usage.store(column, rest);
+            rest = &mut rest[usage.words()..];
         }
-        summary[SUMMARY_FIXED + columns * SUMMARY_COLUMN..].copy_from_slice(&totals.conditions);
+        rest.copy_from_slice(&totals.conditions);
         self.scratch.totals = Some(totals);
     }
 
@@ -437,36 +490,38 @@ impl HistoryMut<'_> {
         if chunks == self.slot.room as usize {
             self.move_directory(directory_room(chunks + 1, self.layout));
         }
-        let width = self.layout.summary_words();
-        let heads = self.layout.heads();
-        let room = self.layout.directory_words(self.slot.room as usize);
-        let words = self.arena.words_mut(self.slot.root, room);
-        let (from, end) = (heads + at * width, heads + chunks * width);
+        let layout = self.layout;
+        let width = layout.summary_words;
+        let words = self.arena.words_mut(self.slot.root, layout.directory_words(self.slot.room as usize));
+        let (from, end) = (layout.directory_words(at), layout.directory_words(chunks));
         words.copy_within(from..end, from + width);
-        let columns = self.layout.columns.len();
         let summary = &mut words[from..from + width];
         summary.fill(0);
         summary[0] = head.word();
         summary[1] = i64::MIN as u64;
-        for column in summary[SUMMARY_FIXED..].chunks_mut(SUMMARY_COLUMN).take(columns) {
-            ColumnTotals::NOTHING.store(column, 1);
+        let mut rest = &mut summary[SUMMARY_FIXED..];
+        for usage in &layout.columns {
+            usage.store(&ColumnTotals::NOTHING, rest);
+            rest = &mut rest[usage.words()..];
         }
         self.slot.chunks += 1;
     }
 
     fn remove_summaries(&mut self, at: usize, count: usize) {
         let chunks = self.slot.chunks as usize;
-        let width = self.layout.summary_words();
-        let heads = self.layout.heads();
-        let words = self.arena.words_mut(self.slot.root, heads + chunks * width);
-        words.copy_within(heads + (at + count) * width..heads + chunks * width, heads + at * width);
+        let layout = self.layout;
+        let words = self.arena.words_mut(self.slot.root, layout.directory_words(chunks));
+        words.copy_within(
+            layout.directory_words(at + count)..layout.directory_words(chunks),
+            layout.directory_words(at),
+        );
         self.slot.chunks -= count as u16;
         if self.slot.chunks == 0 {
             // Everything expired: an empty small history.
             let old = (self.slot.root, self.layout.directory_words(self.slot.room as usize));
             let room = small_room(1);
             let root = self.arena.allocate(self.layout.small_words(room));
-            self.arena.copy(old.0, root, heads);
+            self.arena.copy(old.0, root, layout.heads());
             self.arena.release(old.0, old.1);
             (self.slot.root, self.slot.room, self.slot.head_row) = (root, room as u16, 0);
         }
@@ -500,6 +555,7 @@ impl HistoryMut<'_> {
         } else if room > self.slot.room as usize {
             self.move_directory(room);
         }
+        self.sliding().forget();
     }
 
     /// Replaces all chunks by the given ones.
