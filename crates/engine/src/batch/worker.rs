@@ -259,8 +259,10 @@ impl Worker {
                     task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
             }
             for task in tasks.iter() {
-                touched ^=
-                    task.slot.map_or(0, |slot| shard.touch_ends(&plan.entities[task.entity as usize], slot));
+                let time_ms = lanes[task.lane as usize].event(task.row as usize).head.time_ms;
+                touched ^= task
+                    .slot
+                    .map_or(0, |slot| shard.touch_rows(&plan.entities[task.entity as usize], slot, time_ms));
             }
             std::hint::black_box(touched);
             for task in tasks.iter() {

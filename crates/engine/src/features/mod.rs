@@ -10,6 +10,7 @@ pub mod file;
 pub mod math;
 pub mod names;
 pub mod plan;
+pub(crate) mod reads;
 pub mod rounding;
 pub mod spec;
 mod wording;

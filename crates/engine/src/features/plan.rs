@@ -7,10 +7,11 @@
 use crate::event::{EventRef, MISSING, NO_KEY};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Program;
+use crate::features::reads::{Group, Part, Ratio, Read, What, WindowPlan};
 use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, Value, WindowFeature};
 use crate::schema::Schema;
 use crate::window::layout::{ColumnUse, Layout};
-use crate::window::sliding::{SlidingLayout, SlidingWindow};
+use crate::window::sliding::SlidingLayout;
 use std::sync::Arc;
 
 /// A compiled feature set.
@@ -59,131 +60,6 @@ pub(crate) struct EntityPlan {
     pub(crate) length_ms: i64,
     /// H: L + lateness, ms.
     pub(crate) horizon_ms: i64,
-}
-
-/// Windows with the same near edge, shortest first.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) delay_ms: i64,
-    pub(crate) inclusive: bool,
-    pub(crate) windows: Vec<WindowPlan>,
-}
-
-/// One window and what is read over it.
-#[derive(Debug)]
-pub(crate) struct WindowPlan {
-    pub(crate) window_ms: i64,
-    pub(crate) reads: Vec<Read>,
-    /// The reads are those of the window before, in the same order.
-    pub(crate) same_reads: bool,
-    pub(crate) has_distinct: bool,
-    /// It has reads besides distinct values.
-    pub(crate) has_totals: bool,
-}
-
-impl WindowPlan {
-    /// What of the window is kept while it slides: no more than its reads ask for.
-    fn sliding(&self, layout: &Layout) -> SlidingWindow {
-        let mut kept = SlidingWindow::new(self.window_ms);
-        for read in &self.reads {
-            let mut usage = ColumnUse::default();
-            match read.what {
-                What::MinDecimal(_) | What::MinReal(_) => usage.minimum = true,
-                What::MaxDecimal(_) | What::MaxReal(_) => usage.maximum = true,
-                What::Std(_) | What::ZScore(_) => usage.squares = true,
-                _ => {}
-            }
-            if let Some(column) = read.what.column() {
-                usage.nullable = layout.columns[column].nullable;
-                match kept.columns.iter_mut().find(|(held, _)| *held == column) {
-                    Some((_, held)) => *held = held.and(usage),
-                    None => kept.columns.push((column, usage)),
-                }
-            }
-            if let Some(condition) = read.what.condition()
-                && !kept.conditions.contains(&condition)
-            {
-                kept.conditions.push(condition);
-            }
-        }
-        kept
-    }
-}
-
-/// One value to read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Read {
-    /// Its place among the entity's cells.
-    pub(crate) cell: usize,
-    pub(crate) what: What,
-    pub(crate) inclusive: bool,
-}
-
-/// What to read; columns and conditions by their place in the entity's layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    Count,
-    CountIf(usize),
-    SumDecimal(usize),
-    SumReal(usize),
-    Mean(usize),
-    MinDecimal(usize),
-    MaxDecimal(usize),
-    MinReal(usize),
-    MaxReal(usize),
-    Std(usize),
-    ZScore(usize),
-    Share(usize),
-    Distinct(usize),
-    SecondsSinceLast(Option<usize>),
-    SecondsSinceFirst,
-    Run(usize),
-    Part { index: usize, of: Part },
-}
-
-impl What {
-    /// The numeric column that is read.
-    fn column(self) -> Option<usize> {
-        match self {
-            Self::SumDecimal(column)
-            | Self::SumReal(column)
-            | Self::Mean(column)
-            | Self::MinDecimal(column)
-            | Self::MaxDecimal(column)
-            | Self::MinReal(column)
-            | Self::MaxReal(column)
-            | Self::Std(column)
-            | Self::ZScore(column)
-            | Self::Part { of: Part::Sum(column) | Part::Mean(column), .. } => Some(column),
-            _ => None,
-        }
-    }
-
-    /// The condition whose events are counted over a window.
-    fn condition(self) -> Option<usize> {
-        match self {
-            Self::CountIf(condition)
-            | Self::Share(condition)
-            | Self::Part { of: Part::CountIf(condition), .. } => Some(condition),
-            _ => None,
-        }
-    }
-}
-
-/// What a ratio divides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Count,
-    CountIf(usize),
-    Sum(usize),
-    Mean(usize),
-}
-
-/// A ratio of two windows; its halves are parts `2 × index` and `2 × index + 1`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ratio {
-    pub(crate) cell: usize,
-    pub(crate) of: Part,
 }
 
 /// An event as one entity stores it, in reused buffers.
@@ -236,7 +112,12 @@ impl Plan {
             let layout = &plan.layout;
             (
                 plan.entity,
-                [layout.key_bytes(), layout.entry_bytes(), layout.span_bytes(), Layout::VALUE_BYTES],
+                [
+                    layout.sizes.key_bytes,
+                    layout.sizes.entry_bytes,
+                    layout.sizes.span_bytes,
+                    Layout::VALUE_BYTES,
+                ],
             )
         })
     }
@@ -533,13 +414,7 @@ impl EntityPlan {
             Some(at) if windows[at].window_ms == window_ms => windows[at].reads.push(read),
             at => windows.insert(
                 at.unwrap_or(windows.len()),
-                WindowPlan {
-                    window_ms,
-                    reads: vec![read],
-                    same_reads: false,
-                    has_distinct: false,
-                    has_totals: false,
-                },
+                WindowPlan { window_ms, reads: vec![read], ..WindowPlan::default() },
             ),
         }
     }
@@ -562,19 +437,7 @@ impl EntityPlan {
         }));
         self.layout.finish(sliding);
         for group in &mut self.groups {
-            for index in 0..group.windows.len() {
-                let has_parts =
-                    group.windows[index].reads.iter().any(|read| matches!(read.what, What::Part { .. }));
-                let is_distinct = |read: &Read| matches!(read.what, What::Distinct(_));
-                group.windows[index].has_distinct = group.windows[index].reads.iter().any(is_distinct);
-                group.windows[index].has_totals =
-                    group.windows[index].reads.iter().any(|read| !is_distinct(read));
-                group.windows[index].same_reads = index > 0 && !has_parts && {
-                    let (now, before) = (&group.windows[index].reads, &group.windows[index - 1].reads);
-                    now.len() == before.len()
-                        && now.iter().zip(before).all(|(now, before)| now.what == before.what)
-                };
-            }
+            group.arrange(&self.units);
         }
     }
 

@@ -53,6 +53,15 @@ pub fn ratio_to_f32(num: i128, den: i128) -> f32 {
     if normal && is_off_middle(near) { near as f32 } else { ratio_exactly(num, den) }
 }
 
+/// [`ratio_to_f32`] of 64 bits.
+#[inline]
+pub fn narrow_ratio_to_f32(num: i64, den: i64) -> f32 {
+    debug_assert!(den > 0, "a ratio has a positive divisor");
+    // No quotient of these is a subnormal.
+    let near = num as f64 / den as f64;
+    if is_off_middle(near) { near as f32 } else { ratio_exactly(num.into(), den.into()) }
+}
+
 /// The population's standard deviation of `n > 0` values of `digits` decimal digits (at most
 /// [`STD_DIGITS_MAX`]) with these sums: `sqrt(n·Σx² − (Σx)²) / (n·10^digits)`.
 #[inline]

@@ -77,7 +77,7 @@ pub(crate) struct Shard {
 /// Slots by number, in pages.
 #[derive(Default)]
 struct Slots {
-    pages: Vec<Box<[Slot]>>,
+    pages: Vec<Box<[Slot; SLOTS_PER_PAGE]>>,
     used: usize,
     free: Option<u32>,
 }
@@ -99,7 +99,8 @@ impl Slots {
             return slot;
         }
         if self.used == self.pages.len() * SLOTS_PER_PAGE {
-            self.pages.push(vec![Slot::FREE; SLOTS_PER_PAGE].into_boxed_slice());
+            let page = vec![Slot::FREE; SLOTS_PER_PAGE].into_boxed_slice();
+            self.pages.push(page.try_into().expect("it has the length of a page"));
         }
         self.used += 1;
         (self.used - 1) as u32
@@ -145,40 +146,19 @@ impl Shard {
         u64::from(self.slots.get(slot).root.0)
     }
 
-    /// Reads the words of a key's root that an update starts with.
+    /// Reads what a key's update starts with: all of a small root, the windows and the last summary of a big one.
     #[inline]
     pub(crate) fn touch_root(&self, plan: &EntityPlan, slot: u32) -> u64 {
         let slot = self.slots.get(slot);
-        if slot.hash == 0 {
-            return 0;
-        }
-        let layout = &plan.layout;
-        if slot.chunks == 0 {
-            let words = self.arena.words(slot.root, layout.small_words(slot.room as usize));
-            let mut sum = words[0];
-            for word in words.iter().step_by(8) {
-                sum ^= word;
-            }
-            sum
-        } else {
-            let at = layout.directory_words(slot.chunks as usize - 1);
-            self.arena.words(slot.root, at + 1)[at]
-        }
+        if slot.hash == 0 { 0 } else { History::new(&plan.layout, &self.arena, slot).touch_root() }
     }
 
-    /// Reads where the windows of a big history end: its newest chunk, and its oldest, which the longest window ends in.
+    /// Reads what an update at this time reads besides the root: the dictionaries, and of a big history the newest rows and those that leave
+    /// a window.
     #[inline]
-    pub(crate) fn touch_ends(&self, plan: &EntityPlan, slot: u32) -> u64 {
+    pub(crate) fn touch_rows(&self, plan: &EntityPlan, slot: u32, time_ms: i64) -> u64 {
         let slot = self.slots.get(slot);
-        if slot.hash == 0 || slot.chunks == 0 {
-            return 0;
-        }
-        let history = History::new(&plan.layout, &self.arena, slot);
-        let (first, last) = (history.chunk(0), history.chunk(slot.chunks as usize - 1));
-        let row = first.room + last.rows - 1;
-        first.words[slot.head_row as usize]
-            ^ last.words[last.rows - 1]
-            ^ last.words.get(row).copied().unwrap_or_default()
+        if slot.hash == 0 { 0 } else { History::new(&plan.layout, &self.arena, slot).touch_rows(time_ms) }
     }
 
     /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.
@@ -273,7 +253,7 @@ impl Shard {
             .insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
         self.history_mut(plan, slot).create();
         self.size.keys += 1;
-        self.size.bytes += plan.layout.key_bytes();
+        self.size.bytes += plan.layout.sizes.key_bytes;
         slot
     }
 
@@ -353,7 +333,7 @@ impl Shard {
         self.size.keys -= 1;
         self.size.entries -= held.entries + held.spans;
         self.size.values -= held.values;
-        self.size.bytes -= held.bytes(plan) + plan.layout.key_bytes();
+        self.size.bytes -= held.bytes(plan) + plan.layout.sizes.key_bytes;
         self.history_mut(plan, slot).release();
         if let Ok(entry) = self.table.find_entry(table_hash(hash), |&held| held == slot) {
             entry.remove();
@@ -389,8 +369,8 @@ impl Held {
 
     fn bytes(&self, plan: &EntityPlan) -> u64 {
         let layout = &plan.layout;
-        self.entries * layout.entry_bytes()
-            + self.spans * layout.span_bytes()
+        self.entries * layout.sizes.entry_bytes
+            + self.spans * layout.sizes.span_bytes
             + self.values * Layout::VALUE_BYTES
     }
 }

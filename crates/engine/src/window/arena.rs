@@ -27,6 +27,7 @@ pub(crate) struct Handle(pub(crate) u32);
 impl Handle {
     pub(crate) const NONE: Self = Self(u32::MAX);
 
+    #[inline]
     fn split(self) -> (usize, usize) {
         let units = self.0 as usize;
         (units / UNITS_PER_PAGE, units % UNITS_PER_PAGE * UNIT_WORDS)
@@ -36,7 +37,7 @@ impl Handle {
 /// The pages of one shard.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    pages: Vec<Box<[u64]>>,
+    pages: Vec<Box<[u64; PAGE_WORDS]>>,
     /// First word of the last page that was never given out.
     next: usize,
     /// First free block of each class; a free block's first word is the handle of the next.
@@ -60,7 +61,7 @@ impl Arena {
         let size = class_words(class);
         if self.next + size > PAGE_WORDS {
             self.give_out_rest();
-            self.pages.push(vec![0; PAGE_WORDS].into_boxed_slice());
+            self.pages.push(new_page());
             self.next = 0;
         }
         let handle = Handle((((self.pages.len() - 1) * UNITS_PER_PAGE) + self.next / UNIT_WORDS) as u32);
@@ -119,6 +120,11 @@ impl Arena {
             self.release(handle, class_words(class));
         }
     }
+}
+
+/// An empty page; never on the stack.
+fn new_page() -> Box<[u64; PAGE_WORDS]> {
+    vec![0; PAGE_WORDS].into_boxed_slice().try_into().expect("it has the length of a page")
 }
 
 /// The smallest class that holds `words` words.

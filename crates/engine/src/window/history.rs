@@ -149,6 +149,12 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// One word of each cache line.
+#[inline]
+fn touch(words: &[u64]) -> u64 {
+    words.iter().step_by(8).fold(0, |sum, word| sum ^ word)
+}
+
 /// A summary's first word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChunkHead {
@@ -172,7 +178,7 @@ impl ChunkHead {
 
     /// Words of the chunk's block.
     pub(crate) fn block_words(self, layout: &Layout) -> usize {
-        CHUNK_ROWS * if self.spans { layout.span_words() } else { layout.entry_words() }
+        CHUNK_ROWS * if self.spans { layout.sizes.span } else { layout.sizes.entry }
     }
 }
 
@@ -193,6 +199,36 @@ impl<'a> History<'a> {
             layout.directory_words(slot.chunks as usize)
         };
         Self { layout, arena, slot, root: arena.words(slot.root, words) }
+    }
+
+    /// Reads a word of each cache line of the root that an update needs, so that all misses of a batch overlap.
+    #[inline]
+    pub(crate) fn touch_root(&self) -> u64 {
+        if self.slot.chunks == 0 {
+            return touch(self.root);
+        }
+        let last = self.summary(self.slot.chunks as usize - 1);
+        touch(&self.root[..self.layout.sizes.directory_fixed]) ^ touch(last)
+    }
+
+    /// The same for what lies elsewhere: dictionaries, and of a big history the newest row and the rows that leave a window.
+    #[inline]
+    pub(crate) fn touch_rows(&self, time_ms: i64) -> u64 {
+        let mut sum = 0;
+        for distinct in 0..self.layout.distincts {
+            let (values, lasts) = self.dictionary(distinct).parts(self.arena);
+            sum ^= touch(values) ^ touch(lasts);
+        }
+        if self.slot.chunks > 0 {
+            sum ^= self.touch_row(Position { row: self.tail().row - 1, ..self.tail() });
+            Sliding::each_leaving(self.layout, self.root, time_ms, |at| sum ^= self.touch_row(at));
+        }
+        sum
+    }
+
+    fn touch_row(&self, at: Position) -> u64 {
+        let chunk = self.chunk(at.chunk);
+        chunk.words.iter().skip(at.row).step_by(chunk.room).fold(0, |sum, word| sum ^ word)
     }
 
     /// Chunks; a small history is one, or none where it is empty.
@@ -228,7 +264,7 @@ impl<'a> History<'a> {
     #[inline]
     pub(crate) fn chunk(&self, index: usize) -> Chunk<'a> {
         if self.slot.chunks == 0 {
-            let words = &self.root[self.layout.heads()..];
+            let words = &self.root[self.layout.sizes.heads..];
             return Chunk {
                 words,
                 room: self.slot.room as usize,
@@ -243,8 +279,8 @@ impl<'a> History<'a> {
 
     /// A chunk's summary; only of a big history.
     fn summary(&self, index: usize) -> &'a [u64] {
-        let words = self.layout.summary_words;
-        let start = self.layout.directory_fixed() + index * words;
+        let words = self.layout.sizes.summary;
+        let start = self.layout.sizes.directory_fixed + index * words;
         &self.root[start..start + words]
     }
 
@@ -252,7 +288,7 @@ impl<'a> History<'a> {
     #[inline]
     fn last_ms(&self, index: usize) -> i64 {
         if self.slot.chunks == 0 {
-            self.root[self.layout.heads() + self.slot.entries as usize - 1] as i64
+            self.root[self.layout.sizes.heads + self.slot.entries as usize - 1] as i64
         } else {
             self.summary(index)[1] as i64
         }
@@ -307,7 +343,7 @@ impl<'a> History<'a> {
         }
         // Small: walk back; most windows add no row or a few.
         let end = if from.chunk == 0 { from.row } else { self.slot.entries as usize };
-        let heads = self.layout.heads();
+        let heads = self.layout.sizes.heads;
         let times = &self.root[heads..heads + end];
         let mut row = end;
         while row > 0 && times[row - 1] as i64 > edge_ms {

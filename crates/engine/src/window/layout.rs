@@ -128,82 +128,83 @@ pub(crate) struct Layout {
     pub(crate) value_horizons_ms: Vec<i64>,
     /// The windows that slide over a big history.
     pub(crate) sliding: SlidingLayout,
+    pub(crate) sizes: Sizes,
+}
+
+/// What follows from a layout's columns, worked out once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sizes {
+    /// Words of all distinct heads.
+    pub(crate) heads: usize,
+    /// Extra words of an entry.
+    pub(crate) extras: usize,
+    /// Words of an entry.
+    pub(crate) entry: usize,
+    /// Words of a span.
+    pub(crate) span: usize,
     /// Words of a chunk's summary in the directory.
-    pub(crate) summary_words: usize,
+    pub(crate) summary: usize,
+    /// Words of a directory before its summaries: heads, sliding windows.
+    pub(crate) directory_fixed: usize,
+    /// Bytes that a key counts for in the memory formula: slot, table place, block and heads.
+    pub(crate) key_bytes: u64,
+    /// Bytes that an entry counts for: its words and a fifth for room to grow.
+    pub(crate) entry_bytes: u64,
+    /// Bytes that a span counts for.
+    pub(crate) span_bytes: u64,
 }
 
 impl Layout {
-    /// Words of all distinct heads.
-    pub(crate) fn heads(&self) -> usize {
-        self.distincts * HEAD_WORDS
-    }
-
-    /// Extra words of an entry.
-    pub(crate) fn extras(&self) -> usize {
-        (self.distincts * 16 + self.conditions).div_ceil(64)
-    }
-
-    /// Words of an entry.
-    pub(crate) fn entry_words(&self) -> usize {
-        1 + self.columns.len() + self.extras()
-    }
-
-    /// Words of a span.
-    pub(crate) fn span_words(&self) -> usize {
-        SPAN_FIXED + self.columns.len() * SPAN_COLUMN + self.conditions
-    }
-
-    /// Takes the windows that slide over a big history; the columns and conditions are then final.
+    /// Takes the windows that slide over a big history and works out all sizes; columns and conditions are then final.
     pub(crate) fn finish(&mut self, sliding: SlidingLayout) {
-        self.summary_words =
-            SUMMARY_FIXED + self.columns.iter().map(|usage| usage.words()).sum::<usize>() + self.conditions;
+        let columns = self.columns.len();
+        let heads = self.distincts * HEAD_WORDS;
+        let extras = (self.distincts * 16 + self.conditions).div_ceil(64);
+        let entry = 1 + columns + extras;
+        let span = SPAN_FIXED + columns * SPAN_COLUMN + self.conditions;
+        let totals: usize = self.columns.iter().map(|usage| usage.words()).sum();
+        self.sizes = Sizes {
+            heads,
+            extras,
+            entry,
+            span,
+            summary: SUMMARY_FIXED + totals + self.conditions,
+            directory_fixed: heads + sliding.words,
+            key_bytes: 96 + 8 * heads as u64,
+            entry_bytes: (entry as u64 * 8 * 6).div_ceil(5),
+            span_bytes: (span as u64 * 8 * 6).div_ceil(5),
+        };
         self.sliding = sliding;
     }
 
     /// Words of a small block with room for `rows` entries.
+    #[inline]
     pub(crate) fn small_words(&self, rows: usize) -> usize {
-        (self.heads() + rows * self.entry_words()).max(1)
-    }
-
-    /// Words of a directory before its summaries: heads, sliding windows.
-    pub(crate) fn directory_fixed(&self) -> usize {
-        self.heads() + self.sliding.words
+        (self.sizes.heads + rows * self.sizes.entry).max(1)
     }
 
     /// Words of a directory with room for `chunks` summaries.
+    #[inline]
     pub(crate) fn directory_words(&self, chunks: usize) -> usize {
-        self.directory_fixed() + chunks * self.summary_words
+        self.sizes.directory_fixed + chunks * self.sizes.summary
     }
 
     /// Chunks that a directory can hold.
     pub(crate) fn chunks_max(&self) -> usize {
-        (BLOCK_WORDS_MAX - self.directory_fixed()) / self.summary_words
+        (BLOCK_WORDS_MAX - self.sizes.directory_fixed) / self.sizes.summary
     }
 
     /// Word and shift of a distinct column's place in an entry's extras.
+    #[inline]
     pub(crate) fn value_place(distinct: usize) -> (usize, usize) {
         (distinct * 16 / 64, distinct * 16 % 64)
     }
 
     /// Word and shift of a condition's bit in an entry's extras.
+    #[inline]
     pub(crate) fn condition_place(&self, condition: usize) -> (usize, usize) {
         let bit = self.distincts * 16 + condition;
         (bit / 64, bit % 64)
-    }
-
-    /// Bytes that a key counts for in the memory formula: slot, table place, block and heads.
-    pub(crate) fn key_bytes(&self) -> u64 {
-        96 + 8 * self.heads() as u64
-    }
-
-    /// Bytes that an entry counts for: its words and a fifth for room to grow.
-    pub(crate) fn entry_bytes(&self) -> u64 {
-        (self.entry_words() as u64 * 8 * 6).div_ceil(5)
-    }
-
-    /// Bytes that a span counts for.
-    pub(crate) fn span_bytes(&self) -> u64 {
-        (self.span_words() as u64 * 8 * 6).div_ceil(5)
     }
 
     /// Bytes that a distinct value counts for.

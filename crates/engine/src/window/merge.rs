@@ -88,7 +88,7 @@ fn gather(history: &HistoryMut<'_>, gathered: &mut Gathered, fold: usize) {
                     totals,
                 });
             } else {
-                let width = layout.entry_words();
+                let width = layout.sizes.entry;
                 gathered.entries.extend((0..width).map(|column| chunk.words[column * chunk.room + row]));
             }
         }
@@ -141,7 +141,7 @@ fn rebuild(history: &mut HistoryMut<'_>, gathered: &Gathered) {
     let mut heads = Vec::with_capacity((gathered.spans.len() + gathered.entries.len()) / CHUNK_ROWS + 2);
     for spans in gathered.spans.chunks(CHUNK_ROWS) {
         let handle = history.allocate_chunk(true);
-        let block = history.arena.words_mut(handle, CHUNK_ROWS * layout.span_words());
+        let block = history.arena.words_mut(handle, CHUNK_ROWS * layout.sizes.span);
         for (row, span) in spans.iter().enumerate() {
             block[row] = span.last_ms as u64;
             block[CHUNK_ROWS + row] = span.first_ms as u64;
@@ -156,7 +156,7 @@ fn rebuild(history: &mut HistoryMut<'_>, gathered: &Gathered) {
         }
         heads.push(ChunkHead { handle, rows: spans.len(), spans: true });
     }
-    let width = layout.entry_words();
+    let width = layout.sizes.entry;
     for entries in gathered.entries.chunks(CHUNK_ROWS * width) {
         let handle = history.allocate_chunk(false);
         let block = history.arena.words_mut(handle, CHUNK_ROWS * width);

@@ -8,7 +8,8 @@
 
 use crate::event::marks;
 use crate::features::cell::Cell;
-use crate::features::plan::{EntityPlan, Group, Part, Read, What, WindowPlan};
+use crate::features::plan::EntityPlan;
+use crate::features::reads::{Group, MoneyReads, Part, Read, Same, What, WindowPlan};
 use crate::features::rounding;
 use crate::limits::DISTINCT_VALUES_MAX;
 use crate::window::history::{History, Position};
@@ -117,7 +118,6 @@ fn read_group(
     }
     let mut from = to;
     let mut rows = 0;
-    let mut last: Option<&WindowPlan> = None;
     for (at, window) in group.windows.iter().enumerate() {
         let edge_ms = near_ms - window.window_ms;
         let mut across_edge = false;
@@ -143,27 +143,62 @@ fn read_group(
         if edge_ms < lost_before_ms {
             marks |= marks::DEGRADED;
         }
-        match last {
-            Some(last) if window.same_reads && !added && !across_edge && !across_near => {
-                for (read, same) in window.reads.iter().zip(&last.reads) {
-                    cells[read.cell] = cells[same.cell];
-                }
-                // A value that found no place may still lie within the longer window.
-                if window.has_distinct {
-                    marks |= dropped_within(window, history, edge_ms);
-                }
+        if !added && !across_edge && !across_near && copy_same(window, cells) {
+            // A value that found no place may still lie within the longer window.
+            if window.has_distinct {
+                marks |= dropped_within(window, history, edge_ms);
             }
-            _ => {
-                if let Some(sliding) = sliding {
-                    sliding.totals(index, at, group.inclusive.then_some(event), &mut scratch.totals);
-                }
-                let range = Range { edge_ms, near_ms, from, to, across_edge, across_near };
-                for read in &window.reads {
-                    marks |= read_one(plan, group, read, history, &range, event, scratch, cells);
-                }
+            continue;
+        }
+        if let Some(sliding) = sliding {
+            sliding.totals(index, at, group.inclusive.then_some(event), &mut scratch.totals);
+        }
+        for &cell in &window.counts {
+            cells[cell] = Cell(scratch.totals.count as i64);
+        }
+        for money in &window.money {
+            marks |= read_money(money, &scratch.totals.columns[money.column], cells);
+        }
+        let range = Range { edge_ms, near_ms, from, to, across_edge, across_near };
+        for read in &window.others {
+            marks |= read_one(plan, group, read, history, &range, event, scratch, cells);
+        }
+    }
+    marks
+}
+
+/// Copies the cells of a window that holds the events of the one before it; false where they must be read.
+#[inline]
+fn copy_same(window: &WindowPlan, cells: &mut [Cell]) -> bool {
+    match window.same {
+        Same::No => return false,
+        Same::Range { from, to, cells: count } => cells.copy_within(from..from + count, to),
+        Same::Cells(ref places) => {
+            for &(from, to) in places {
+                cells[to] = cells[from];
             }
         }
-        last = Some(window);
+    }
+    true
+}
+
+/// The aggregates of a column of amounts.
+#[inline]
+fn read_money(money: &MoneyReads, totals: &ColumnTotals, cells: &mut [Cell]) -> u8 {
+    let mut marks = 0;
+    if let Some(cell) = money.sum {
+        let (sum, fits) = narrow(totals.sum);
+        marks |= if fits { 0 } else { marks::SATURATED };
+        cells[usize::from(cell)] = Cell(sum);
+    }
+    if let Some(cell) = money.mean {
+        cells[usize::from(cell)] = mean(totals, money.unit);
+    }
+    if let Some(cell) = money.minimum {
+        cells[usize::from(cell)] = extreme(totals, totals.min);
+    }
+    if let Some(cell) = money.maximum {
+        cells[usize::from(cell)] = extreme(totals, totals.max);
     }
     marks
 }
@@ -540,7 +575,11 @@ fn mean(column: &ColumnTotals, unit: i64) -> Cell {
     if column.n == 0 {
         return Cell::real(f32::NAN);
     }
-    Cell::real(rounding::ratio_to_f32(column.sum, i128::from(column.n) * i128::from(unit)))
+    let divisor = i64::try_from(column.n).ok().and_then(|n| n.checked_mul(unit));
+    Cell::real(match (i64::try_from(column.sum), divisor) {
+        (Ok(sum), Some(divisor)) => rounding::narrow_ratio_to_f32(sum, divisor),
+        _ => rounding::ratio_to_f32(column.sum, i128::from(column.n) * i128::from(unit)),
+    })
 }
 
 fn extreme(column: &ColumnTotals, value: i64) -> Cell {
@@ -556,7 +595,7 @@ fn real_extreme(column: &ColumnTotals, value: i64, digits: u32) -> Cell {
 
 fn seconds_since(time_ms: i64, earlier_ms: Option<i64>) -> Cell {
     match earlier_ms {
-        Some(earlier) => Cell::real(rounding::ratio_to_f32(i128::from(time_ms - earlier), 1_000)),
+        Some(earlier) => Cell::real(rounding::narrow_ratio_to_f32(time_ms - earlier, 1_000)),
         None => Cell::real(f32::NAN),
     }
 }

@@ -133,8 +133,25 @@ impl<'a> Sliding<'a> {
     #[inline]
     pub(crate) fn as_of(layout: &'a Layout, root: &'a [u64], time_ms: i64) -> Option<Self> {
         let layout_of = &layout.sliding;
-        let words = &root[layout.heads()..layout.directory_fixed()];
+        let words = &root[layout.sizes.heads..layout.sizes.directory_fixed];
         (layout_of.words > 0 && words[AS_OF] as i64 == time_ms).then_some(Self { layout: layout_of, words })
+    }
+
+    /// Tells the first row of each window that an event at `time_ms` would make leave.
+    #[inline]
+    pub(crate) fn each_leaving(layout: &Layout, root: &[u64], time_ms: i64, mut tell: impl FnMut(Position)) {
+        let words = &root[layout.sizes.heads..layout.sizes.directory_fixed];
+        if words.first().is_none_or(|&word| word as i64 == NEVER) {
+            return;
+        }
+        for group in &layout.sliding.groups {
+            for window in &group.windows {
+                let cursor = Cursor::load(&words[window.start..]);
+                if cursor.time_ms <= time_ms - group.delay_ms - window.window_ms {
+                    tell(cursor.at);
+                }
+            }
+        }
     }
 
     /// The first row behind a group's near edge.

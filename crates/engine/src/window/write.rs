@@ -62,7 +62,7 @@ impl HistoryMut<'_> {
         let room = small_room(1);
         self.slot.room = room as u16;
         self.slot.root = self.arena.allocate(self.layout.small_words(room));
-        let heads = self.layout.heads();
+        let heads = self.layout.sizes.heads;
         for head in self.arena.words_mut(self.slot.root, heads.max(1))[..heads].chunks_mut(HEAD_WORDS) {
             Dictionary::EMPTY.store(head);
         }
@@ -101,7 +101,7 @@ impl HistoryMut<'_> {
     }
 
     fn sliding_words(&mut self) -> &mut [u64] {
-        let range = self.layout.heads()..self.layout.directory_fixed();
+        let range = self.layout.sizes.heads..self.layout.sizes.directory_fixed;
         &mut self.arena.words_mut(self.slot.root, range.end)[range]
     }
 
@@ -135,7 +135,7 @@ impl HistoryMut<'_> {
         row.push(entry.time_ms as u64);
         row.extend(entry.columns.iter().map(|&value| value as u64));
         let extras = row.len();
-        row.resize(extras + self.layout.extras(), 0);
+        row.resize(extras + self.layout.sizes.extras, 0);
         for (distinct, value) in entry.values.iter().enumerate() {
             // A value expires by its own column's horizon.
             let bound_ms = self.slot.newest_ms - self.layout.value_horizons_ms[distinct];
@@ -155,7 +155,7 @@ impl HistoryMut<'_> {
         self.scratch.row = row;
         if (self.slot.entries + self.slot.spans) as usize > rows_max {
             merge::merge_neighbours(self);
-        } else if self.slot.chunks as usize == self.layout.chunks_max() {
+        } else if self.slot.chunks > 0 && self.slot.chunks as usize == self.layout.chunks_max() {
             merge::repack(self);
         }
     }
@@ -177,7 +177,7 @@ impl HistoryMut<'_> {
         distinct: usize,
         change: impl FnOnce(&mut Dictionary, &mut Arena) -> T,
     ) -> T {
-        let heads = self.layout.heads();
+        let heads = self.layout.sizes.heads;
         let range = distinct * HEAD_WORDS..(distinct + 1) * HEAD_WORDS;
         let mut dictionary = Dictionary::load(&self.arena.words(self.slot.root, heads)[range.clone()]);
         let values = dictionary.values;
@@ -199,8 +199,8 @@ impl HistoryMut<'_> {
             return;
         }
         let gone = chunk.rows_until(bound_ms);
-        let (heads, room) = (self.layout.heads(), self.slot.room as usize);
-        let columns = self.layout.entry_words();
+        let (heads, room) = (self.layout.sizes.heads, self.slot.room as usize);
+        let columns = self.layout.sizes.entry;
         let block = &mut self.arena.words_mut(self.slot.root, self.layout.small_words(room))[heads..];
         for column in 0..columns {
             block.copy_within(column * room + gone..column * room + rows, column * room);
@@ -216,14 +216,14 @@ impl HistoryMut<'_> {
     fn move_small(&mut self, room: usize) {
         let (old, old_room) = (self.slot.root, self.slot.room as usize);
         let rows = self.slot.entries as usize;
-        let heads = self.layout.heads();
+        let heads = self.layout.sizes.heads;
         let new = self.arena.allocate(self.layout.small_words(room));
         let mut words = std::mem::take(&mut self.scratch.block);
         words.clear();
         words.extend_from_slice(self.arena.words(old, self.layout.small_words(old_room)));
         let target = self.arena.words_mut(new, self.layout.small_words(room));
         target[..heads].copy_from_slice(&words[..heads]);
-        for column in 0..self.layout.entry_words() {
+        for column in 0..self.layout.sizes.entry {
             let from = heads + column * old_room;
             let to = heads + column * room;
             target[to..to + rows].copy_from_slice(&words[from..from + rows]);
@@ -239,7 +239,7 @@ impl HistoryMut<'_> {
         if rows == self.slot.room as usize {
             self.move_small(small_room(rows + 1));
         }
-        let (heads, room) = (self.layout.heads(), self.slot.room as usize);
+        let (heads, room) = (self.layout.sizes.heads, self.slot.room as usize);
         let block = &mut self.arena.words_mut(self.slot.root, self.layout.small_words(room))[heads..];
         insert_row(block, room, rows, row);
     }
@@ -249,14 +249,14 @@ impl HistoryMut<'_> {
         let (old, old_words) = (self.slot.root, self.layout.small_words(self.slot.room as usize));
         let room = directory_room(1, self.layout);
         let directory = self.arena.allocate(self.layout.directory_words(room));
-        let heads = self.layout.heads();
+        let heads = self.layout.sizes.heads;
         self.arena.copy(old, directory, heads);
-        let block = self.arena.allocate(CHUNK_ROWS * self.layout.entry_words());
-        for column in 0..self.layout.entry_words() {
+        let block = self.arena.allocate(CHUNK_ROWS * self.layout.sizes.entry);
+        for column in 0..self.layout.sizes.entry {
             for index in 0..rows {
                 let from = heads + column * self.slot.room as usize + index;
                 let word = self.arena.words(old, old_words)[from];
-                self.arena.words_mut(block, CHUNK_ROWS * self.layout.entry_words())
+                self.arena.words_mut(block, CHUNK_ROWS * self.layout.sizes.entry)
                     [column * CHUNK_ROWS + index] = word;
             }
         }
@@ -325,8 +325,8 @@ impl HistoryMut<'_> {
     fn become_small(&mut self) {
         let rows = self.slot.entries as usize;
         let room = small_room(rows + 1);
-        let width = self.layout.entry_words();
-        let heads = self.layout.heads();
+        let width = self.layout.sizes.entry;
+        let heads = self.layout.sizes.heads;
         let mut words = std::mem::take(&mut self.scratch.block);
         words.clear();
         words.resize(self.layout.small_words(room), 0);
@@ -364,7 +364,7 @@ impl HistoryMut<'_> {
             let tail = self.head(last);
             let mut at = Position { chunk: last, row: tail.rows };
             if tail.rows == CHUNK_ROWS || tail.spans {
-                let block = self.arena.allocate(CHUNK_ROWS * self.layout.entry_words());
+                let block = self.arena.allocate(CHUNK_ROWS * self.layout.sizes.entry);
                 at = Position { chunk: last + 1, row: 0 };
                 self.insert_summary(at.chunk, ChunkHead { handle: block, rows: 0, spans: false });
             }
@@ -392,7 +392,7 @@ impl HistoryMut<'_> {
     fn insert_into(&mut self, at: Position, row: &[u64], entry: &NewEntry<'_>) {
         let head = self.head(at.chunk);
         let layout = self.layout;
-        let block = self.arena.words_mut(head.handle, CHUNK_ROWS * layout.entry_words());
+        let block = self.arena.words_mut(head.handle, CHUNK_ROWS * layout.sizes.entry);
         insert_row_at(block, CHUNK_ROWS, head.rows, at.row, row);
         let summary = self.summary_mut(at.chunk);
         summary[0] = ChunkHead { rows: head.rows + 1, ..head }.word();
@@ -433,7 +433,7 @@ impl HistoryMut<'_> {
     fn split(&mut self, chunk: usize) {
         const HALF: usize = CHUNK_ROWS / 2;
         let head = self.head(chunk);
-        let words = CHUNK_ROWS * self.layout.entry_words();
+        let words = CHUNK_ROWS * self.layout.sizes.entry;
         let block = self.arena.allocate(words);
         self.arena.copy(head.handle, block, words);
         let target = self.arena.words_mut(block, words);
@@ -455,7 +455,7 @@ impl HistoryMut<'_> {
     }
 
     fn summary_mut(&mut self, chunk: usize) -> &mut [u64] {
-        let words = self.layout.summary_words;
+        let words = self.layout.sizes.summary;
         let at = self.layout.directory_words(chunk);
         &mut self.arena.words_mut(self.slot.root, at + words)[at..]
     }
@@ -491,7 +491,7 @@ impl HistoryMut<'_> {
             self.move_directory(directory_room(chunks + 1, self.layout));
         }
         let layout = self.layout;
-        let width = layout.summary_words;
+        let width = layout.sizes.summary;
         let words = self.arena.words_mut(self.slot.root, layout.directory_words(self.slot.room as usize));
         let (from, end) = (layout.directory_words(at), layout.directory_words(chunks));
         words.copy_within(from..end, from + width);
@@ -521,7 +521,7 @@ impl HistoryMut<'_> {
             let old = (self.slot.root, self.layout.directory_words(self.slot.room as usize));
             let room = small_room(1);
             let root = self.arena.allocate(self.layout.small_words(room));
-            self.arena.copy(old.0, root, layout.heads());
+            self.arena.copy(old.0, root, layout.sizes.heads);
             self.arena.release(old.0, old.1);
             (self.slot.root, self.slot.room, self.slot.head_row) = (root, room as u16, 0);
         }
@@ -549,7 +549,7 @@ impl HistoryMut<'_> {
         if self.slot.chunks == 0 {
             let (old, old_words) = (self.slot.root, self.layout.small_words(self.slot.room as usize));
             let root = self.arena.allocate(self.layout.directory_words(room));
-            self.arena.copy(old, root, self.layout.heads());
+            self.arena.copy(old, root, self.layout.sizes.heads);
             self.arena.release(old, old_words);
             (self.slot.root, self.slot.room) = (root, room as u16);
         } else if room > self.slot.room as usize {
@@ -573,14 +573,16 @@ impl HistoryMut<'_> {
 
     /// A block for a chunk.
     pub(crate) fn allocate_chunk(&mut self, spans: bool) -> Handle {
-        let width = if spans { self.layout.span_words() } else { self.layout.entry_words() };
+        let width = if spans { self.layout.sizes.span } else { self.layout.sizes.entry };
         self.arena.allocate(CHUNK_ROWS * width)
     }
 }
 
 /// Inserts a row behind the rows of its time or before.
 fn insert_row(block: &mut [u64], room: usize, rows: usize, row: &[u64]) {
-    let at = block[..rows].partition_point(|&time| time as i64 <= row[0] as i64);
+    let times = &block[..rows];
+    let is_last = times.last().is_none_or(|&time| time as i64 <= row[0] as i64);
+    let at = if is_last { rows } else { times.partition_point(|&time| time as i64 <= row[0] as i64) };
     insert_row_at(block, room, rows, at, row);
 }
 
