@@ -10,7 +10,7 @@ use crate::features::plan::{EntityPlan, EntryBuffers};
 use crate::window::arena::Arena;
 use crate::window::history::History;
 use crate::window::layout::Layout;
-use crate::window::read;
+use crate::window::read::{self, Reader};
 use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{HistoryMut, NewEntry, Scratch};
 use hashbrown::HashTable;
@@ -200,22 +200,17 @@ impl Shard {
         {
             self.history_mut(plan, slot).advance(update.time_ms);
         }
-        let marks = match found {
-            None => read::read(plan, settings.values_per_key, None, self.horizon_ms, &entry, scratch, cells),
-            Some(slot) => {
-                let slot = self.slots.get(slot);
-                let history = History::new(&plan.layout, &self.arena, slot);
-                read::read(
-                    plan,
-                    settings.values_per_key,
-                    Some(&history),
-                    slot.lost_before_ms,
-                    &entry,
-                    scratch,
-                    cells,
-                )
-            }
-        };
+        let history = found.map(|slot| History::new(&plan.layout, &self.arena, self.slots.get(slot)));
+        let marks = Reader {
+            plan,
+            values_max: settings.values_per_key,
+            history: history.as_ref(),
+            lost_before_ms: history.map_or(self.horizon_ms, |history| history.slot.lost_before_ms),
+            event: &entry,
+            scratch,
+            cells,
+        }
+        .read();
         if let Some(slot) = found
             && self.slots.get(slot).newest_ms - update.time_ms > settings.lateness_ms
         {

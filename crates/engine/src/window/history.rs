@@ -261,16 +261,21 @@ impl<'a> History<'a> {
         if self.slot.chunks == 0 { None } else { Sliding::as_of(self.layout, self.root, time_ms) }
     }
 
+    /// The rows of a small history.
+    #[inline]
+    pub(crate) fn small(&self) -> Chunk<'a> {
+        Chunk {
+            words: &self.root[self.layout.sizes.heads..],
+            room: self.slot.room as usize,
+            rows: self.slot.entries as usize,
+            spans: false,
+        }
+    }
+
     #[inline]
     pub(crate) fn chunk(&self, index: usize) -> Chunk<'a> {
         if self.slot.chunks == 0 {
-            let words = &self.root[self.layout.sizes.heads..];
-            return Chunk {
-                words,
-                room: self.slot.room as usize,
-                rows: self.slot.entries as usize,
-                spans: false,
-            };
+            return self.small();
         }
         let head = ChunkHead::load(self.summary(index)[0]);
         let words = self.arena.words(head.handle, head.block_words(self.layout));
@@ -331,29 +336,6 @@ impl<'a> History<'a> {
             (chunk, 0) => Some(self.last_ms(chunk - 1)),
             (chunk, row) => Some(self.chunk(chunk).time_ms(row - 1)),
         }
-    }
-
-    /// Adds to the totals the rows before `from` that are later than the edge; the first of them.
-    #[inline]
-    pub(crate) fn extend(&self, from: Position, edge_ms: i64, totals: &mut Totals) -> Position {
-        if self.slot.chunks > 0 {
-            let earlier = self.after(edge_ms, from);
-            self.total(earlier, from, totals);
-            return earlier;
-        }
-        // Small: walk back; most windows add no row or a few.
-        let end = if from.chunk == 0 { from.row } else { self.slot.entries as usize };
-        let heads = self.layout.sizes.heads;
-        let times = &self.root[heads..heads + end];
-        let mut row = end;
-        while row > 0 && times[row - 1] as i64 > edge_ms {
-            row -= 1;
-        }
-        if row == end {
-            return from;
-        }
-        self.chunk(0).total(self.layout, row, end, totals);
-        Position { chunk: 0, row }
     }
 
     /// The first of chunks `0..below` whose last time is after the edge, or `below`.

@@ -10,6 +10,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod dictionary;
+pub(crate) mod distinct;
 pub(crate) mod history;
 pub(crate) mod layout;
 pub(crate) mod merge;
@@ -17,4 +18,6 @@ pub(crate) mod read;
 pub(crate) mod sliding;
 pub(crate) mod slot;
 pub(crate) mod totals;
+pub(crate) mod value;
+pub(crate) mod walk;
 pub(crate) mod write;

@@ -109,7 +109,11 @@ impl Totals {
     pub(crate) fn reset(&mut self) {
         self.count = 0;
         self.columns.fill(ColumnTotals::NOTHING);
-        self.conditions.fill(0);
+        // Not for none: memset of no bytes at an empty vector's address stores under an empty mask, and AVX-512 takes
+        // hundreds of cycles to find out that the address is none. It was 5 % of all time.
+        if !self.conditions.is_empty() {
+            self.conditions.fill(0);
+        }
     }
 
     /// Adds one event.
