@@ -246,25 +246,22 @@ impl Worker {
             }
             let Some(mut shard) = shared.shards.get_mut(&shard_index) else { continue };
             let tasks = &mut self.tasks[range];
-            // Reach everything once before the first update, so that the misses overlap.
+            // Reach everything once before the first update, so that the misses overlap: what an update finds through a pointer is
+            // asked for a round after the pointer.
             for task in tasks.iter_mut() {
                 task.slot = shard.find(task.hash);
             }
-            let mut touched = 0;
             for task in tasks.iter() {
-                touched ^= task.slot.map_or(0, |slot| shard.touch_slot(slot));
+                if let Some(slot) = task.slot {
+                    shard.prefetch_root(&plan.entities[task.entity as usize], slot);
+                }
             }
             for task in tasks.iter() {
-                touched ^=
-                    task.slot.map_or(0, |slot| shard.touch_root(&plan.entities[task.entity as usize], slot));
+                if let Some(slot) = task.slot {
+                    let time_ms = lanes[task.lane as usize].event(task.row as usize).head.time_ms;
+                    shard.prefetch_rows(&plan.entities[task.entity as usize], slot, time_ms);
+                }
             }
-            for task in tasks.iter() {
-                let time_ms = lanes[task.lane as usize].event(task.row as usize).head.time_ms;
-                touched ^= task
-                    .slot
-                    .map_or(0, |slot| shard.touch_rows(&plan.entities[task.entity as usize], slot, time_ms));
-            }
-            std::hint::black_box(touched);
             for task in tasks.iter() {
                 let lane = &lanes[task.lane as usize];
                 let event = lane.event(task.row as usize);

@@ -140,25 +140,16 @@ impl Shard {
         self.table.find(table_hash(hash), |&slot| self.slots.get(slot).hash == hash).copied()
     }
 
-    /// Reads a slot so that it is in the cache when its turn comes.
+    /// Prefetches what a key's update starts with: all of a small root, the windows and the last summary of a big one.
     #[inline]
-    pub(crate) fn touch_slot(&self, slot: u32) -> u64 {
-        u64::from(self.slots.get(slot).root.0)
+    pub(crate) fn prefetch_root(&self, plan: &EntityPlan, slot: u32) {
+        History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_root();
     }
 
-    /// Reads what a key's update starts with: all of a small root, the windows and the last summary of a big one.
+    /// Prefetches what an update at this time reads besides the root.
     #[inline]
-    pub(crate) fn touch_root(&self, plan: &EntityPlan, slot: u32) -> u64 {
-        let slot = self.slots.get(slot);
-        if slot.hash == 0 { 0 } else { History::new(&plan.layout, &self.arena, slot).touch_root() }
-    }
-
-    /// Reads what an update at this time reads besides the root: the dictionaries, and of a big history the newest rows and those that leave
-    /// a window.
-    #[inline]
-    pub(crate) fn touch_rows(&self, plan: &EntityPlan, slot: u32, time_ms: i64) -> u64 {
-        let slot = self.slots.get(slot);
-        if slot.hash == 0 { 0 } else { History::new(&plan.layout, &self.arena, slot).touch_rows(time_ms) }
+    pub(crate) fn prefetch_rows(&self, plan: &EntityPlan, slot: u32, time_ms: i64) {
+        History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_rows(time_ms);
     }
 
     /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.

@@ -12,6 +12,7 @@ use crate::window::dictionary::Dictionary;
 use crate::window::layout::{
     CHUNK_ROWS, ColumnUse, HEAD_WORDS, Layout, SPAN_COLUMN, SPAN_FIXED, SUMMARY_FIXED,
 };
+use crate::window::prefetch;
 use crate::window::sliding::Sliding;
 use crate::window::slot::Slot;
 use crate::window::totals::{ColumnTotals, Totals};
@@ -149,12 +150,6 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// One word of each cache line.
-#[inline]
-fn touch(words: &[u64]) -> u64 {
-    words.iter().step_by(8).fold(0, |sum, word| sum ^ word)
-}
-
 /// A summary's first word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChunkHead {
@@ -201,34 +196,34 @@ impl<'a> History<'a> {
         Self { layout, arena, slot, root: arena.words(slot.root, words) }
     }
 
-    /// Reads a word of each cache line of the root that an update needs, so that all misses of a batch overlap.
+    /// Prefetches what of the root an update needs.
     #[inline]
-    pub(crate) fn touch_root(&self) -> u64 {
+    pub(crate) fn prefetch_root(&self) {
         if self.slot.chunks == 0 {
-            return touch(self.root);
+            prefetch::lines(self.root);
+        } else {
+            prefetch::lines(&self.root[..self.layout.sizes.directory_fixed]);
+            prefetch::lines(self.summary(self.slot.chunks as usize - 1));
         }
-        let last = self.summary(self.slot.chunks as usize - 1);
-        touch(&self.root[..self.layout.sizes.directory_fixed]) ^ touch(last)
     }
 
     /// The same for what lies elsewhere: dictionaries, and of a big history the newest row and the rows that leave a window.
     #[inline]
-    pub(crate) fn touch_rows(&self, time_ms: i64) -> u64 {
-        let mut sum = 0;
+    pub(crate) fn prefetch_rows(&self, time_ms: i64) {
         for distinct in 0..self.layout.distincts {
             let (values, lasts) = self.dictionary(distinct).parts(self.arena);
-            sum ^= touch(values) ^ touch(lasts);
+            prefetch::lines(values);
+            prefetch::lines(lasts);
         }
         if self.slot.chunks > 0 {
-            sum ^= self.touch_row(Position { row: self.tail().row - 1, ..self.tail() });
-            Sliding::each_leaving(self.layout, self.root, time_ms, |at| sum ^= self.touch_row(at));
+            self.prefetch_row(Position { row: self.tail().row - 1, ..self.tail() });
+            Sliding::each_leaving(self.layout, self.root, time_ms, |at| self.prefetch_row(at));
         }
-        sum
     }
 
-    fn touch_row(&self, at: Position) -> u64 {
+    fn prefetch_row(&self, at: Position) {
         let chunk = self.chunk(at.chunk);
-        chunk.words.iter().skip(at.row).step_by(chunk.room).fold(0, |sum, word| sum ^ word)
+        chunk.words.iter().skip(at.row).step_by(chunk.room).for_each(prefetch::line);
     }
 
     /// Chunks; a small history is one, or none where it is empty.

@@ -14,6 +14,7 @@ pub(crate) mod distinct;
 pub(crate) mod history;
 pub(crate) mod layout;
 pub(crate) mod merge;
+pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod sliding;
 pub(crate) mod slot;
