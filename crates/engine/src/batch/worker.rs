@@ -209,16 +209,22 @@ impl Worker {
             }
             self.stream_ms.push(stream_ms);
         }
-        let mut touched = 0;
-        for task in &self.tasks {
-            let shard = shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
-            touched ^= shard.touch(task.hash);
-        }
+        // Each of this worker's shards is locked once a batch; nobody else asks for it meanwhile.
+        let mut shards: Vec<_> = shared
+            .ids
+            .iter()
+            .skip(self.index)
+            .step_by(crew)
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let touched = self
+            .tasks
+            .iter()
+            .fold(0, |sum, task| sum ^ shards[ids::shard_of(task.hash) / crew].touch(task.hash));
         std::hint::black_box(touched);
         for task in &self.tasks {
             let head = lanes[task.lane as usize].event(task.row as usize).head;
-            let mut shard =
-                shared.ids[ids::shard_of(task.hash)].lock().unwrap_or_else(PoisonError::into_inner);
+            let shard = &mut shards[ids::shard_of(task.hash) / crew];
             let is_new = shard.accept(task.hash, head.time_ms, self.stream_ms[task.event as usize]);
             shared.accepted[task.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
@@ -248,8 +254,11 @@ impl Worker {
             let tasks = &mut self.tasks[range];
             // Reach everything once before the first update, so that the misses overlap: what an update finds through a pointer is
             // asked for a round after the pointer.
+            for task in tasks.iter() {
+                shard.prefetch_place(task.hash);
+            }
             for task in tasks.iter_mut() {
-                task.slot = shard.find(task.hash);
+                task.slot = shard.guess(task.hash);
             }
             for task in tasks.iter() {
                 if let Some(slot) = task.slot {

@@ -6,6 +6,7 @@
 //! a reader (API, console) takes one shard briefly. Holding a shard while asking for another can deadlock: nobody does.
 
 pub(crate) mod ids;
+mod index;
 pub(crate) mod shard;
 
 use dashmap::DashMap;

@@ -7,13 +7,14 @@
 use crate::event::marks;
 use crate::features::cell::Cell;
 use crate::features::plan::{EntityPlan, EntryBuffers};
+use crate::state::index::Index;
 use crate::window::arena::Arena;
 use crate::window::history::History;
 use crate::window::layout::Layout;
+use crate::window::prefetch;
 use crate::window::read::{self, Reader};
 use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{HistoryMut, NewEntry, Scratch};
-use hashbrown::HashTable;
 
 /// Slots in a page: 64 KiB.
 const SLOTS_PER_PAGE: usize = 1_024;
@@ -61,7 +62,7 @@ pub(crate) struct Size {
 /// One shard.
 pub(crate) struct Shard {
     /// Key hash to slot number. An index: it can be made again from the slots.
-    table: HashTable<u32>,
+    index: Index,
     slots: Slots,
     arena: Arena,
     scratch: Scratch,
@@ -116,7 +117,7 @@ impl Slots {
 impl Shard {
     pub(crate) fn new(settings: &StateSettings) -> Self {
         Self {
-            table: HashTable::new(),
+            index: Index::new(),
             slots: Slots::default(),
             arena: Arena::new(),
             scratch: Scratch::default(),
@@ -130,14 +131,29 @@ impl Shard {
 
     pub(crate) fn size(&self) -> Size {
         let slots = (self.slots.pages.len() * SLOTS_PER_PAGE * size_of::<Slot>()) as u64;
-        let table = self.table.capacity() as u64 * 8 / 7 * 5;
-        Size { resident_bytes: self.arena.resident_bytes() + slots + table, ..self.size }
+        Size { resident_bytes: self.arena.resident_bytes() + slots + self.index.bytes(), ..self.size }
+    }
+
+    /// Prefetches where a key's slot is looked up.
+    #[inline]
+    pub(crate) fn prefetch_place(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// The slot that a key very likely has, prefetched: right in all but one of many thousands of look-ups.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
+        let slot = self.index.find(hash, |_| true);
+        if let Some(slot) = slot {
+            prefetch::line(self.slots.get(slot));
+        }
+        slot
     }
 
     /// The slot of a key, if it is in store. The number stays good until the key is removed.
     #[inline]
-    pub(crate) fn find(&self, hash: u64) -> Option<u32> {
-        self.table.find(table_hash(hash), |&slot| self.slots.get(slot).hash == hash).copied()
+    fn find(&self, hash: u64) -> Option<u32> {
+        self.index.find(hash, |slot| self.slots.get(slot).hash == hash)
     }
 
     /// Prefetches what a key's update starts with: all of a small root, the windows and the last summary of a big one.
@@ -152,7 +168,7 @@ impl Shard {
         History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_rows(time_ms);
     }
 
-    /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::find`] said earlier in the batch.
+    /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::guess`] said earlier in the batch.
     #[expect(
         clippy::too_many_arguments,
         reason = "the batch's hot call; a struct would be built for each event"
@@ -235,8 +251,7 @@ impl Shard {
             entity: plan.entity as u8,
             ..Slot::FREE
         };
-        self.table
-            .insert_unique(table_hash(update.hash), slot, |&slot| table_hash(self.slots.get(slot).hash));
+        self.index.insert(update.hash, slot);
         self.history_mut(plan, slot).create();
         self.size.keys += 1;
         self.size.bytes += plan.layout.sizes.key_bytes;
@@ -295,10 +310,10 @@ impl Shard {
 
     fn collect_oldest(&mut self, keep: u32) {
         let mut all: Vec<(u64, u32)> = self
-            .table
-            .iter()
-            .filter(|&&slot| slot != keep)
-            .map(|&slot| (self.slots.get(slot).updated, slot))
+            .index
+            .slots()
+            .filter(|&slot| slot != keep)
+            .map(|slot| (self.slots.get(slot).updated, slot))
             .collect();
         let wanted = (all.len() / 8).max(16).min(all.len());
         if wanted < all.len() {
@@ -321,9 +336,7 @@ impl Shard {
         self.size.values -= held.values;
         self.size.bytes -= held.bytes(plan) + plan.layout.sizes.key_bytes;
         self.history_mut(plan, slot).release();
-        if let Ok(entry) = self.table.find_entry(table_hash(hash), |&held| held == slot) {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.slots.give_back(slot);
     }
 
@@ -333,7 +346,7 @@ impl Shard {
         self.next_sweep = (update.sequence / settings.sweep_every + 1) * settings.sweep_every;
         let bound_ms = update.stream_ms.saturating_sub(settings.forget_after_ms);
         let gone: Vec<u32> =
-            self.table.iter().copied().filter(|&slot| self.slots.get(slot).newest_ms <= bound_ms).collect();
+            self.index.slots().filter(|&slot| self.slots.get(slot).newest_ms <= bound_ms).collect();
         for slot in gone {
             self.remove(plans, slot);
         }
@@ -359,10 +372,4 @@ impl Held {
             + self.spans * layout.sizes.span_bytes
             + self.values * Layout::VALUE_BYTES
     }
-}
-
-/// The low bits of a key's hash choose its shard; the table gets the others first.
-#[inline]
-fn table_hash(hash: u64) -> u64 {
-    hash.rotate_right(16)
 }
