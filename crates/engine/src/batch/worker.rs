@@ -12,13 +12,14 @@ use crate::encode::{Line, LineWriter, Reason as AlertReason, RejectLine, ScoreTe
 use crate::event::{EventRef, NO_KEY, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
-use crate::features::plan::{EntryBuffers, Plan};
+use crate::features::plan::Plan;
 use crate::features::rounding::decimal_to_f32;
 use crate::limits::REASONS_MAX;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
 use crate::state::shard::Update;
 use crate::window::read;
+use crate::window::write::Entry;
 use cartguard_forest::{Precision, Score};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -61,7 +62,7 @@ pub(crate) struct Worker {
     /// The worker of each shard, in a crew of the size for which it was made.
     owners: Vec<u8>,
     owners_crew: usize,
-    entry: EntryBuffers,
+    entry: Entry,
     reads: Vec<read::Scratch>,
     /// Blocks that this worker scored and will encode.
     blocks: Vec<usize>,
@@ -101,7 +102,7 @@ impl Worker {
             shard_starts: Vec::new(),
             owners: Vec::new(),
             owners_crew: 0,
-            entry: EntryBuffers::default(),
+            entry: Entry::default(),
             reads: plan.entities.iter().map(read::Scratch::new).collect(),
             blocks: Vec::new(),
             rows: Vec::new(),
@@ -409,18 +410,24 @@ impl Worker {
             }
         }
         for &(feature, default) in &plan.defaults {
-            if plan.program(feature).is_none() && row[feature].is_missing(plan.shapes[feature]) {
+            if row[feature].is_missing(plan.shapes[feature]) {
                 row[feature] = default;
             }
         }
         for &feature in &plan.operands {
             self.operands[feature] = published(row[feature], plan.shapes[feature]);
         }
-        for &feature in &plan.expressions {
-            let Some(program) = plan.program(feature) else { continue };
-            let cell = program.cell(&Context { event: *entry, features: &self.operands });
-            row[feature] = plan.expression_cell(feature, cell);
-            self.operands[feature] = published(row[feature], plan.shapes[feature]);
+        for expression in &plan.expressions {
+            let mut cell = expression.program.cell(&Context { event: *entry, features: &self.operands });
+            if let Some(default) = expression.default
+                && cell.is_missing(expression.shape)
+            {
+                cell = default;
+            }
+            row[expression.feature] = cell;
+            if expression.is_operand {
+                self.operands[expression.feature] = published(cell, expression.shape);
+            }
         }
     }
 

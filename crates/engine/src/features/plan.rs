@@ -12,6 +12,7 @@ use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, 
 use crate::schema::Schema;
 use crate::window::layout::{ColumnUse, Layout};
 use crate::window::sliding::SlidingLayout;
+use crate::window::write::Entry;
 use std::sync::Arc;
 
 /// A compiled feature set.
@@ -24,11 +25,23 @@ pub struct Plan {
     /// Entities that have features, in configuration order.
     pub(crate) entities: Vec<EntityPlan>,
     /// Expressions in an order in which each reads only what stands before it.
-    pub(crate) expressions: Vec<usize>,
-    /// Features that expressions read.
+    pub(crate) expressions: Vec<ExpressionPlan>,
+    /// Features of windows that expressions read.
     pub(crate) operands: Vec<usize>,
-    /// Cells that replace missing ones.
+    /// Cells that replace missing ones of windows.
     pub(crate) defaults: Vec<(usize, Cell)>,
+}
+
+/// A feature that is calculated from the event and from other features.
+#[derive(Debug)]
+pub(crate) struct ExpressionPlan {
+    pub(crate) feature: usize,
+    pub(crate) program: Program,
+    pub(crate) shape: Shape,
+    /// What replaces a missing value.
+    pub(crate) default: Option<Cell>,
+    /// Whether another expression reads it.
+    pub(crate) is_operand: bool,
 }
 
 /// What is kept for, and read from, the keys of one entity.
@@ -62,15 +75,6 @@ pub(crate) struct EntityPlan {
     pub(crate) horizon_ms: i64,
 }
 
-/// An event as one entity stores it, in reused buffers.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct EntryBuffers {
-    pub(crate) columns: Vec<i64>,
-    pub(crate) present: Vec<i64>,
-    pub(crate) values: Vec<Option<u64>>,
-    pub(crate) conditions: u64,
-}
-
 impl Plan {
     /// Compiles a checked feature set.
     pub fn new(schema: Arc<Schema>, set: Arc<FeatureSet>, lateness_ms: i64) -> Self {
@@ -83,7 +87,6 @@ impl Plan {
                 entities.push(plan);
             }
         }
-        let expressions = order_expressions(&set);
         let mut operands: Vec<usize> = set
             .features
             .iter()
@@ -92,12 +95,25 @@ impl Plan {
             .collect();
         operands.sort_unstable();
         operands.dedup();
-        let defaults = set
-            .features
-            .iter()
-            .enumerate()
-            .filter_map(|(index, feature)| Some((index, cell_of(feature.or?, shapes[index]))))
+        let default_of = |index: usize| Some(cell_of(set.features[index].or?, shapes[index]));
+        let is_window = |index: usize| program_of(&set.features[index].definition).is_none();
+        let expressions = order_expressions(&set)
+            .into_iter()
+            .filter_map(|feature| {
+                Some(ExpressionPlan {
+                    feature,
+                    program: program_of(&set.features[feature].definition)?.clone(),
+                    shape: shapes[feature],
+                    default: default_of(feature),
+                    is_operand: operands.binary_search(&feature).is_ok(),
+                })
+            })
             .collect();
+        let defaults = (0..set.features.len())
+            .filter(|&index| is_window(index))
+            .filter_map(|index| Some((index, default_of(index)?)))
+            .collect();
+        operands.retain(|&index| is_window(index));
         Self { schema, set, shapes, entities, expressions, operands, defaults }
     }
 
@@ -153,19 +169,6 @@ impl Plan {
             }
         }
         similar
-    }
-
-    /// The cell of an expression's value, with its default.
-    pub(crate) fn expression_cell(&self, feature: usize, cell: Cell) -> Cell {
-        let shape = self.shapes[feature];
-        match self.set.features[feature].or {
-            Some(or) if cell.is_missing(shape) => cell_of(or, shape),
-            _ => cell,
-        }
-    }
-
-    pub(crate) fn program(&self, feature: usize) -> Option<&Program> {
-        program_of(&self.set.features[feature].definition)
     }
 }
 
@@ -442,7 +445,8 @@ impl EntityPlan {
     }
 
     /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
-    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, buffers: &mut EntryBuffers) {
+    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, buffers: &mut Entry) {
+        buffers.time_ms = event.head.time_ms;
         buffers.columns.clear();
         buffers.present.clear();
         for &(column, condition) in &self.columns {
@@ -455,18 +459,17 @@ impl EntityPlan {
             buffers.columns.push(if is_out { MISSING } else { value });
         }
         buffers.values.clear();
-        buffers.values.extend(self.distincts.iter().map(|&(value, condition)| {
-            if condition.is_some_and(|condition| met >> condition & 1 == 0) {
-                return None;
-            }
-            match value {
+        for &(value, condition) in &self.distincts {
+            let is_out = condition.is_some_and(|condition| met >> condition & 1 == 0);
+            let value = match value {
                 Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
                 Value::Slot(slot) => {
                     Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64)
                 }
                 Value::Amount => Some(event.head.amount_scaled as u64),
-            }
-        }));
+            };
+            buffers.values.push(if is_out { None } else { value });
+        }
         buffers.conditions = 0;
         for (bit, &condition) in self.conditions.iter().enumerate() {
             buffers.conditions |= (met >> condition & 1) << bit;

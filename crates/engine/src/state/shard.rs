@@ -6,7 +6,7 @@
 
 use crate::event::marks;
 use crate::features::cell::Cell;
-use crate::features::plan::{EntityPlan, EntryBuffers};
+use crate::features::plan::EntityPlan;
 use crate::state::index::Index;
 use crate::window::arena::Arena;
 use crate::window::history::History;
@@ -14,7 +14,7 @@ use crate::window::layout::Layout;
 use crate::window::prefetch;
 use crate::window::read::{self, Reader};
 use crate::window::slot::{NOTHING_LOST, Slot};
-use crate::window::write::{HistoryMut, NewEntry, Scratch};
+use crate::window::write::{Entry, HistoryMut, Scratch};
 
 /// Slots in a page: 64 KiB.
 const SLOTS_PER_PAGE: usize = 1_024;
@@ -181,17 +181,10 @@ impl Shard {
         plan: &EntityPlan,
         hint: Option<u32>,
         update: &Update,
-        buffers: &EntryBuffers,
+        entry: &Entry,
         scratch: &mut read::Scratch,
         cells: &mut [Cell],
     ) -> u8 {
-        let entry = NewEntry {
-            time_ms: update.time_ms,
-            columns: &buffers.columns,
-            present: &buffers.present,
-            values: &buffers.values,
-            conditions: buffers.conditions,
-        };
         let mut found = match hint {
             Some(slot) if self.slots.get(slot).hash == update.hash => Some(slot),
             _ => self.find(update.hash),
@@ -213,7 +206,7 @@ impl Shard {
             values_max: settings.values_per_key,
             history: history.as_ref(),
             lost_before_ms: history.map_or(self.horizon_ms, |history| history.slot.lost_before_ms),
-            event: &entry,
+            event: entry,
             scratch,
             cells,
         }
@@ -227,7 +220,7 @@ impl Shard {
             self.sweep(settings, plans, update);
         }
         let slot = found.unwrap_or_else(|| self.create(plan, update));
-        self.store(settings, plan, slot, update, &entry);
+        self.store(settings, plan, slot, update, entry);
         self.evict(plans, slot);
         marks
     }
@@ -265,7 +258,7 @@ impl Shard {
         plan: &EntityPlan,
         slot: u32,
         update: &Update,
-        entry: &NewEntry<'_>,
+        entry: &Entry,
     ) {
         let layout = &plan.layout;
         let slot = self.slots.get_mut(slot);

@@ -9,7 +9,7 @@ use crate::window::dictionary::Dictionary;
 use crate::window::history::History;
 use crate::window::layout::Layout;
 use crate::window::walk::Range;
-use crate::window::write::NewEntry;
+use crate::window::write::Entry;
 
 /// The number of values, and whether more may have found no place. `counts_present`: the event's own value counts.
 pub(crate) fn count(
@@ -19,7 +19,7 @@ pub(crate) fn count(
     values_max: usize,
     history: Option<&History<'_>>,
     range: &Range,
-    event: &NewEntry<'_>,
+    event: &Entry,
 ) -> (u64, bool) {
     let present = event.values[distinct].filter(|_| counts_present);
     let Some(history) = history else {

@@ -202,7 +202,7 @@ impl<'a> History<'a> {
         if self.slot.chunks == 0 {
             prefetch::lines(self.root);
         } else {
-            prefetch::lines(&self.root[..self.layout.sizes.directory_fixed]);
+            prefetch::lines(&self.root[..self.layout.directory_words(1)]);
             prefetch::lines(self.summary(self.slot.chunks as usize - 1));
         }
     }
@@ -286,7 +286,7 @@ impl<'a> History<'a> {
 
     /// Last time in a chunk.
     #[inline]
-    fn last_ms(&self, index: usize) -> i64 {
+    pub(crate) fn last_ms(&self, index: usize) -> i64 {
         if self.slot.chunks == 0 {
             self.root[self.layout.sizes.heads + self.slot.entries as usize - 1] as i64
         } else {

@@ -7,7 +7,7 @@
 use crate::window::history::{ChunkHead, column_value};
 use crate::window::layout::{CHUNK_ROWS, Layout, SPAN_COLUMN, SPAN_FIXED};
 use crate::window::totals::{ColumnTotals, Totals};
-use crate::window::write::{HistoryMut, NewEntry};
+use crate::window::write::{Entry, HistoryMut};
 
 /// Merged neighbours.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(crate) fn merge_neighbours(history: &mut HistoryMut<'_>) {
 }
 
 /// Takes a late event into the spans; false where it belongs to the entries.
-pub(crate) fn insert_into_spans(history: &mut HistoryMut<'_>, entry: &NewEntry<'_>) -> bool {
+pub(crate) fn insert_into_spans(history: &mut HistoryMut<'_>, entry: &Entry) -> bool {
     let time_ms = entry.time_ms;
     let read = history.read();
     let later = read.after(time_ms, read.end());
@@ -47,7 +47,7 @@ pub(crate) fn insert_into_spans(history: &mut HistoryMut<'_>, entry: &NewEntry<'
     gather(history, &mut gathered, 0);
     let index = gathered.spans.partition_point(|span| span.last_ms < time_ms);
     let mut alone = Totals::new(history.layout);
-    alone.add(entry.columns, entry.conditions);
+    alone.add(&entry.columns, entry.conditions);
     let span = &mut gathered.spans[index];
     if span.first_ms <= time_ms {
         absorb(&mut span.totals, &alone);

@@ -18,7 +18,7 @@ use crate::window::slot::NOTHING_LOST;
 use crate::window::totals::{ColumnTotals, Totals};
 use crate::window::value::{self, PartTotals};
 use crate::window::walk::{self, Range};
-use crate::window::write::NewEntry;
+use crate::window::write::Entry;
 
 /// Buffers of reading, one an entity kind.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) history: Option<&'a History<'a>>,
     /// The key's own; of a key that is not in store the shard's.
     pub(crate) lost_before_ms: i64,
-    pub(crate) event: &'a NewEntry<'a>,
+    pub(crate) event: &'a Entry,
     pub(crate) scratch: &'a mut Scratch,
     /// By place in the entity.
     pub(crate) cells: &'a mut [Cell],
@@ -81,7 +81,7 @@ impl Reader<'_> {
     fn begin(&mut self, group: &Group) {
         self.scratch.totals.reset();
         if group.inclusive {
-            self.scratch.totals.add(self.event.columns, self.event.conditions);
+            self.scratch.totals.add(&self.event.columns, self.event.conditions);
         }
     }
 

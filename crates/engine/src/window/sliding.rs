@@ -15,7 +15,7 @@
 use crate::window::history::{Chunk, History, Position};
 use crate::window::layout::{ColumnUse, Layout};
 use crate::window::totals::{ColumnTotals, Totals};
-use crate::window::write::NewEntry;
+use crate::window::write::Entry;
 
 /// The windows do not stand: total them anew.
 pub(crate) const NEVER: i64 = i64::MIN;
@@ -175,13 +175,7 @@ impl<'a> Sliding<'a> {
 
     /// Sets those totals that are kept of a window, with one more event where it counts.
     #[inline]
-    pub(crate) fn totals(
-        &self,
-        group: usize,
-        window: usize,
-        present: Option<&NewEntry<'_>>,
-        totals: &mut Totals,
-    ) {
+    pub(crate) fn totals(&self, group: usize, window: usize, present: Option<&Entry>, totals: &mut Totals) {
         let window = &self.layout.groups[group].windows[window];
         let words = &self.words[window.start..window.start + window.words];
         let events = words[EVENTS];
@@ -309,7 +303,7 @@ impl<'a> SlidingMut<'a> {
     }
 
     /// Adds an event that was stored at a row; `is_last` where it is behind all others.
-    pub(crate) fn add(&mut self, entry: &NewEntry<'_>, at: Position, is_last: bool) {
+    pub(crate) fn add(&mut self, entry: &Entry, at: Position, is_last: bool) {
         if !self.stand() {
             return;
         }
@@ -455,7 +449,7 @@ fn store_totals(window: &SlidingWindow, words: &mut [u64], totals: &Totals) -> b
     saturated
 }
 
-fn add_entry(window: &SlidingWindow, words: &mut [u64], entry: &NewEntry<'_>) -> bool {
+fn add_entry(window: &SlidingWindow, words: &mut [u64], entry: &Entry) -> bool {
     let mut saturated = false;
     let events = words[EVENTS];
     words[EVENTS] += 1;

@@ -19,16 +19,16 @@ use crate::window::totals::{ColumnTotals, Totals};
 /// A big history that falls to this many entries becomes small again; below `SMALL_MAX`, so that it does not flip.
 const SMALL_AGAIN: usize = 20;
 
-/// An event as one key's history stores it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewEntry<'a> {
+/// An event as one entity's histories store it, in reused buffers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entry {
     pub(crate) time_ms: i64,
     /// Values of the numeric columns; `MISSING` where there is none.
-    pub(crate) columns: &'a [i64],
+    pub(crate) columns: Vec<i64>,
     /// The same whether or not the columns' conditions hold: what a z-score compares.
-    pub(crate) present: &'a [i64],
+    pub(crate) present: Vec<i64>,
     /// Values of the distinct columns.
-    pub(crate) values: &'a [Option<u64>],
+    pub(crate) values: Vec<Option<u64>>,
     /// One bit a condition.
     pub(crate) conditions: u64,
 }
@@ -129,7 +129,7 @@ impl HistoryMut<'_> {
     }
 
     /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows.
-    pub(crate) fn insert(&mut self, entry: &NewEntry<'_>, rows_max: usize, values_max: usize) {
+    pub(crate) fn insert(&mut self, entry: &Entry, rows_max: usize, values_max: usize) {
         let mut row = std::mem::take(&mut self.scratch.row);
         row.clear();
         row.push(entry.time_ms as u64);
@@ -160,7 +160,7 @@ impl HistoryMut<'_> {
         }
     }
 
-    fn insert_entry(&mut self, entry: &NewEntry<'_>, row: &[u64]) {
+    fn insert_entry(&mut self, entry: &Entry, row: &[u64]) {
         if self.slot.chunks == 0 && self.slot.entries as usize == SMALL_MAX {
             self.become_big();
         }
@@ -279,11 +279,8 @@ impl HistoryMut<'_> {
         let mut whole = 0;
         let (mut entries, mut spans) = (0, 0);
         let history = self.read();
-        while whole < history.chunks() {
+        while whole < history.chunks() && history.last_ms(whole) <= bound_ms {
             let chunk = history.chunk(whole);
-            if chunk.time_ms(chunk.rows - 1) > bound_ms {
-                break;
-            }
             let rows = chunk.rows - if whole == 0 { self.slot.head_row as usize } else { 0 };
             *(if chunk.spans { &mut spans } else { &mut entries }) += rows;
             whole += 1;
@@ -291,9 +288,9 @@ impl HistoryMut<'_> {
         let mut head_row = if whole == 0 { self.slot.head_row as usize } else { 0 };
         if whole < history.chunks() {
             let chunk = history.chunk(whole);
-            let gone = chunk.rows_until(bound_ms).max(head_row);
-            *(if chunk.spans { &mut spans } else { &mut entries }) += gone - head_row;
-            head_row = gone;
+            let gone = chunk.times()[head_row..].iter().take_while(|&&time| time as i64 <= bound_ms).count();
+            *(if chunk.spans { &mut spans } else { &mut entries }) += gone;
+            head_row += gone;
         }
         let expired = entries + spans > 0;
         for chunk in 0..whole {
@@ -355,7 +352,7 @@ impl HistoryMut<'_> {
         self.slot.head_row = 0;
     }
 
-    fn insert_big(&mut self, row: &[u64], entry: &NewEntry<'_>) {
+    fn insert_big(&mut self, row: &[u64], entry: &Entry) {
         let history = self.read();
         let at = history.after(entry.time_ms, history.end());
         let last = history.chunks() - 1;
@@ -389,7 +386,7 @@ impl HistoryMut<'_> {
     }
 
     /// Inserts a row into a chunk with room and adds it to the summary.
-    fn insert_into(&mut self, at: Position, row: &[u64], entry: &NewEntry<'_>) {
+    fn insert_into(&mut self, at: Position, row: &[u64], entry: &Entry) {
         let head = self.head(at.chunk);
         let layout = self.layout;
         let block = self.arena.words_mut(head.handle, CHUNK_ROWS * layout.sizes.entry);
@@ -400,7 +397,7 @@ impl HistoryMut<'_> {
         let events = summary[2];
         summary[2] += 1;
         let mut rest = &mut summary[SUMMARY_FIXED..];
-        for (usage, &value) in layout.columns.iter().zip(entry.columns) {
+        for (usage, &value) in layout.columns.iter().zip(&entry.columns) {
             let mut column = usage.load(rest, events);
             column.add(value);
             usage.store(&column, rest);
