@@ -23,7 +23,7 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
         state: config.state.clone(),
         dedupe: config.dedupe.clone(),
         output: config.output.clone(),
-        reasons_max_share: config.reasons_max_share,
+        reasons: config.reasons,
     };
     Ok(Engine::new(plan, settings, scorer.map(Arc::new)))
 }

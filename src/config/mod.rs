@@ -18,7 +18,7 @@ pub(crate) use adapters::{Sink, Source, Synthetic, World};
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, Idle, Queue};
 
-use cartguard_engine::batch::{DedupeSettings, OutputSettings, StateSettings};
+use cartguard_engine::batch::{DedupeSettings, OutputSettings, ReasonSettings, StateSettings};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
@@ -57,8 +57,7 @@ pub(crate) struct Config {
     pub(crate) state: StateSettings,
     pub(crate) dedupe: DedupeSettings,
     pub(crate) output: OutputSettings,
-    /// `reasons.max_share`, of 1.
-    pub(crate) reasons_max_share: f64,
+    pub(crate) reasons: ReasonSettings,
     pub(crate) engine: Engine,
     pub(crate) queue: Queue,
     /// Folder of the model.
@@ -164,7 +163,7 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
         state,
         dedupe: dedupe?,
         output: output?,
-        reasons_max_share: reasons?,
+        reasons: reasons?,
         engine,
         queue: queue?,
         model: model?,

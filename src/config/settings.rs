@@ -1,10 +1,10 @@
 //! The sections that are plain numbers and words.
 
 use cartguard_engine::batch::{
-    BATCH_RECORDS_MAX, DedupeSettings, OutputFeatures, OutputSettings, StateSettings,
+    BATCH_RECORDS_MAX, DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
 };
 use cartguard_engine::document::Reader;
-use cartguard_engine::limits::DISTINCT_VALUES_MAX;
+use cartguard_engine::limits::{DISTINCT_VALUES_MAX, REASONS_MAX};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -95,8 +95,10 @@ pub(super) fn output(table: &mut Reader<'_>) -> Option<OutputSettings> {
     Some(OutputSettings { features, as_array: features_as? == 1, event: true })
 }
 
-pub(super) fn reasons(table: &mut Reader<'_>) -> Option<f64> {
-    table.number("max_share", 0.0..=1.0)
+pub(super) fn reasons(table: &mut Reader<'_>) -> Option<ReasonSettings> {
+    let top = table.integer("top", 0..=REASONS_MAX as i64);
+    let max_share = table.number("max_share", 0.0..=1.0);
+    Some(ReasonSettings { top: top? as usize, max_share: max_share? })
 }
 
 pub(super) fn queue(table: &mut Reader<'_>) -> Option<Queue> {

@@ -3,7 +3,8 @@
 //! `cargo bench -p cartguard-engine --bench batch`
 
 use cartguard_engine::batch::{
-    DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, StateSettings,
+    DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
+    StateSettings,
 };
 use cartguard_engine::currency::Currency;
 use cartguard_engine::document::Layer;
@@ -65,7 +66,7 @@ fn engine(plan: &Arc<Plan>) -> Engine {
         },
         dedupe: DedupeSettings { span_ms: 10 * MINUTE_MS, memory_bytes: 1 << 28 },
         output: OutputSettings { features: OutputFeatures::All, as_array: true, event: true },
-        reasons_max_share: 0.01,
+        reasons: ReasonSettings { top: 5, max_share: 0.01 },
     };
     Engine::new(plan.clone(), settings, None)
 }

@@ -4,7 +4,8 @@
 //! `CARTGUARD_ORACLE_CASES` sets the number of cases (default 300), `CARTGUARD_ORACLE_FIRST` the first seed.
 
 use cartguard_engine::batch::{
-    Counts, DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, StateSettings,
+    Counts, DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
+    StateSettings,
 };
 use cartguard_engine::currency::Currency;
 use cartguard_engine::decode::hash;
@@ -163,7 +164,7 @@ impl Twins {
                 memory_bytes: (bounds.dedupe_ids_per_shard * 64 * 32) as u64,
             },
             output: OutputSettings { features: OutputFeatures::All, as_array: true, event: false },
-            reasons_max_share: 0.01,
+            reasons: ReasonSettings { top: 5, max_share: 0.01 },
         };
         Self { case, plan, settings }
     }

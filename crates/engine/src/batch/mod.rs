@@ -50,8 +50,16 @@ pub struct EngineSettings {
     pub state: StateSettings,
     pub dedupe: DedupeSettings,
     pub output: OutputSettings,
-    /// `reasons.max_share`, of 1.
-    pub reasons_max_share: f64,
+    pub reasons: ReasonSettings,
+}
+
+/// `[reasons]`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReasonSettings {
+    /// Reasons of an alert at most, up to [`crate::limits::REASONS_MAX`].
+    pub top: usize,
+    /// Share of alerts, of 1, above which reasons are the cheap kind.
+    pub max_share: f64,
 }
 
 /// `[output]`

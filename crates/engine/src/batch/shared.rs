@@ -101,7 +101,7 @@ impl Shared {
             cells: (0..workers).map(|_| RwLock::default()).collect(),
             outputs: (0..workers).map(|_| Mutex::default()).collect(),
             blocks: Mutex::default(),
-            recent: Mutex::new(Recent::new(settings.reasons_max_share)),
+            recent: Mutex::new(Recent::new(settings.reasons.max_share)),
             owners: (0..BATCH_RECORDS_MAX.div_ceil(BLOCK)).map(|_| AtomicU32::new(0)).collect(),
             accepted: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),

@@ -14,7 +14,6 @@ use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
 use crate::features::rounding::decimal_to_f32;
-use crate::limits::REASONS_MAX;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
 use crate::state::shard::Update;
@@ -532,10 +531,14 @@ impl Worker {
         if decision.is_alert()
             && let Some(scorer) = &shared.scorer
         {
-            let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
-            self.explain(&shared.plan, scorer, index, cheap);
             counts.alerts += 1;
-            counts.reasons_approximate += u64::from(cheap);
+            let top = shared.settings.reasons.top;
+            if top > 0 {
+                let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
+                self.explain(&shared.plan, scorer, index, cheap);
+                self.reasons.truncate(top);
+                counts.reasons_approximate += u64::from(cheap);
+            }
         }
         let record = job.records.bytes_of(event);
         let line = Line {
@@ -583,7 +586,6 @@ impl Worker {
         );
         self.reasons
             .sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
-        self.reasons.truncate(REASONS_MAX);
     }
 }
 

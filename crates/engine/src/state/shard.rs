@@ -150,6 +150,15 @@ impl Shard {
         slot
     }
 
+    /// Whether the sliding windows of a key stand as of its newest event.
+    #[cfg(test)]
+    pub(crate) fn windows_stand(&self, plan: &EntityPlan, hash: u64) -> bool {
+        self.find(hash).is_some_and(|slot| {
+            let slot = self.slots.get(slot);
+            History::new(&plan.layout, &self.arena, slot).sliding(slot.newest_ms).is_some()
+        })
+    }
+
     /// The slot of a key, if it is in store. The number stays good until the key is removed.
     #[inline]
     fn find(&self, hash: u64) -> Option<u32> {

@@ -551,3 +551,6 @@ fn find_extremes(
         rest = &mut rest[usage.words()..];
     }
 }
+
+#[cfg(test)]
+mod tests;

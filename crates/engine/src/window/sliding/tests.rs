@@ -1,0 +1,166 @@
+//! Two shards, of which one totals every window anew: whatever comes, both read the same.
+
+use super::*;
+use crate::currency::Currency;
+use crate::document::Layer;
+use crate::features::cell::Cell;
+use crate::features::file;
+use crate::features::plan::Plan;
+use crate::schema::{CurrencySource, Path, Schema, TimeField, TimeForm, WindowScale};
+use crate::state::shard::{Shard, StateSettings, Update};
+use crate::window::read;
+use crate::window::write::Entry;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const LATENESS_MS: i64 = 20_000;
+const KEY: u64 = 77;
+
+const FEATURES: &str = r#"
+[[condition]]
+name = "dear"
+when = "amount > 5"
+
+[[feature]]
+entity = "card"
+windows = ["2s", "10s", "1m", "10m"]
+aggregates = ["count", "sum", "mean", "min", "max", "std"]
+inclusive = true
+
+[[feature]]
+entity = "card"
+windows = ["10s", "5m"]
+aggregates = ["count", "sum", "max"]
+delay = "7s"
+
+[[feature]]
+entity = "card"
+windows = ["1m", "10m"]
+aggregates = ["share", "count"]
+where = "dear"
+
+[[feature]]
+entity = "card"
+windows = ["30s", "4m"]
+aggregates = ["count", "zscore", "seconds_since_last"]
+"#;
+
+fn plan() -> Plan {
+    let path = |name: &str| Path(vec![name.to_owned()]);
+    let schema = Schema {
+        id: path("id"),
+        time: TimeField { path: path("t"), form: TimeForm::Epoch { per_second: 1_000 } },
+        amount: path("amount"),
+        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("a currency")),
+        arrival: None,
+        items: None,
+        fields: Vec::new(),
+        entities: vec![crate::schema::Entity { name: "card".to_owned(), key: vec![path("card")] }],
+        scale: WindowScale::Constant,
+        skew_ms: 600_000,
+        hash_seed: 1,
+    };
+    let set = file::read(FEATURES, Layer::File, "test", &schema).expect("the features are right");
+    Plan::new(Arc::new(schema), Arc::new(set), LATENESS_MS)
+}
+
+fn settings(entries_per_key: usize) -> StateSettings {
+    StateSettings {
+        shards: 1,
+        memory_bytes: 1 << 30,
+        entries_per_key,
+        values_per_key: 1_024,
+        forget_after_ms: 1 << 50,
+        sweep_every: 1 << 40,
+        lateness_ms: LATENESS_MS,
+    }
+}
+
+/// One event of the key: how much later than the one before, and its amount.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    ms: i64,
+    amount: i64,
+}
+
+/// Mostly in order and close together, some late, some after a pause; amounts that repeat, so that extremes are lost and found.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let ms = prop_oneof![
+        8 => 0i64..400,
+        3 => 0i64..3,
+        2 => -9_000i64..0,
+        1 => 0i64..40_000,
+    ];
+    let pause = prop_oneof![60 => Just(0i64), 1 => Just(700_000i64), 1 => Just(90_000i64)];
+    let amount = prop_oneof![3 => 0i64..1_000, 2 => Just(500i64), 1 => 900i64..1_000_000];
+    prop::collection::vec(
+        (ms, pause, amount).prop_map(|(ms, pause, amount)| Step { ms: ms + pause, amount }),
+        1..700,
+    )
+}
+
+/// Runs the steps through a shard; all cells and marks, and how often the windows stood when they were read.
+fn run(plan: &Plan, entries_per_key: usize, steps: &[Step]) -> (Vec<Vec<Cell>>, Vec<u8>, usize) {
+    let settings = settings(entries_per_key);
+    let entity = &plan.entities[0];
+    let mut shard = Shard::new(&settings);
+    let mut scratch = read::Scratch::new(entity);
+    let (mut newest_ms, mut now_ms) = (1_000_000_000, 1_000_000_000);
+    let (mut all, mut marks, mut stood) = (Vec::new(), Vec::new(), 0);
+    for (sequence, step) in steps.iter().enumerate() {
+        now_ms = newest_ms + step.ms;
+        newest_ms = newest_ms.max(now_ms);
+        let entry = Entry {
+            time_ms: now_ms,
+            columns: vec![step.amount],
+            present: vec![step.amount],
+            values: Vec::new(),
+            conditions: u64::from(step.amount > 500),
+        };
+        let update = Update { hash: KEY, sequence: sequence as u64, time_ms: now_ms, stream_ms: newest_ms };
+        let mut cells = vec![Cell::MISSING; entity.features.len()];
+        let hint = shard.guess(KEY);
+        marks.push(shard.update(
+            &settings,
+            &plan.entities,
+            entity,
+            hint,
+            &update,
+            &entry,
+            &mut scratch,
+            &mut cells,
+        ));
+        stood += usize::from(shard.windows_stand(entity, KEY));
+        all.push(cells);
+    }
+    let _ = now_ms;
+    (all, marks, stood)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn sliding_windows_equal_those_totalled_anew(steps in steps(), entries_per_key in prop::sample::select(vec![64, 200, 4_096])) {
+        let sliding = plan();
+        let mut anew = plan();
+        for entity in &mut anew.entities {
+            entity.layout.finish(SlidingLayout::default());
+        }
+        let (cells, marks, _) = run(&sliding, entries_per_key, &steps);
+        let (expected, expected_marks, stood) = run(&anew, entries_per_key, &steps);
+        prop_assert_eq!(stood, 0, "the twin has no windows that slide");
+        for (event, (cells, expected)) in cells.iter().zip(&expected).enumerate() {
+            prop_assert_eq!(cells, expected, "event {}", event);
+        }
+        prop_assert_eq!(marks, expected_marks);
+    }
+}
+
+#[test]
+fn the_windows_of_a_busy_key_stand() {
+    let steps: Vec<Step> =
+        (0..500).map(|n| Step { ms: if n % 50 == 49 { -1_500 } else { 100 }, amount: n % 7 }).collect();
+    let (_, _, stood) = run(&plan(), 4_096, &steps);
+    assert!(stood > 400, "past the first 33 events of its key every one slides: {stood}");
+}
