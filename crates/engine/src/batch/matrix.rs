@@ -140,7 +140,7 @@ fn convert_usual(columns: &ModelColumns, cells: &[Cell], out: &mut [f32]) -> boo
         let missing = if is_missing { f32::NAN.to_bits() } else { 0 };
         *out = f32::from_bits((near as f32).to_bits() | (cell.0 as u32 & real) | missing);
     }
-    !middle & (huge & NOT_FRACTION == 0)
+    !middle && (huge & NOT_FRACTION == 0)
 }
 
 #[cold]
@@ -174,7 +174,7 @@ mod tests {
         // Halfway between two f32s and next to it, where that is small.
         (shape, 1i64 << 23..1 << 24, 0u32..30, -1i64..=1).prop_map(|(shape, half, shift, by)| {
             let Shape::Decimal { digits } = shape else { unreachable!("only decimals") };
-            let middle = i128::from(2 * half + 1) * 10i128.pow(digits) >> shift;
+            let middle = (i128::from(2 * half + 1) * 10i128.pow(digits)) >> shift;
             (shape, Cell((middle as i64 + by) & ((1 << small_bits(digits)) - 1)))
         })
     }

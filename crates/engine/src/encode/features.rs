@@ -11,6 +11,11 @@
 //! Holds: the text is the same whether copied or made; the buffer is zeroed once, not for each line.
 //! Not here: what stands around the features (`line`).
 
+#![expect(
+    clippy::inline_always,
+    reason = "called for each cell or run; a call costs as much as the work: measured"
+)]
+
 use super::number::{DIGITS_MAX, TEXT_MAX, TEXT_ROOM, put};
 use super::plan::{FeatureMeta, member};
 use crate::features::cell::{Cell, Shape};

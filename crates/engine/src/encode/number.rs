@@ -11,6 +11,11 @@
 //! Holds: all ways give the same text; it reads back to the value; a missing value is `null`. Each text has a
 //! comma behind it, and a writer needs [`TEXT_ROOM`] bytes at its place.
 
+#![expect(
+    clippy::inline_always,
+    reason = "called for each cell or run; a call costs as much as the work: measured"
+)]
+
 use super::real::put_real;
 use crate::features::cell::{Cell, Shape};
 

@@ -11,6 +11,11 @@
 //! Holds: the text is zmij's, byte for byte, for every f32 (the test `all_of_them` compares all 2^32).
 //! A value that no JSON number can hold, an infinity, is `null`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "called for each cell or run; a call costs as much as the work: measured"
+)]
+
 use super::number::{ASCII_8, ASCII_16, SMALL, eight_digits, lay_small, put_bytes, put_integer, room};
 
 /// The fast ranges, in bits: 2^-13, 2^-3, 2^23.
@@ -100,7 +105,7 @@ fn put_large(sign: usize, whole: u32, fraction: u64, len: usize, to: &mut [u8], 
 /// are as short; in units of 10^-8, or 10^-16 for tiny numbers.
 #[inline(always)]
 fn shortest(magnitude: u32) -> f64 {
-    let scale = &SCALES[(magnitude >> 23).saturating_sub(TINY_MIN - 1 >> 23) as usize];
+    let scale = &SCALES[(magnitude >> 23).saturating_sub((TINY_MIN - 1) >> 23) as usize];
     let exact = f64::from(f32::from_bits(magnitude)) * scale.power;
     // The interval is shorter than 10: one multiple of ten can lie within, and never on its edge. (Below a power of
     // two it is half as long; there no multiple of ten makes the difference.)

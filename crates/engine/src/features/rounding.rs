@@ -82,7 +82,7 @@ pub fn zscore_to_f32(x: i64, n: u64, sum: i128, sum_sq: u128) -> f32 {
 pub(crate) fn is_off_middle(near: f64) -> bool {
     // The rest moved up to fill 32 bits, which many numbers at once are compared in best.
     let above = (near.to_bits() << 3) as u32 as i32;
-    above.wrapping_add((SLACK << 3) as i32) > i32::MIN + (2 * SLACK << 3) as i32
+    above.wrapping_add((SLACK << 3) as i32) > i32::MIN + ((2 * SLACK) << 3) as i32
 }
 
 /// As `as f64`, without the call where 64 bits hold the value.
