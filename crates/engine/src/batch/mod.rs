@@ -16,6 +16,7 @@
 
 mod crew;
 pub(crate) mod lane;
+mod matrix;
 mod recent;
 mod shared;
 mod worker;

@@ -4,6 +4,7 @@
 
 use crate::batch::crew::Barrier;
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, OutputLane, Outputs};
+use crate::batch::matrix::ModelColumns;
 use crate::batch::recent::Recent;
 use crate::batch::{BATCH_RECORDS_MAX, EngineSettings};
 use crate::decide::Thresholds;
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) settings: EngineSettings,
     pub(crate) scorer: Option<Arc<Scorer>>,
+    /// What the scorer's model reads.
+    pub(crate) columns: ModelColumns,
     pub(crate) lines: Arc<LinePlan>,
     pub(crate) shards: Shards,
     pub(crate) shard_of: ShardOf,
@@ -90,7 +93,9 @@ impl Shared {
         let workers = settings.workers.max(1);
         let schema = &plan.schema;
         let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
+        let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
         Self {
+            columns: ModelColumns::new(&plan.shapes, read),
             shards: open(&settings.state),
             shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS).map(|_| Mutex::new(IdShard::new(&settings.dedupe))).collect(),

@@ -5,6 +5,7 @@
 //! Holds: a worker takes a read lock on what an earlier phase wrote and a write lock on its own lane only.
 
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, NO_PLACE, OutputLane};
+use crate::batch::matrix::Matrix;
 use crate::batch::shared::{Job, Scorer, Shared};
 use crate::decide::Decision;
 use crate::decode::Decoder;
@@ -13,7 +14,6 @@ use crate::event::{EventRef, NO_KEY, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
-use crate::features::rounding::decimal_to_f32;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
 use crate::state::shard::Update;
@@ -69,7 +69,7 @@ pub(crate) struct Worker {
     rows: Vec<Cell>,
     scored: Vec<Scored>,
     operands: Vec<f64>,
-    matrix: Vec<f32>,
+    matrix: Matrix,
     scores: Vec<Score>,
     forest: Option<cartguard_forest::Scratch>,
     contributions: Vec<f64>,
@@ -107,7 +107,7 @@ impl Worker {
             rows: Vec::new(),
             scored: Vec::new(),
             operands: vec![f64::NAN; plan.features()],
-            matrix: Vec::new(),
+            matrix: Matrix::default(),
             scores: Vec::new(),
             forest: shared.scorer.as_ref().map(|scorer| scorer.model.scratch()),
             contributions: Vec::new(),
@@ -373,7 +373,7 @@ impl Worker {
                 self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
             }
             if let Some(scorer) = &shared.scorer {
-                self.score_block(&shared.plan, scorer, first);
+                self.score_block(shared, scorer, first);
             }
             for scored in &self.scored[first..] {
                 shared.decisions[scored.event].store(scored.decision as u8, Ordering::Relaxed);
@@ -431,20 +431,16 @@ impl Worker {
     }
 
     /// Scores the events from `first` on and decides.
-    fn score_block(&mut self, plan: &Plan, scorer: &Scorer, first: usize) {
+    fn score_block(&mut self, shared: &Shared, scorer: &Scorer, first: usize) {
         let width = scorer.features.len();
         let count = self.scored.len() - first;
-        self.matrix.clear();
-        for index in first..self.scored.len() {
-            let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
-            self.matrix.extend(
-                scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])),
-            );
-        }
+        let features = shared.plan.features();
+        let rows = &self.rows[first * features..self.scored.len() * features];
+        let matrix = self.matrix.of(&shared.columns, rows);
         self.scores.clear();
         self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
         if let Some(forest) = &mut self.forest {
-            scorer.model.score_rows(&self.matrix, width, forest, &mut self.scores);
+            scorer.model.score_rows(matrix, width, forest, &mut self.scores);
         }
         for (scored, score) in self.scored[first..].iter_mut().zip(&self.scores) {
             scored.score = Some(score.score);
@@ -535,7 +531,7 @@ impl Worker {
             let top = shared.settings.reasons.top;
             if top > 0 {
                 let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
-                self.explain(&shared.plan, scorer, index, cheap);
+                self.explain(shared, scorer, index, cheap);
                 self.reasons.truncate(top);
                 counts.reasons_approximate += u64::from(cheap);
             }
@@ -559,18 +555,16 @@ impl Worker {
     }
 
     /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
-    fn explain(&mut self, plan: &Plan, scorer: &Scorer, index: usize, cheap: bool) {
-        let row = &self.rows[index * plan.features()..(index + 1) * plan.features()];
-        self.matrix.clear();
-        self.matrix
-            .extend(scorer.features.iter().map(|&feature| model_value(row[feature], plan.shapes[feature])));
+    fn explain(&mut self, shared: &Shared, scorer: &Scorer, index: usize, cheap: bool) {
+        let features = shared.plan.features();
+        let row = self.matrix.of(&shared.columns, &self.rows[index * features..(index + 1) * features]);
         self.contributions.clear();
         self.contributions.resize(scorer.features.len(), 0.0);
         let Some(forest) = &mut self.forest else { return };
         if cheap {
-            scorer.model.path_contributions(&self.matrix, forest, &mut self.contributions);
+            scorer.model.path_contributions(row, forest, &mut self.contributions);
         } else {
-            scorer.model.contributions(&self.matrix, forest, &mut self.contributions);
+            scorer.model.contributions(row, forest, &mut self.contributions);
         }
         self.reasons.extend(
             scorer
@@ -633,17 +627,6 @@ fn conditions_met(plan: &Plan, event: &EventRef<'_>) -> u64 {
         met |= u64::from(condition.program.truth(&context)) << bit;
     }
     met
-}
-
-/// The f32 that the model scores.
-#[inline]
-fn model_value(cell: Cell, shape: Shape) -> f32 {
-    match shape {
-        Shape::Real => cell.as_real(),
-        _ if cell == Cell::MISSING => f32::NAN,
-        Shape::Integer => cell.0 as f32,
-        Shape::Decimal { digits } => decimal_to_f32(cell.0, digits),
-    }
 }
 
 /// The published value that expressions read.

@@ -5,32 +5,57 @@
 //! Nested windows often hold the same events, and so do the keys of one shopper: of the workload's 90 features
 //! some 22 have a text of their own. The plan finds runs of columns (all aggregates of a window) that have a
 //! twin before them (the next shorter window, the same window of the entity before); where the cells of a run
-//! equal its twin's, the twin's text is copied whole.
+//! equal its twin's, the twin's text is copied whole. So is the text of all windows of an entity where they equal
+//! those of the entity before, in arrays; in objects names stand between.
 //!
 //! Holds: the text is the same whether copied or made; the buffer is zeroed once, not for each line.
 //! Not here: what stands around the features (`line`).
+
+#![expect(
+    clippy::inline_always,
+    reason = "called for each cell or run; a call costs as much as the work: measured"
+)]
 
 use super::number::{DIGITS_MAX, TEXT_MAX, TEXT_ROOM, put};
 use super::plan::{FeatureMeta, member};
 use crate::features::cell::{Cell, Shape};
 
-/// Texts are copied in blocks of this many bytes.
-const BLOCK: usize = 16;
+/// Texts are copied in blocks of this many bytes: the text of a cell fits into one.
+const BLOCK: usize = 32;
+const _: () = assert!(BLOCK >= TEXT_MAX);
+
+/// Runs of this many columns are compared in registers.
+const USUAL_RUN: usize = 4;
 
 /// Names are copied in blocks of this many bytes: few are longer.
 const NAME_BLOCK: usize = 32;
 
-/// A run without a twin, in [`Run::twins`].
-const NO_TWIN: u16 = u16::MAX;
+/// A run without a twin.
+const NO_TWIN: u32 = u32::MAX;
 
-/// Columns that are compared and copied together.
+/// Columns that are compared and copied together: a window's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Run {
     /// First column and number of columns.
-    first: u16,
-    len: u16,
-    /// First columns of up to two earlier runs of the same length and shapes.
-    twins: [u16; 2],
+    first: u32,
+    len: u32,
+    /// First columns of earlier runs of the same length and shapes, or [`NO_TWIN`]: that of the next shorter window,
+    /// and that of the same window in the family before.
+    shorter: u32,
+    before: u32,
+}
+
+/// Runs that may be copied all at once: an entity's windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Family {
+    /// First run and number of runs.
+    run: usize,
+    runs: usize,
+    /// First column and number of columns.
+    first: usize,
+    len: usize,
+    /// First column of the family before, where that has runs of the same lengths and shapes.
+    twin: Option<usize>,
 }
 
 /// Which features are written, and how.
@@ -42,6 +67,7 @@ pub(super) struct FeaturePlan {
     features: usize,
     shapes: Vec<Shape>,
     runs: Vec<Run>,
+    families: Vec<Family>,
     /// `"name":` of each column, one after the other, and a block of zeros; empty for arrays.
     names: Vec<u8>,
     name_lens: Vec<u16>,
@@ -69,10 +95,12 @@ impl FeaturePlan {
             }
             names.extend_from_slice(&[0; NAME_BLOCK]);
         }
+        let (runs, families) = runs(&shapes, &twins);
         Self {
             cells: if chosen.len() == features.len() { Vec::new() } else { chosen.to_vec() },
             features: features.len(),
-            runs: runs(&shapes, &twins),
+            runs,
+            families,
             shapes,
             names,
             name_lens,
@@ -100,8 +128,8 @@ fn nearest_chosen(features: &[FeatureMeta<'_>], chosen: &[u16], index: u16) -> O
     None
 }
 
-/// Cuts the columns into runs whose twins are runs.
-fn runs(shapes: &[Shape], twins: &[Option<usize>]) -> Vec<Run> {
+/// Cuts the columns into runs whose twins are runs. One without a shorter window begins a family.
+fn runs(shapes: &[Shape], twins: &[Option<usize>]) -> (Vec<Run>, Vec<Family>) {
     // Columns whose twins lie equally far back are a run as long as that distance: a window's aggregates.
     let distance = |at: usize| twins.get(at).copied().flatten().map(|twin| at - twin);
     let mut cuts = vec![0];
@@ -121,24 +149,47 @@ fn runs(shapes: &[Shape], twins: &[Option<usize>]) -> Vec<Run> {
     let spans: Vec<(usize, usize)> = cuts.windows(2).map(|pair| (pair[0], pair[1])).collect();
     let is_run = |first: usize, len: usize| spans.binary_search(&(first, first + len)).is_ok();
 
-    let mut runs: Vec<Run> = Vec::new();
-    // First columns of the latest family of runs (an entity's windows) and of the one before.
-    let (mut family, mut before) = (None, None);
+    let (mut runs, mut families): (Vec<Run>, Vec<Family>) = (Vec::new(), Vec::new());
     for &(first, end) in &spans {
         let len = end - first;
         let same_shapes =
             |other: usize| is_run(other, len) && shapes[other..other + len] == shapes[first..end];
         let by_plan = twins[first].filter(|&twin| same_shapes(twin));
         if by_plan.is_none() {
-            (before, family) = (family, Some(first));
+            families.push(Family { run: runs.len(), runs: 0, first, len: 0, twin: None });
         }
-        let across = before.zip(family).map(|(before, family)| first - (family - before));
+        if let Some(family) = families.last_mut() {
+            (family.runs, family.len) = (family.runs + 1, family.len + len);
+        }
+        let across = match families[..] {
+            // Where this family is the longer one, its last runs have no such twin.
+            [.., before, family] => {
+                Some(first - (family.first - before.first)).filter(|&other| other < family.first)
+            }
+            _ => None,
+        };
         let across = across.filter(|&other| Some(other) != by_plan && same_shapes(other));
-        let twin = |twin: Option<usize>| twin.map_or(NO_TWIN, |twin| twin as u16);
-        let twins = [twin(by_plan.or(across)), twin(by_plan.and(across))];
-        runs.push(Run { first: first as u16, len: len as u16, twins });
+        let twin = |twin: Option<usize>| twin.map_or(NO_TWIN, |twin| twin as u32);
+        let (shorter, before) = (twin(by_plan), twin(across));
+        runs.push(Run { first: first as u32, len: len as u32, shorter, before });
     }
-    runs
+    find_twins(&mut families, &runs, shapes);
+    (runs, families)
+}
+
+/// Finds the families whose windows are those of the family before. One with a run that is the shorter window of
+/// another family's has no twin: copied whole, it leaves no places of its runs.
+fn find_twins(families: &mut [Family], runs: &[Run], shapes: &[Shape]) {
+    for at in 1..families.len() {
+        let (a, b) = (families[at - 1], families[at]);
+        let lens = |family: Family| runs[family.run..family.run + family.runs].iter().map(|run| run.len);
+        let shapes = |family: Family| &shapes[family.first..family.first + family.len];
+        let in_b = |column: u32| (b.first..b.first + b.len).contains(&(column as usize));
+        let is_read = runs.iter().any(|run| in_b(run.shorter) && !in_b(run.first));
+        if lens(a).eq(lens(b)) && shapes(a) == shapes(b) && !is_read {
+            families[at].twin = Some(a.first);
+        }
+    }
 }
 
 /// Where a text was written.
@@ -147,6 +198,12 @@ struct Place {
     start: u32,
     /// With the comma.
     len: u32,
+}
+
+impl Place {
+    fn of(start: usize, end: usize) -> Self {
+        Self { start: start as u32, len: (end - start) as u32 }
+    }
 }
 
 /// Writes the features of one line at a time into a buffer of its own.
@@ -195,87 +252,164 @@ impl FeatureWriter {
 }
 
 fn write_array(plan: &FeaturePlan, cells: &[Cell], buffer: &mut [u8], places: &mut [Place]) -> usize {
-    let mut end = 0;
-    for run in &plan.runs {
-        let (first, len) = (usize::from(run.first), usize::from(run.len));
-        if let Some(twin) = run.equal_twin(cells) {
+    let (mut start, mut end) = (0, 0);
+    // How far before the family before lies the one that its text is a copy of.
+    let mut back = 0;
+    for family in &plan.families {
+        let start_before = start;
+        start = end;
+        if let Some(twin) = family.equal_twin(cells) {
+            buffer.copy_within(start_before..start, end);
+            end += start - start_before;
+            back += family.first - twin;
+        } else {
+            let runs = &plan.runs[family.run..family.run + family.runs];
+            end = write_runs(plan, runs, back, cells, buffer, places, end);
+            back = 0;
+        }
+    }
+    end
+}
+
+/// Run by run, each whole or cell by cell; the twins in the family before are those `back` columns before it.
+#[inline(never)]
+fn write_runs(
+    plan: &FeaturePlan,
+    runs: &[Run],
+    back: usize,
+    cells: &[Cell],
+    buffer: &mut [u8],
+    places: &mut [Place],
+    mut end: usize,
+) -> usize {
+    for run in runs {
+        let (first, len) = (run.first as usize, run.len as usize);
+        if let Some(twin) = run.equal_twin(cells, back) {
             let place = places[twin];
             copy(buffer, place, end);
             places[first] = place;
             end += place.len as usize;
         } else {
             let start = end;
-            for (&cell, &shape) in cells[first..first + len].iter().zip(&plan.shapes[first..first + len]) {
-                end = put(cell, shape, buffer, end);
-            }
-            places[first] = Place { start: start as u32, len: (end - start) as u32 };
+            end = put_each(&cells[first..first + len], &plan.shapes[first..first + len], buffer, end);
+            places[first] = Place::of(start, end);
         }
     }
     end
 }
 
+/// Apart from [`write_runs`], for each needs all registers.
+#[inline(never)]
+fn put_each(cells: &[Cell], shapes: &[Shape], buffer: &mut [u8], mut end: usize) -> usize {
+    for (&cell, &shape) in cells.iter().zip(shapes) {
+        end = put(cell, shape, buffer, end);
+    }
+    end
+}
+
+#[inline(never)]
 fn write_object(plan: &FeaturePlan, cells: &[Cell], buffer: &mut [u8], places: &mut [Place]) -> usize {
     let mut end = 0;
     let mut names = &plan.names[..];
     for run in &plan.runs {
-        let (first, len) = (usize::from(run.first), usize::from(run.len));
-        let twin = run.equal_twin(cells);
-        for column in first..first + len {
-            let len = usize::from(plan.name_lens[column]);
-            lay_name(names, len, buffer, end);
-            names = &names[len..];
-            end += len;
-            if let Some(twin) = twin {
-                let place = places[twin + column - first];
-                copy(buffer, place, end);
-                places[column] = place;
-                end += place.len as usize;
-            } else {
-                let start = end;
-                end = put(cells[column], plan.shapes[column], buffer, end);
-                places[column] = Place { start: start as u32, len: (end - start) as u32 };
+        let (first, len) = (run.first as usize, run.len as usize);
+        let lens = &plan.name_lens[first..first + len];
+        if let Some(twin) = run.equal_twin(cells, 0) {
+            let (before, places) = places.split_at_mut(first);
+            for ((&len, &twin), place) in lens.iter().zip(&before[twin..]).zip(places) {
+                end = lay_name(&mut names, len, buffer, end);
+                let start = twin.start as usize;
+                buffer.copy_within(start..start + BLOCK, end);
+                *place = twin;
+                end += twin.len as usize;
+            }
+        } else {
+            for (column, &len) in (first..).zip(lens) {
+                let start = lay_name(&mut names, len, buffer, end);
+                end = put(cells[column], plan.shapes[column], buffer, start);
+                places[column] = Place::of(start, end);
             }
         }
     }
     end
 }
 
-impl Run {
-    /// The first column of a twin with equal cells.
-    #[inline]
-    fn equal_twin(self, cells: &[Cell]) -> Option<usize> {
-        self.twins.into_iter().take_while(|&twin| twin != NO_TWIN).map(usize::from).find(|&twin| {
-            let (first, len) = (usize::from(self.first), usize::from(self.len));
-            let pairs = cells[first..first + len].iter().zip(&cells[twin..twin + len]);
-            // All of them, without a branch each.
-            pairs.fold(0, |differing, (a, b)| differing | (a.0 ^ b.0)) == 0
-        })
+impl Family {
+    /// The first column of the family before, where its cells are equal. The longest window is compared first: it
+    /// holds all events of the others.
+    #[inline(always)]
+    fn equal_twin(&self, cells: &[Cell]) -> Option<usize> {
+        let twin = self.twin?;
+        let (own, other) = (&cells[self.first..self.first + self.len], &cells[twin..twin + self.len]);
+        let (own_longest, other_longest) = (own.last_chunk::<USUAL_RUN>(), other.last_chunk::<USUAL_RUN>());
+        let may_be_equal = own_longest.zip(other_longest).is_none_or(|(own, other)| are_equal(own, other));
+        (may_be_equal && are_many_equal(own, other)).then_some(twin)
     }
 }
 
-/// Lays the first `len` bytes of `names` at `at`, in whole blocks.
-#[inline]
-fn lay_name(names: &[u8], len: usize, to: &mut [u8], at: usize) {
-    to[at..at + NAME_BLOCK].copy_from_slice(&names[..NAME_BLOCK]);
+impl Run {
+    /// The first column of a twin with equal cells.
+    #[inline(always)]
+    fn equal_twin(&self, cells: &[Cell], back: usize) -> Option<usize> {
+        let (first, len) = (self.first as usize, self.len as usize);
+        let own = &cells[first..first + len];
+        let is_twin = |twin: usize| are_equal(own, &cells[twin..twin + len]);
+        let shorter = self.shorter as usize;
+        if self.shorter != NO_TWIN && is_twin(shorter) {
+            return Some(shorter);
+        }
+        if self.before == NO_TWIN {
+            return None;
+        }
+        let before = self.before as usize - back;
+        is_twin(before).then_some(before)
+    }
+}
+
+/// Whether cells of the same number are equal: all of them, without a branch each.
+#[inline(always)]
+fn are_equal(a: &[Cell], b: &[Cell]) -> bool {
+    match (<&[Cell; USUAL_RUN]>::try_from(a), <&[Cell; USUAL_RUN]>::try_from(b)) {
+        (Ok(a), Ok(b)) => (0..USUAL_RUN).fold(0, |differing, at| differing | (a[at].0 ^ b[at].0)) == 0,
+        // Few, and most often one.
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
+    }
+}
+
+#[inline(never)]
+fn are_many_equal(a: &[Cell], b: &[Cell]) -> bool {
+    a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a.0 ^ b.0)) == 0
+}
+
+/// Lays the next name, of `len` bytes, at `at`, in whole blocks; its end.
+#[inline(always)]
+fn lay_name(names: &mut &[u8], len: u16, to: &mut [u8], at: usize) -> usize {
+    let len = usize::from(len);
+    lay_block(names, to, at);
     let mut done = NAME_BLOCK;
     while done < len {
-        to[at + done..at + done + NAME_BLOCK].copy_from_slice(&names[done..done + NAME_BLOCK]);
+        lay_block(&names[done..], to, at + done);
         done += NAME_BLOCK;
     }
+    *names = &names[len..];
+    at + len
+}
+
+#[inline(always)]
+fn lay_block(names: &[u8], to: &mut [u8], at: usize) {
+    let block: &[u8; NAME_BLOCK] = names.first_chunk().expect("a block of zeros is behind the last name");
+    to[at..at + NAME_BLOCK].copy_from_slice(block);
 }
 
 /// Copies a text to `at`, in whole blocks.
-#[inline]
+#[inline(always)]
 fn copy(buffer: &mut [u8], place: Place, at: usize) {
     let (start, len) = (place.start as usize, place.len as usize);
-    // Most runs fit into two blocks, most texts into one; a loop from the start would be mispredicted.
-    let block: [u8; 2 * BLOCK] = buffer[start..start + 2 * BLOCK].try_into().expect("of that length");
-    buffer[at..at + 2 * BLOCK].copy_from_slice(&block);
-    let mut done = 2 * BLOCK;
+    buffer.copy_within(start..start + BLOCK, at);
+    // Most texts of a run fit into one block.
+    let mut done = BLOCK;
     while done < len {
-        let block: [u8; BLOCK] =
-            buffer[start + done..start + done + BLOCK].try_into().expect("of that length");
-        buffer[at + done..at + done + BLOCK].copy_from_slice(&block);
+        buffer.copy_within(start + done..start + done + BLOCK, at + done);
         done += BLOCK;
     }
 }

@@ -1,13 +1,20 @@
-//! Write a feature's value as a JSON number, without branching on its size.
+//! Write a feature's value as a JSON number, with few branches on its size.
 //!
 //! cell -> **number** (reals: `real`) -> features, line, reason
 //!
-//! Writing numbers by digit loops costs most in mispredicted branches: lengths follow no pattern. So all digits
-//! that a number of usual size could have are made side by side in a word, the zeros in front are shifted out,
-//! and the whole word is stored; what comes next overwrites its rest. Numbers of unusual size take the slow way.
+//! Writing numbers by digit loops costs most in mispredicted branches: lengths follow no pattern. Whole numbers
+//! below 1,000 (counts, and what stands before the point of most amounts) are looked up as a word of text. Of
+//! others all digits that a number of usual size could have are made side by side in a word and the zeros in front
+//! are shifted out. Either way the whole word is stored; what comes next overwrites its rest. Numbers of unusual
+//! size take the slow way.
 //!
-//! Holds: both ways give the same text; it reads back to the value; a missing value is `null`. Each text has a
+//! Holds: all ways give the same text; it reads back to the value; a missing value is `null`. Each text has a
 //! comma behind it, and a writer needs [`TEXT_ROOM`] bytes at its place.
+
+#![expect(
+    clippy::inline_always,
+    reason = "called for each cell or run; a call costs as much as the work: measured"
+)]
 
 use super::real::put_real;
 use crate::features::cell::{Cell, Shape};
@@ -40,19 +47,69 @@ impl Text {
     }
 }
 
+/// The text of each number below 1,000, the first character in the lowest byte, and in the highest its length.
+pub(super) const SMALL: [u32; 1_000] = {
+    let mut texts = [0; 1_000];
+    let mut value = 0;
+    while value < texts.len() {
+        let (hundreds, tens, ones) = (value as u32 / 100, value as u32 / 10 % 10, value as u32 % 10);
+        let len = if hundreds > 0 { 3 } else { 1 + (tens > 0) as u32 };
+        let text = (0x0030_3030 | hundreds | tens << 8 | ones << 16) >> (8 * (3 - len));
+        texts[value] = text | len << 24;
+        value += 1;
+    }
+    texts
+};
+
+/// A point, two digits and a comma.
+const HUNDREDTHS: [[u8; 4]; 100] = {
+    let mut texts = [*b".00,"; 100];
+    let mut value = 0;
+    while value < texts.len() {
+        texts[value][1] += value as u8 / 10;
+        texts[value][2] += value as u8 % 10;
+        value += 1;
+    }
+    texts
+};
+
 /// Writes the text of a cell and a comma at `at`; where the next one begins.
-#[inline]
+#[inline(always)]
 pub(super) fn put(cell: Cell, shape: Shape, to: &mut [u8], at: usize) -> usize {
     match shape {
-        Shape::Integer => put_integer(cell.0, to, at),
+        Shape::Integer | Shape::Decimal { digits: 0 } => put_integer(cell.0, to, at),
         Shape::Decimal { digits } => put_decimal(cell.0, digits, to, at),
         Shape::Real => put_real(cell.as_real(), to, at),
     }
 }
 
+/// The bytes that a text, or the rest of one from its point on, may use: all bounds of them in one check.
+#[inline(always)]
+pub(super) fn room(to: &mut [u8], at: usize) -> &mut [u8; TEXT_ROOM - 12] {
+    to[at..].first_chunk_mut().expect("a writer has room for a text")
+}
+
+/// Lays a text of [`SMALL`] at `at`; its length.
+#[inline(always)]
+pub(super) fn lay_small(text: u32, to: &mut [u8; TEXT_ROOM - 12], at: usize) -> usize {
+    to[at..at + 4].copy_from_slice(&text.to_le_bytes());
+    // Two bits are enough; said so, for the bounds.
+    (text >> 24 & 3) as usize
+}
+
 /// A whole number, or `null` for [`Cell::MISSING`].
-#[inline]
-fn put_integer(value: i64, to: &mut [u8], at: usize) -> usize {
+#[inline(always)]
+pub(super) fn put_integer(value: i64, to: &mut [u8], at: usize) -> usize {
+    let Some(&text) = SMALL.get(value as usize) else { return put_large_integer(value, to, at) };
+    let to = room(to, at);
+    let len = lay_small(text, to, 0);
+    to[len] = b',';
+    at + len + 1
+}
+
+/// As [`put_integer`], up to 10^8.
+#[inline(never)]
+fn put_large_integer(value: i64, to: &mut [u8], at: usize) -> usize {
     if value as u64 >= 100_000_000 {
         return put_long(value, 0, to, at);
     }
@@ -61,9 +118,22 @@ fn put_integer(value: i64, to: &mut [u8], at: usize) -> usize {
     put_word((digits | ASCII_8) >> (8 * leading), 8 - leading, to, at)
 }
 
-/// A number with exactly `digits` decimal digits, or `null` for [`Cell::MISSING`].
-#[inline]
+/// A number with exactly `digits` decimal digits, 1 or more, or `null` for [`Cell::MISSING`].
+#[inline(always)]
 fn put_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
+    if value as u64 >= 100_000 || digits != 2 {
+        return put_any_decimal(value, digits, to, at);
+    }
+    let (whole, hundredths) = (SMALL[value as usize / 100], HUNDREDTHS[value as usize % 100]);
+    let to = room(to, at);
+    let len = lay_small(whole, to, 0);
+    to[len..len + 4].copy_from_slice(&hundredths);
+    at + len + 4
+}
+
+/// As [`put_decimal`], up to 10^7.
+#[inline(never)]
+fn put_any_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
     if value as u64 >= 10_000_000 || !matches!(digits, 1..=6) {
         return put_large_decimal(value, digits, to, at);
     }
@@ -81,7 +151,7 @@ fn put_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
 /// A word of text and the comma.
 #[inline]
 fn put_word(text: u64, len: u32, to: &mut [u8], at: usize) -> usize {
-    let to = &mut to[at..at + 9];
+    let to = room(to, at);
     to[..8].copy_from_slice(&text.to_le_bytes());
     to[len as usize] = b',';
     at + len as usize + 1
@@ -93,45 +163,20 @@ fn put_large_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize
     if value as u64 >= 1_000_000_000_000_000 || !matches!(digits, 1..=14) {
         return put_long(value, digits, to, at);
     }
+    // Sixteen digits, the first a zero, into whose place those before the point move.
     let (high, low) = (value as u64 / 100_000_000, value as u64 % 100_000_000);
     let all = u128::from(eight_digits(high as u32)) | u128::from(eight_digits(low as u32)) << 64;
+    // One digit before the point stays.
     let leading = (all.trailing_zeros() / 8).min(15 - digits);
-    put_digits(all, digits, leading, 0, to, at)
-}
-
-/// Sixteen digits, the first a zero, with a point before the last `digits` (1 to 14) of them, and the comma, without
-/// `leading` zeros in front and `trailing` ones behind; one digit before the point stays.
-#[inline]
-pub(super) fn put_digits(
-    all: u128,
-    digits: u32,
-    leading: u32,
-    trailing: u32,
-    to: &mut [u8],
-    at: usize,
-) -> usize {
-    let (whole, point) = POINTS[digits as usize];
     let all = all | ASCII_16;
-    // The digits before the point move into the place of the first zero.
+    let whole = u128::MAX >> (8 * digits);
+    let point = u128::from(b'.') << 120 >> (8 * digits);
     let text = (all & whole) >> 8 | point | (all & !whole);
-    let len = (17 - leading - trailing) as usize;
-    let to = &mut to[at..at + 17];
+    let (to, len) = (room(to, at), 17 - leading as usize);
     to[..16].copy_from_slice(&(text >> (8 * (leading - 1))).to_le_bytes());
     to[len] = b',';
     at + len + 1
 }
-
-/// By number of decimal digits: the mask of the digits before the point, and the point.
-const POINTS: [(u128, u128); 15] = {
-    let mut points = [(0, 0); 15];
-    let mut digits = 1;
-    while digits < points.len() {
-        let whole = (1 << (8 * (16 - digits))) - 1;
-        points[digits] = (whole, (b'.' as u128) << (8 * (15 - digits)));
-        digits += 1;
-    }
-    points
-};
 
 /// A short text made elsewhere, and the comma.
 pub(super) fn put_bytes(text: &[u8], to: &mut [u8], at: usize) -> usize {
@@ -140,8 +185,8 @@ pub(super) fn put_bytes(text: &[u8], to: &mut [u8], at: usize) -> usize {
     at + text.len() + 1
 }
 
-const ASCII_8: u64 = 0x3030_3030_3030_3030;
-const ASCII_16: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
+pub(super) const ASCII_8: u64 = 0x3030_3030_3030_3030;
+pub(super) const ASCII_16: u128 = 0x3030_3030_3030_3030_3030_3030_3030_3030;
 
 /// The eight decimal digits of a number below 10^8, one a byte, the first in the lowest byte: halves, then
 /// pairs, then digits, all at once by multiplication.
@@ -219,6 +264,8 @@ mod tests {
         let two = Shape::Decimal { digits: 2 };
         assert_eq!(text(0, Shape::Integer), "0");
         assert_eq!(text(0, two), "0.00");
+        assert_eq!(text(99_999, two), "999.99");
+        assert_eq!(text(100_000, two), "1000.00");
         assert_eq!(text(7, two), "0.07");
         assert_eq!(text(300, two), "3.00");
         assert_eq!(text(1234, two), "12.34");
@@ -240,6 +287,14 @@ mod tests {
                     assert_eq!(text(value, Shape::Decimal { digits }), by_hand(value, digits as usize));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_number_below_a_few_thousand() {
+        for value in 0..200_000 {
+            assert_eq!(text(value, Shape::Integer), value.to_string());
+            assert_eq!(text(value, Shape::Decimal { digits: 2 }), by_hand(value, 2));
         }
     }
 

@@ -237,6 +237,20 @@ fn the_names_of_an_array_stand_apart() {
 }
 
 #[test]
+fn a_window_may_be_like_one_of_a_family_that_is_copied_whole() {
+    // Windows 0 and 1, 2 and 3, 4 and 5, of which 5 is like 3.
+    let same_as = [None, Some(0), None, Some(2), None, Some(3)];
+    let metas = same_as.map(|same_as| FeatureMeta { same_as, ..meta("n", Shape::Integer) });
+    let mut writer = writer(&metas, &LineOptions { as_array: true, ..LineOptions::default() });
+    let head = head();
+    for cells in [[7, 7, 7, 7, 8, 7], [1, 2, 3, 40, 5, 40], [1, 2, 1, 2, 5, 2]] {
+        let written = decision(&mut writer, &line(&head, &cells.map(Cell)));
+        let wanted = format!("\"features\":{cells:?},").replace(' ', "");
+        assert!(written.contains(&wanted), "{written}");
+    }
+}
+
+#[test]
 fn a_record_of_several_lines_becomes_one() {
     let record = b"{\r\n \"event_id\": 17,\n \"amount\": 1\n}";
     let head = Head { id: IdText { start: 16, len: 2 }, ..head() };

@@ -11,6 +11,17 @@ pub(super) const TIME_LEN: usize = 24;
 
 const DAY_MS: i64 = 86_400_000;
 
+/// The two digits of each number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < pairs.len() {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
 /// Writes times of the years 0 to 9999; keeps the text of the last day's date.
 #[derive(Clone, Debug)]
 pub(super) struct TimeWriter {
@@ -30,19 +41,15 @@ impl TimeWriter {
         if day != self.day {
             self.turn_to(day);
         }
-        let in_day = ms.rem_euclid(DAY_MS) as u32;
+        let in_day = (ms - day * DAY_MS) as u32;
         let (seconds, millis) = (in_day / 1000, in_day % 1000);
-        let (minutes, hours) = (seconds / 60, seconds / 3600);
-        let clock = hours * 10_000 + (minutes % 60) * 100 + seconds % 60;
-        let clock = eight_digits(clock).to_le_bytes();
-        let millis = eight_digits(millis).to_le_bytes();
         let mut text = self.text;
-        for (from, to) in [(2, 11), (3, 12), (4, 14), (5, 15), (6, 17), (7, 18)] {
-            text[to] |= clock[from];
+        for (at, number) in
+            [(11, seconds / 3600), (14, seconds / 60 % 60), (17, seconds % 60), (20, millis / 10)]
+        {
+            text[at..at + 2].copy_from_slice(&PAIRS[number as usize]);
         }
-        for (from, to) in [(5, 20), (6, 21), (7, 22)] {
-            text[to] |= millis[from];
-        }
+        text[22] = b'0' + (millis % 10) as u8;
         text
     }
 
