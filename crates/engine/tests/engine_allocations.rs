@@ -46,8 +46,8 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// What a batch may allocate: the lists of guards of the lanes, one for each of the phases that read them (order,
-/// update, encode) and two for the one that scores.
-const PER_BATCH: u64 = 5;
+/// update, encode), two for the one that scores, and one of the ids' shards.
+const PER_BATCH: u64 = 6;
 
 /// More than that in all rounds, for tables of the state that had not met their largest use before: measured 3, for
 /// 105,000 events.
