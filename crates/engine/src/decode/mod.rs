@@ -15,7 +15,13 @@
 //! Rejects of the record as a whole come first, then duplicates of mapped members, then fields (order in `read`).
 //! Not here: duplicates of an event id (`dedupe`), features.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the guess has to be one loop; a call costs a third of a short value"
+)]
+
 mod amount;
+mod edge;
 mod found;
 mod guess;
 pub mod hash;
@@ -78,7 +84,7 @@ impl Decoder {
         self.find(record)?;
         let result =
             self.reader.event(&self.schema, &self.paths, &self.found, record, form, arrival_ms, event);
-        if self.guess.wants() && self.found.duplicate.is_none() {
+        if self.guess.wants(record) && self.found.duplicate.is_none() {
             self.guess.learn(record, &self.paths, &mut self.found, &mut self.scratch.seen);
         }
         result
@@ -123,7 +129,7 @@ impl Decoder {
         let scanned = scan::scan(record, &self.paths, &mut self.found, &mut self.scratch).is_ok();
         let agree = (!taped || (scanned && by_tape == self.found))
             && (!guessed || (scanned && by_guess == self.found && self.found.duplicate.is_none()));
-        if scanned && self.guess.wants() && self.found.duplicate.is_none() {
+        if scanned && self.guess.wants(record) && self.found.duplicate.is_none() {
             self.guess.learn(record, &self.paths, &mut self.found, &mut self.scratch.seen);
         }
         agree
