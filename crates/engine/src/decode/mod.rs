@@ -20,10 +20,7 @@
 //! Rejects of the record as a whole come first, then duplicates of mapped members, then fields (order in `read`).
 //! Not here: duplicates of an event id (`dedupe`), features.
 
-#![expect(
-    clippy::inline_always,
-    reason = "the guess has to be one loop; a call costs a third of a short value"
-)]
+#![expect(clippy::inline_always, reason = "the guess is one loop over short values")]
 
 mod amount;
 mod edge;
