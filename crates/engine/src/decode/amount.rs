@@ -6,7 +6,7 @@
 //! zeros. Holds: an accepted amount is 0 to `AMOUNT_MINOR_MAX`. Where several things are wrong the reason is the first
 //! of: not a number, below zero, too many decimals, out of range.
 
-use super::number::{Scaled, short};
+use super::number::{POWERS, Scaled, short};
 use super::text;
 use crate::limits::AMOUNT_MINOR_MAX;
 use crate::reject::Reason;
@@ -16,7 +16,7 @@ pub(super) fn exact(text: &[u8], is_number: bool, digits: u32) -> Result<i64, Re
     if let Some((units, decimals)) = short(text)
         && decimals <= digits
     {
-        return bounded(units * 10_i64.pow(digits - decimals));
+        return bounded(units * POWERS[(digits - decimals) as usize]);
     }
     if !is_number && !text::is_number(text) {
         return Err(Reason::InvalidAmount);

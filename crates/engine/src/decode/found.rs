@@ -1,6 +1,6 @@
 //! What a parser found of a record: for every mapped path the place and the kind of its value.
 //!
-//! guess, tape, scan -> **found** -> read
+//! guess, scan, tape -> **found** -> read
 //!
 //! All parsers fill this, and only [`read`](super::read) looks into the bytes: so that they agree, it is enough that
 //! they fill it alike. Holds: ranges lie in the record; nothing is copied out of it.
@@ -84,5 +84,17 @@ impl Found {
         self.leaves.resize(leaves, Leaf::default());
         self.odd_line = false;
         self.duplicate = None;
+    }
+}
+
+/// Puts a value into parts of the present line, by their bits.
+#[inline]
+pub(super) fn put_parts(lines: &mut [Line], parts: u8, leaf: Leaf) {
+    if let Some(line) = lines.last_mut() {
+        for (part, slot) in line.iter_mut().enumerate() {
+            if parts & 1 << part != 0 {
+                *slot = leaf;
+            }
+        }
     }
 }

@@ -71,18 +71,16 @@ impl Hasher {
         let len = text.len();
         let mut state = state;
         let mut rest = text;
-        while rest.len() > 16 {
-            state = fold(word(rest) ^ s0, word(&rest[8..]) ^ state);
-            rest = &rest[16..];
+        while rest.len() > 16
+            && let Some((chunk, behind)) = rest.split_first_chunk::<16>()
+        {
+            let chunk = u128::from_le_bytes(*chunk);
+            state = fold(chunk as u64 ^ s0, (chunk >> 64) as u64 ^ state);
+            rest = behind;
         }
-        let (a, b) = match rest.len() {
-            8.. => (word(rest), word(&rest[rest.len() - 8..])),
-            4.. => (half(rest), half(&rest[rest.len() - 4..])),
-            1.. => {
-                let (first, middle, last) = (rest[0], rest[rest.len() / 2], rest[rest.len() - 1]);
-                (u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16, 0)
-            }
-            0 => (0, 0),
+        let (a, b) = match (rest.first_chunk(), rest.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => below_eight(rest),
         };
         let product = u128::from(a ^ s1) * u128::from(b ^ state);
         fold(product as u64 ^ s2 ^ len as u64, (product >> 64) as u64 ^ s0)
@@ -113,18 +111,18 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
+/// The two words of fewer than eight bytes.
 #[inline]
-fn word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[..8]);
-    u64::from_le_bytes(word)
-}
-
-#[inline]
-fn half(bytes: &[u8]) -> u64 {
-    let mut half = [0; 4];
-    half.copy_from_slice(&bytes[..4]);
-    u64::from(u32::from_le_bytes(half))
+fn below_eight(bytes: &[u8]) -> (u64, u64) {
+    let half = |chunk: &[u8; 4]| u64::from(u32::from_le_bytes(*chunk));
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return (half(first), half(last));
+    }
+    let [first, .., last] = *bytes else {
+        return (bytes.first().map_or(0, |&byte| u64::from(byte) * 0x1_0101), 0);
+    };
+    let middle = bytes[bytes.len() / 2];
+    (u64::from(first) | u64::from(middle) << 8 | u64::from(last) << 16, 0)
 }
 
 fn splitmix(mut state: u64) -> u64 {

@@ -13,9 +13,9 @@
 //! the total is a sum of exact products, rounded once, half to even. `MaxShare` is missing where the total is not above
 //! zero; `MaxSkuQuantity` where no line has a sku (text, or a number's digits). What is past `NUMBER_MICRO_MAX` is missing.
 
-use super::found::{Line, PRICE, QUANTITY, SKU};
+use super::found::{Kind, Leaf, Line, PRICE, QUANTITY, SKU};
 use super::hash::Hasher;
-use super::value;
+use super::{number, value};
 use crate::currency::half_even;
 use crate::event::MISSING;
 use crate::limits::NUMBER_MICRO_MAX;
@@ -42,6 +42,10 @@ pub(super) fn stats(
     slots: &mut [i64],
 ) {
     debug_assert_eq!(slots.len(), ITEM_STATS);
+    skus.list.clear();
+    if usual(record, lines, skus, hasher, text, slots).is_some() {
+        return;
+    }
     slots.fill(MISSING);
     skus.list.clear();
     let (mut quantities, mut total, mut largest) = (Some(0_i128), Some(0_i128), i128::MIN);
@@ -78,6 +82,65 @@ pub(super) fn stats(
     put(ItemStat::MaxSkuQuantity, quantities.and_then(|_| skus.largest()));
 }
 
+/// The same of a usual basket: whole quantities, prices of few digits. Everything is whole millionths then, in 64 bits.
+fn usual(
+    record: &[u8],
+    lines: &[Line],
+    skus: &mut Skus,
+    hasher: &Hasher,
+    text: &mut Vec<u8>,
+    slots: &mut [i64],
+) -> Option<()> {
+    /// Quantities up to this and prices of eight bytes make products that a sum of 64 lines has room for.
+    const QUANTITY_MAX: i64 = 1_000;
+    const LINES_MAX: usize = 64;
+    if lines.is_empty() || lines.len() > LINES_MAX {
+        return None;
+    }
+    let (mut quantities, mut total, mut largest) = (0, 0, 0);
+    for line in lines {
+        let (quantity, 0) = digits(line[QUANTITY], record)? else { return None };
+        let (price, decimals @ 0..=6) = digits(line[PRICE], record)? else { return None };
+        if quantity > QUANTITY_MAX {
+            return None;
+        }
+        let product = quantity * price * number::POWERS[6 - decimals as usize];
+        quantities += quantity;
+        total += product;
+        largest = largest.max(product);
+        if lines.len() == 1 {
+            // Alone it needs no name, only to have one.
+            skus.list.extend(value::has_text(line[SKU]).then_some((0, quantity * MICRO)));
+        } else if let Some(sku) = value::text(line[SKU], record, text) {
+            skus.list.push((hasher.category(sku), quantity * MICRO));
+        }
+    }
+    if total > NUMBER_MICRO_MAX {
+        return None;
+    }
+    let share = match total {
+        0 => MISSING,
+        _ if lines.len() == 1 => MICRO,
+        _ => half_even(i128::from(largest) * i128::from(MICRO), i128::from(total)) as i64,
+    };
+    slots[ItemStat::Lines as usize] = lines.len() as i64;
+    slots[ItemStat::Quantity as usize] = quantities * MICRO;
+    slots[ItemStat::Total as usize] = total;
+    slots[ItemStat::MaxShare as usize] = share;
+    slots[ItemStat::MaxSkuQuantity as usize] = skus.largest().map_or(MISSING, |quantity| quantity as i64);
+    Some(())
+}
+
+/// The digits of a usual number of at most eight bytes, and how many are behind its point.
+#[inline]
+fn digits(leaf: Leaf, record: &[u8]) -> Option<(i64, u32)> {
+    match (leaf.kind, leaf.bytes(record)) {
+        (Kind::Number, [digit @ b'0'..=b'9']) => Some((i64::from(digit - b'0'), 0)),
+        (Kind::Number, text) if text.len() <= 8 => number::short(text),
+        _ => None,
+    }
+}
+
 /// `largest / total` in millionths, half to even.
 fn share(largest: i128, total: i128, lines: usize) -> i128 {
     let micro = i128::from(MICRO);
@@ -98,8 +161,10 @@ impl Skus {
     /// The largest sum of one sku's quantities.
     fn largest(&mut self) -> Option<i128> {
         let sum = |list: &[(i64, i64)]| list.iter().map(|&(_, quantity)| i128::from(quantity)).sum::<i128>();
-        if let [one] = *self.list {
-            return Some(i128::from(one.1));
+        match *self.list {
+            [] => return None,
+            [one] => return Some(i128::from(one.1)),
+            _ => {}
         }
         if self.list.len() <= PAIRS_MAX {
             let of = |sku: i64| {

@@ -1,66 +1,131 @@
-//! The layout of a record: what is learned from one for the guess.
+//! The layout of records: what is learned from some for the guess.
 //!
-//! tape has accepted a record -> **layout** -> guess
+//! a parser has accepted a record -> **layout** -> guess
 //!
-//! Holds: learned only from plain records (no backslash, no control character) that the general parser accepted, so
-//! nothing here checks syntax; a record that is too long or too odd to be worth it is not learned.
+//! A layout is a tree of members in the order in which they come, each of which a record may have or not, and of the
+//! elements of arrays. The tree grows by every record that it is taught and that keeps the order.
+//!
+//! Holds: a name stands once in its object, so that a record that goes through the tree forwards has no duplicates; it
+//! is taught only records that a parser accepted, so no path through it is deeper than a record may be. A record that
+//! is too long or too odd to be worth it is not learned, or only up to where it became odd: what was learned of it
+//! stays right. Not here: comparing (`guess`), the bytes between values (`edge`).
 
-use super::found::{Found, Kind};
-use super::paths::{LeafId, Paths, Place, Target, Walk};
+use super::edge::{Edge, Slot};
+use super::found::Found;
+use super::paths::{Paths, Place, Target, Walk};
+use super::text;
 
-/// Longest record that is learned, bytes, and most values. Arbitrary; checkouts have 500 and 30.
-const BYTES_MAX: usize = 16 * 1024;
-const STEPS_MAX: usize = 1_024;
+/// Most members of a layout, all objects together. Arbitrary; checkouts have 40. One takes 200 bytes.
+const MEMBERS_MAX: usize = 512;
 
-/// Bytes between values that are compared at most as one step. Longer ones (members without a value) are not learned.
-const LITERAL_MAX: usize = 1_024;
+/// Index of a member, an object, an array or a spot.
+pub(super) type Id = u16;
+/// Behind the last member.
+pub(super) const NONE: Id = Id::MAX;
+/// The object that is the record.
+const ROOT: Id = 0;
+/// The spot before the record.
+pub(super) const START: Id = 0;
 
-/// What a record has to look like.
-#[derive(Debug, Default)]
-pub(super) struct Layout {
-    pub(super) steps: Vec<Step>,
-    /// The bytes of literals behind their first 16.
-    pub(super) tails: Vec<u8>,
-    /// Mapped members whose value is an object or an array.
-    pub(super) containers: Vec<(LeafId, Kind)>,
-}
-
-/// Bytes that have to be there, and what follows them.
+/// What records look like.
 #[derive(Debug)]
-pub(super) struct Step {
-    /// The first 16 bytes, and which of their bits count.
-    pub(super) head: u128,
-    pub(super) mask: u128,
-    /// Length of all of them.
-    pub(super) len: u16,
-    /// The bytes behind the first 16, in [`Layout::tails`].
-    pub(super) tail: (u32, u32),
-    pub(super) action: Action,
+pub(super) struct Layout {
+    pub(super) members: Vec<Member>,
+    pub(super) objects: Vec<Object>,
+    pub(super) arrays: Vec<Array>,
+    /// By spot, a place between two values: what it is, and the ways that were met from it, the first and the latest.
+    pub(super) stands: Vec<Stand>,
+    pub(super) edges: Vec<[Edge; 2]>,
+    names: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    /// In [`Layout::names`].
+    pub(super) name: (u32, u32),
+    /// The member behind it.
+    pub(super) next: Id,
+    pub(super) parent: Id,
+    pub(super) slot: Slot,
+    pub(super) inner: Inner,
+    /// The spot behind its value.
+    pub(super) behind: Id,
+}
+
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) owner: Owner,
+    pub(super) first: Id,
+    /// The spot behind its opening brace.
+    pub(super) inside: Id,
+}
+
+#[derive(Debug)]
+pub(super) struct Array {
+    pub(super) owner: Owner,
+    /// The array of the basket: its elements are objects, each a line.
+    pub(super) is_basket: bool,
+    /// What elements are, where they are no scalars.
+    pub(super) element: Inner,
+    /// The spots behind its opening bracket and behind an element.
+    pub(super) inside: Id,
+    pub(super) behind_element: Id,
+}
+
+/// The container that was met at a place, besides scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inner {
+    None,
+    Object(Id),
+    Array(Id),
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Action {
-    /// A string, a number, true, false or null.
-    Scalar(Slot),
-    /// Behind the opening bracket of an array: the steps of an element follow, `behind` is the step after the array.
-    Array { behind: usize, is_basket: bool },
-    /// Behind an element.
-    ElementEnd,
-    /// The record ends.
-    End,
+pub(super) enum Owner {
+    Record,
+    Member(Id),
+    Element(Id),
 }
 
-/// Where a value goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Slot {
-    Nothing,
-    Leaf(LeafId),
-    /// Parts of the present line of the basket.
-    Parts(u8),
+pub(super) enum Stand {
+    Start,
+    /// Behind the brace that opens an object, the bracket that opens an array.
+    InObject(Id),
+    InArray(Id),
+    BehindMember(Id),
+    BehindElement(Id),
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        let mut layout = Self {
+            members: vec![],
+            objects: vec![],
+            arrays: vec![],
+            stands: vec![],
+            edges: vec![],
+            names: vec![],
+        };
+        layout.clear();
+        layout
+    }
 }
 
 impl Layout {
-    /// Takes the layout of a record; `None`, and this layout is unspecified, where it is not worth it. Overwrites `found`.
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.members.clear();
+        self.objects.clear();
+        self.arrays.clear();
+        self.stands.clear();
+        self.edges.clear();
+        self.names.clear();
+        self.spot(Stand::Start);
+        self.new_object(Owner::Record);
+    }
+
+    /// Takes in what is new in a record that begins with its brace; `None` where it is not worth it, or does not keep the order. Overwrites `found`.
     pub(super) fn learn(
         &mut self,
         record: &[u8],
@@ -68,56 +133,120 @@ impl Layout {
         found: &mut Found,
         seen: &mut Vec<bool>,
     ) -> Option<()> {
-        self.steps.clear();
-        self.tails.clear();
-        self.containers.clear();
-        if record.len() > BYTES_MAX {
+        let mut walk = Walk::new(paths, found, seen);
+        let root = walk.root();
+        let place = walk.object(root);
+        Learner { record, at: 0, layout: self, walk }.members(ROOT, place)
+    }
+
+    /// The member of this name that comes first from `from` on.
+    pub(super) fn from(&self, from: Id, is_it: impl Fn(&[u8]) -> bool) -> Option<Id> {
+        let mut id = from;
+        while let Some(member) = self.members.get(usize::from(id)) {
+            if is_it(&self.names[member.name.0 as usize..member.name.1 as usize]) {
+                return Some(id);
+            }
+            id = member.next;
+        }
+        None
+    }
+
+    /// The member of this name behind `last` (`NONE`: from the first on), new where it is new.
+    fn member(&mut self, object: Id, last: Id, name: &[u8], slot: Slot) -> Option<Id> {
+        let first = self.objects[usize::from(object)].first;
+        let next = if last == NONE { first } else { self.members[usize::from(last)].next };
+        if let Some(id) = self.from(next, |known| known == name) {
+            return Some(id);
+        }
+        let is_earlier = self.from(first, |known| known == name).is_some();
+        if is_earlier || self.members.len() == MEMBERS_MAX {
             return None;
         }
-        let walk = Walk::new(paths, found, seen);
-        let root = walk.root();
-        let mut learner = Learner { record, at: 0, from: 0, layout: self, walk };
-        learner.value(root)?;
-        learner.at = record.len();
-        learner.step(Action::End)
+        let id = self.members.len() as Id;
+        let start = self.names.len() as u32;
+        self.names.extend_from_slice(name);
+        let name = (start, self.names.len() as u32);
+        let behind = self.spot(Stand::BehindMember(id));
+        self.members.push(Member { name, next, parent: object, slot, inner: Inner::None, behind });
+        if last == NONE {
+            self.objects[usize::from(object)].first = id;
+        } else {
+            self.members[usize::from(last)].next = id;
+        }
+        Some(id)
+    }
+
+    /// The object at a place; `None` where an array is known there.
+    fn object(&mut self, owner: Owner) -> Option<Id> {
+        match self.inner(owner)? {
+            Inner::Object(id) => Some(*id),
+            Inner::Array(_) => None,
+            Inner::None => {
+                let id = self.new_object(owner);
+                self.set_inner(owner, Inner::Object(id));
+                Some(id)
+            }
+        }
+    }
+
+    /// The array at a place; `None` where an object is known there.
+    fn array(&mut self, owner: Owner, is_basket: bool) -> Option<Id> {
+        match self.inner(owner)? {
+            Inner::Array(id) => Some(*id),
+            Inner::Object(_) => None,
+            Inner::None => {
+                let id = self.arrays.len() as Id;
+                let inside = self.spot(Stand::InArray(id));
+                let behind_element = self.spot(Stand::BehindElement(id));
+                self.arrays.push(Array { owner, is_basket, element: Inner::None, inside, behind_element });
+                self.set_inner(owner, Inner::Array(id));
+                Some(id)
+            }
+        }
+    }
+
+    /// Ways to a scalar at the place led by bytes that tell nothing any more.
+    fn set_inner(&mut self, owner: Owner, inner: Inner) {
+        if let Some(place) = self.inner(owner) {
+            *place = inner;
+        }
+        self.edges.fill([Edge::NONE; 2]);
+    }
+
+    fn inner(&mut self, owner: Owner) -> Option<&mut Inner> {
+        match owner {
+            Owner::Record => None,
+            Owner::Member(id) => Some(&mut self.members[usize::from(id)].inner),
+            Owner::Element(id) => Some(&mut self.arrays[usize::from(id)].element),
+        }
+    }
+
+    /// Every object but the record, and every array, is a member's or an array's one: there are few by `JSON_DEPTH_MAX`.
+    fn new_object(&mut self, owner: Owner) -> Id {
+        let id = self.objects.len() as Id;
+        let inside = self.spot(Stand::InObject(id));
+        self.objects.push(Object { owner, first: NONE, inside });
+        id
+    }
+
+    fn spot(&mut self, stand: Stand) -> Id {
+        self.stands.push(stand);
+        self.edges.push([Edge::NONE; 2]);
+        (self.stands.len() - 1) as Id
     }
 }
 
 struct Learner<'a> {
     record: &'a [u8],
     at: usize,
-    /// Where the present literal begins.
-    from: usize,
     layout: &'a mut Layout,
     walk: Walk<'a>,
 }
 
 impl Learner<'_> {
-    fn value(&mut self, target: Target) -> Option<()> {
-        match self.peek()? {
-            b'{' => {
-                self.container(target, Kind::Object)?;
-                let place = self.walk.object(target);
-                self.at += 1;
-                self.members(place)
-            }
-            b'[' => {
-                self.container(target, Kind::Array)?;
-                let place = self.walk.array(target);
-                self.at += 1;
-                self.elements(place)
-            }
-            _ => {
-                let slot = self.slot(target)?;
-                self.step(Action::Scalar(slot))?;
-                self.skip()?;
-                self.from = self.at;
-                Some(())
-            }
-        }
-    }
-
-    fn members(&mut self, place: Place) -> Option<()> {
+    fn members(&mut self, object: Id, place: Place) -> Option<()> {
+        self.at += 1;
+        let mut last = NONE;
         loop {
             match self.peek()? {
                 b'}' => {
@@ -125,131 +254,65 @@ impl Learner<'_> {
                     return Some(());
                 }
                 b'"' => {
-                    let end = self.quote()?;
-                    let target = self.walk.member(place, &self.record[self.at + 1..end]);
-                    self.at = end + 1;
-                    if self.peek()? != b':' {
+                    let (end, escaped) = text::string_end(self.record, self.at + 1)?;
+                    if escaped {
                         return None;
                     }
+                    let name = &self.record[self.at + 1..end];
+                    let target = self.walk.member(place, name);
+                    last = self.layout.member(object, last, name, self.slot(target))?;
+                    self.at = end + 1;
+                    self.peek()?;
                     self.at += 1;
-                    self.value(target)?;
+                    self.value(Owner::Member(last), target)?;
                 }
                 _ => self.at += 1,
             }
         }
     }
 
-    /// The first element is the shape of all.
-    fn elements(&mut self, place: Place) -> Option<()> {
-        if self.peek()? == b']' {
-            self.at += 1;
-            return Some(());
+    fn value(&mut self, owner: Owner, target: Target) -> Option<()> {
+        let first = self.peek()?;
+        match first {
+            b'{' => {
+                let place = self.walk.object(target);
+                let object = self.layout.object(owner)?;
+                self.members(object, place)?;
+            }
+            // An odd line.
+            _ if target == Target::Element => return None,
+            b'[' => {
+                let place = self.walk.array(target);
+                let array = self.layout.array(owner, place == Place::Basket)?;
+                self.at += 1;
+                loop {
+                    match self.peek()? {
+                        b']' => break,
+                        b',' => self.at += 1,
+                        _ => self.value(Owner::Element(array), Walk::element(place))?,
+                    }
+                }
+                self.at += 1;
+            }
+            b'"' => self.at = text::string_end(self.record, self.at + 1)?.0 + 1,
+            _ => {
+                let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+                self.at += self.record[self.at..].iter().position(is_end)?;
+            }
         }
-        // White space behind the bracket may differ.
-        let first = self.at;
-        self.at = self.record[..first].iter().rposition(|&byte| byte == b'[')? + 1;
-        let array = self.layout.steps.len();
-        let is_basket = place == Place::Basket;
-        self.step(Action::Array { behind: 0, is_basket })?;
-        (self.from, self.at) = (first, first);
-        self.value(Walk::element(place))?;
-        self.step(Action::ElementEnd)?;
-        let next = self.layout.steps.len();
-        self.layout.steps[array].action = Action::Array { behind: next, is_basket };
-        while self.peek()? != b']' {
-            self.at += 1;
-            self.skip()?;
-        }
-        self.at += 1;
-        self.from = self.at;
         Some(())
     }
 
-    /// Notes a mapped member that is a container; an element or a line's part is not worth it, but for an element's object.
-    fn container(&mut self, target: Target, kind: Kind) -> Option<()> {
-        match (target, self.slot(target)) {
-            (Target::Element, _) if kind == Kind::Object => Some(()),
-            (Target::Node(_) | Target::Nothing, Some(Slot::Leaf(leaf))) => {
-                self.layout.containers.push((leaf, kind));
-                Some(())
-            }
-            (Target::Node(_) | Target::Nothing, _) => Some(()),
-            (Target::Element | Target::Parts(_), _) => None,
-        }
-    }
-
-    fn slot(&self, target: Target) -> Option<Slot> {
+    fn slot(&self, target: Target) -> Slot {
         match target {
-            Target::Nothing => Some(Slot::Nothing),
-            Target::Node(_) => Some(self.walk.leaf_of(target).map_or(Slot::Nothing, Slot::Leaf)),
-            Target::Parts(parts) => Some(Slot::Parts(parts)),
-            Target::Element => None,
+            Target::Nothing | Target::Element => Slot::Nothing,
+            Target::Node(_) => self.walk.leaf_of(target).map_or(Slot::Nothing, Slot::Leaf),
+            Target::Parts(parts) => Slot::Parts(parts),
         }
-    }
-
-    /// The literal up to here, and what follows it.
-    fn step(&mut self, action: Action) -> Option<()> {
-        let literal = &self.record[self.from..self.at];
-        if literal.len() > LITERAL_MAX || self.layout.steps.len() == STEPS_MAX {
-            return None;
-        }
-        let (head, tail) = literal.split_at(literal.len().min(16));
-        let first = self.layout.tails.len() as u32;
-        self.layout.tails.extend_from_slice(tail);
-        let mut bytes = [0; 16];
-        bytes[..head.len()].copy_from_slice(head);
-        let mut mask = [0; 16];
-        mask[..head.len()].fill(0xff);
-        self.layout.steps.push(Step {
-            head: u128::from_le_bytes(bytes),
-            mask: u128::from_le_bytes(mask),
-            len: literal.len() as u16,
-            tail: (first, self.layout.tails.len() as u32),
-            action,
-        });
-        self.from = self.at;
-        Some(())
-    }
-
-    /// Passes one value by.
-    fn skip(&mut self) -> Option<()> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'{' | b'[' => {
-                    depth += 1;
-                    self.at += 1;
-                }
-                b'}' | b']' => {
-                    depth -= 1;
-                    self.at += 1;
-                }
-                b'"' => self.at = self.quote()? + 1,
-                b',' | b':' => {
-                    self.at += 1;
-                    continue;
-                }
-                _ => {
-                    let is_end = |byte: &u8| matches!(byte, b',' | b':' | b'}' | b']' | b' ');
-                    self.at += self.record[self.at..].iter().position(is_end)?;
-                }
-            }
-            if depth == 0 {
-                return Some(());
-            }
-        }
-    }
-
-    /// The quote that closes the string that opens here.
-    fn quote(&self) -> Option<usize> {
-        let first = self.at + 1;
-        self.record[first..].iter().position(|&byte| byte == b'"').map(|offset| first + offset)
     }
 
     fn peek(&mut self) -> Option<u8> {
-        while self.record.get(self.at) == Some(&b' ') {
-            self.at += 1;
-        }
+        self.at = text::spaces(self.record, self.at);
         self.record.get(self.at).copied()
     }
 }

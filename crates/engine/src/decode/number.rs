@@ -136,13 +136,22 @@ impl Rest<'_> {
     }
 }
 
+/// Powers of ten, to scale [`short`] numbers by.
+pub(super) const POWERS: [i64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
 /// A number in millionths, half to even; `None` where the text is none or it is out of `NUMBER_MICRO_MAX`.
+#[inline]
 pub(super) fn micro(text: &[u8], known: bool) -> Option<i64> {
-    if let Some((units, decimals)) = short(text)
-        && decimals <= 6
-    {
-        return within(units * 10_i64.pow(6 - decimals), false);
+    if let [digit @ b'0'..=b'9'] = *text {
+        return Some(i64::from(digit - b'0') * POWERS[6]);
     }
+    if let Some((units, decimals @ 0..=6)) = short(text) {
+        return within(units * POWERS[6 - decimals as usize], false);
+    }
+    general_micro(text, known)
+}
+
+fn general_micro(text: &[u8], known: bool) -> Option<i64> {
     if !known && !text::is_number(text) {
         return None;
     }
@@ -158,7 +167,51 @@ fn within(absolute: i64, negative: bool) -> Option<i64> {
 /// `None` for every other text.
 #[inline]
 pub(super) fn short(text: &[u8]) -> Option<(i64, u32)> {
-    if text.len() > 12 || text.is_empty() {
+    if text.len() <= 8 { of_word(text) } else { byte_by_byte(text) }
+}
+
+/// [`short`] of at most eight bytes, all at once.
+#[inline]
+fn of_word(text: &[u8]) -> Option<(i64, u32)> {
+    let len = text.len();
+    let (word, above) = match len {
+        8 => (word(text), 0),
+        4.. => (half(text) | half(&text[len - 4..]) << (8 * (len - 4)), u64::MAX << (8 * len)),
+        1.. => {
+            let byte = |at: usize| u64::from(text[at]) << (8 * at);
+            (byte(0) | byte(len / 2) | byte(len - 1), u64::MAX << (8 * len))
+        }
+        0 => return None,
+    };
+    // The values of the digits, the first in the lowest byte, and zeros behind the text.
+    let values = (word ^ u64::from_le_bytes([b'0'; 8])) & !above;
+    // From 10 on a byte reaches the highest bit. A point does no more; what does is no number anyway.
+    let odd = (values.wrapping_add(u64::from_le_bytes([0x76; 8])) | values) & u64::from_le_bytes([0x80; 8]);
+    let (digits, before) = if odd == 0 {
+        (values, len)
+    } else {
+        let point = odd.trailing_zeros() as usize / 8;
+        if odd & (odd - 1) != 0 || text[point] != b'.' || point == 0 || point + 1 == len {
+            return None;
+        }
+        let below = (1 << (8 * point)) - 1;
+        ((values & below) | (values >> 8 & !below), point)
+    };
+    if before > 1 && text[0] == b'0' {
+        return None;
+    }
+    let decimals = (len - before).saturating_sub(1);
+    let count = if odd == 0 { len } else { len - 1 };
+    // Zeros before them make eight digits; neighbours become pairs, fours, the whole.
+    let eight = digits << (8 * (8 - count));
+    let pairs = (eight.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    let all = fours.wrapping_mul(10_000 << 32 | 1) >> 32;
+    Some((all as i64, decimals as u32))
+}
+
+fn byte_by_byte(text: &[u8]) -> Option<(i64, u32)> {
+    if text.len() > 12 {
         return None;
     }
     let (mut units, mut point) = (0_i64, None);
@@ -176,6 +229,16 @@ pub(super) fn short(text: &[u8]) -> Option<(i64, u32)> {
         return None;
     }
     Some((units, (text.len() - before).saturating_sub(1) as u32))
+}
+
+#[inline]
+fn word(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+#[inline]
+fn half(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |chunk| u64::from(u32::from_le_bytes(*chunk)))
 }
 
 /// The first digit, and the others.

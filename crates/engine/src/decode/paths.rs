@@ -7,7 +7,7 @@
 //! again is noted as a duplicate, and its first occurrence counts; what is not mapped costs nothing and may repeat.
 //! Not here: any syntax.
 
-use super::found::{Found, Kind, Leaf, PRICE, QUANTITY, SKU};
+use super::found::{Found, Kind, Leaf, PRICE, QUANTITY, SKU, put_parts};
 use crate::reject::Subject;
 use crate::schema::{CurrencySource, Path, Schema};
 
@@ -354,7 +354,7 @@ impl<'a> Walk<'a> {
             Target::Nothing => {}
             Target::Node(node) => self.put(node, leaf),
             Target::Element => self.found.odd_line = true,
-            Target::Parts(parts) => self.put_parts(parts, leaf),
+            Target::Parts(parts) => put_parts(&mut self.found.lines, parts, leaf),
         }
     }
 
@@ -374,7 +374,7 @@ impl<'a> Walk<'a> {
                 Place::Line
             }
             Target::Parts(parts) => {
-                self.put_parts(parts, leaf);
+                put_parts(&mut self.found.lines, parts, leaf);
                 Place::Unmapped
             }
         }
@@ -401,16 +401,6 @@ impl<'a> Walk<'a> {
         let index = self.paths.node(node).leaf;
         if let Some(slot) = self.found.leaves.get_mut(usize::from(index)) {
             *slot = leaf;
-        }
-    }
-
-    fn put_parts(&mut self, parts: u8, leaf: Leaf) {
-        if let Some(line) = self.found.lines.last_mut() {
-            for (part, slot) in line.iter_mut().enumerate() {
-                if parts & 1 << part != 0 {
-                    *slot = leaf;
-                }
-            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What was found -> an event: the rules of every field.
 //!
-//! tape, scan, guess -> found -> **read** -> event
+//! guess, scan -> found -> **read** -> event
 //!
 //! Holds: the event is a function of the schema, the found values, the form and the arrival. Where several fields are
 //! wrong, the reject is of the first in this order: id, time, currency, amount, arrival. Everything else is optional: what cannot

@@ -1,9 +1,8 @@
-//! The strict parser: what a record is, by definition.
+//! The general parser: what a record is, by definition.
 //!
-//! tape, when simd-json refuses -> **scan** -> found
+//! guess, when the layout differs -> **scan** -> found
 //!
-//! simd-json refuses what JSON allows (an integer past 64 bits, 1e400) and does not say which fault came first; this
-//! parser decides both. RFC 8259 to the letter, and no more. Holds: one pass, no recursion, nothing allocated; the
+//! RFC 8259 to the letter, and no more. Holds: one pass, no recursion, nothing allocated; the
 //! first fault in the order of the bytes is the reason, and bytes that are no UTF-8 come before all others. Not here: what values mean.
 
 use super::found::{Found, Kind, Leaf};
@@ -156,9 +155,7 @@ impl Scan<'_> {
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.record.get(self.at) {
-            self.at += 1;
-        }
+        self.at = text::spaces(self.record, self.at);
         self.record.get(self.at).copied()
     }
 }

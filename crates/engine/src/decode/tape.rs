@@ -1,12 +1,13 @@
-//! The general parser: simd-json judges the record, its structural positions lead through it.
+//! The independent judge: simd-json judges the record, its structural positions lead through it.
 //!
-//! guess, when the layout differs -> **tape** -> found
+//! scan has accepted a record -> **tape** -> the guess may learn it
 //!
 //! simd-json's tape has numbers as values, not as text, and does not say where anything stood. Its first stage does: it
 //! leaves the position of every bracket, colon, comma, and start of a string or scalar. Once the tape is built the
 //! record is known to be valid JSON of allowed depth, and one walk over these positions in the original bytes finds
 //! what is mapped without looking at any byte twice. Holds: the record is copied before (simd-json writes into it);
-//! nothing is allocated once the buffers have grown. Whatever simd-json refuses, `scan` decides.
+//! nothing is allocated once the buffers have grown. simd-json refuses some of JSON too (an integer past 64 bits,
+//! 1e400): such records are not learned.
 
 use super::found::{Found, Kind, Leaf};
 use super::paths::{Paths, Place, Target, Walk};

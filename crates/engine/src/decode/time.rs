@@ -73,24 +73,33 @@ struct Clock {
 }
 
 /// The digits of `YYYY-MM-DD HH:MM:SS`, whatever stands between them.
-#[inline]
+#[inline(always)]
 fn clock(text: &[u8; 19]) -> Option<Clock> {
-    let mut odd = 0;
-    let mut two = |at: usize| {
-        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-        odd |= u8::from(tens > 9) | u8::from(ones > 9);
-        i64::from(tens) * 10 + i64::from(ones)
-    };
-    let year = two(0) * 100 + two(2);
-    let (month, day) = (two(5), two(8));
-    let (hour, minute, second) = (two(11), two(14), two(17));
-    if odd != 0 || hour > 23 || minute > 59 || second > 60 {
+    let word = |at: usize| text[at..].first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+    // A pair's place in its word: `YYYY-MM-`, `-DD HH:M`, `HH:MM:SS`.
+    let (date, date_odd) = pairs(word(0), 0x00ff_ff00_ffff_ffff);
+    let (day, day_odd) = pairs(word(7), 0x0000_ffff_00ff_ff00);
+    let (time, time_odd) = pairs(word(11), 0xffff_00ff_ff00_ffff);
+    let pair = |pairs: u64, at: u32| i64::from((pairs >> (8 * at)) as u8);
+    let year = pair(date, 0) * 100 + pair(date, 2);
+    let (month, day) = (pair(date, 5), pair(day, 1));
+    let (hour, minute, second) = (pair(time, 0), pair(time, 3), pair(time, 6));
+    if date_odd | day_odd | time_odd != 0 || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     if !(1..=12).contains(&month) || day < 1 || (day > 28 && day > days_of(year, month)) {
         return None;
     }
     Some(Clock { day: day_since_1970(year, month, day), minute: hour * 60 + minute, second })
+}
+
+/// Where two digits are side by side, their number in the byte of the first; and not 0 where a byte of `digits` is none.
+#[inline(always)]
+fn pairs(word: u64, digits: u64) -> (u64, u64) {
+    let values = (word ^ u64::from_le_bytes([b'0'; 8])) & digits;
+    // From 10 on a byte reaches its highest bit, and none reaches beyond it but one that is odd already.
+    let odd = (values.wrapping_add(u64::from_le_bytes([0x76; 8])) | values) & u64::from_le_bytes([0x80; 8]);
+    (values.wrapping_mul(10).wrapping_add(values >> 8), odd)
 }
 
 fn days_of(year: i64, month: i64) -> i64 {
@@ -102,12 +111,16 @@ fn days_of(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 in the Gregorian calendar (Howard Hinnant's `days_from_civil`, for years from 0).
-#[inline]
+/// Days since 1970-01-01 in the Gregorian calendar, for years from 0 to 9999. Years begin in March, so that a leap day is
+/// the last day of one (Howard Hinnant's `days_from_civil`); 400 years more keep them from falling below 0.
+#[inline(always)]
 fn day_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2) + 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468 - 146_097
+    const BEFORE_MONTH: [u32; 12] = [306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275];
+    let year = year as u32 + 400 - u32::from(month <= 2);
+    let century = year / 100;
+    let days =
+        365 * year + year / 4 - century + century / 4 + BEFORE_MONTH[(month - 1) as usize] + day as u32;
+    i64::from(days) - 719_469 - 146_097
 }
 
 /// Every other form.

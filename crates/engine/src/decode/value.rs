@@ -25,14 +25,30 @@ pub(super) fn has_text(leaf: Leaf) -> bool {
 
 /// The text of a key or a category: a string's decoded text, a number's digits as written, `true` or `false`; `None`
 /// where it is missing, an object or an array.
-#[inline]
+#[inline(always)]
 pub(super) fn text<'a>(leaf: Leaf, record: &'a [u8], buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    match leaf.kind {
+        Kind::Text | Kind::Number if leaf.len > 0 => Some(leaf.bytes(record)),
+        Kind::Text
+        | Kind::Number
+        | Kind::Absent
+        | Kind::Null
+        | Kind::True
+        | Kind::False
+        | Kind::Escaped
+        | Kind::Object
+        | Kind::Array => odd_text(leaf, record, buffer),
+    }
+}
+
+fn odd_text<'a>(leaf: Leaf, record: &'a [u8], buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     match leaf.kind {
         Kind::Absent | Kind::Null | Kind::Object | Kind::Array => None,
         Kind::True => Some(b"true"),
         Kind::False => Some(b"false"),
-        Kind::Number => Some(leaf.bytes(record)),
-        Kind::Text | Kind::Escaped => string(leaf, record, buffer).filter(|text| !text.is_empty()),
+        Kind::Text | Kind::Number | Kind::Escaped => {
+            string(leaf, record, buffer).filter(|text| !text.is_empty())
+        }
     }
 }
 

@@ -178,6 +178,10 @@ fn a_layout_is_matched_in_full() {
         r#"{"event_id":"e2","event_time":null,"amount":"1.50","items":[],"x":[]}"#,
         r#"{"event_id":12345,"event_time":true,"amount":-1e5,"items":[{"qty":"1"}, {"qty":null}],"x":["",false ]}"#,
         r#"{"event_id":"","event_time":"é","amount":0,"items":[ {"qty":1} ,{"qty":2}],"x":[1e400]}"#,
+        r#"{"event_id":"\u0065\n","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{}],"x":[]}"#,
+        r#"{"event_id":"e2", "amount" :1,"items":[{"qty":1},{}, {"qty":2}]}"#,
+        r#"{"event_time":"2024-02-29T12:34:56Z","items":null,"x":"none"}"#,
+        "{ }",
     ];
     let others = [
         r#"{"event_id":"e2","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]} "#,
@@ -191,7 +195,16 @@ fn a_layout_is_matched_in_full() {
         r#"{"event_id":"e2","event_time":"2024-02-29T12:34:56Z","amount":{},"items":[{"qty":1}],"x":[1]}"#,
         r#"{"event_id":"e2","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1,]}"#,
         r#"{"event_id":"e2","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[,1]}"#,
-        r#"{"event_id":"\u0065","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]}"#,
+        r#"{"event_id":"\ud800","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]}"#,
+        r#"{"event_i\u0064":"e2","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]}"#,
+        r#"{"event_time":"2024-02-29T12:34:56Z","event_id":"e2","amount":1,"items":[{"qty":1}],"x":[1]}"#,
+        r#"{"event_id":"e2","event_id":"e2","amount":1,"items":[{"qty":1}],"x":[1]}"#,
+        r#"{"event_id":"e2","amount":1,"items":[{"qty":1}],}"#,
+        r#"{,"event_id":"e2","amount":1}"#,
+        r#"{"event_id":"e2",,"amount":1}"#,
+        r#"{"event_id":"e2" "amount":1}"#,
+        r#"{"event_id":"e2","amount":1,"items":[{"qty":1},],"x":[1]}"#,
+        r#"{"event_id":"e2","amount":1,"items":[{"qty":1}}}"#,
         r#"{"event_id":"e2","event_time":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]"#,
         r#"{"event_id":"e2","event_tine":"2024-02-29T12:34:56Z","amount":1,"items":[{"qty":1}],"x":[1]}"#,
     ];
@@ -213,5 +226,97 @@ fn a_layout_is_matched_in_full() {
             assert!(case.decoder.parsers_agree(&bad));
             assert!(!case.decoder.guess.matched);
         }
+    }
+}
+
+/// Members that may be missing, one in two each, and values of every kind where any is known.
+fn loose(rng: &mut Rng) -> Vec<u8> {
+    let mut text = String::from("{");
+    let kinds = [
+        "null",
+        "true",
+        "-1.5e3",
+        "\"a\"",
+        "\"\\u00e9\"",
+        "{}",
+        "[]",
+        "[[{\"y\":1}],2]",
+        "{\"country\":\"DE\"}",
+    ];
+    for name in
+        ["event_id", "event_time", "amount", "customer_id", "card_id", "x", "shipping", "session", "channel"]
+    {
+        match rng.below(8) {
+            0..=2 => {}
+            3 => text.push_str(&format!("\"{name}\":{},", kinds[rng.below(kinds.len() as u64) as usize])),
+            4 if name == "shipping" => text.push_str("\"shipping\":{\"postal\":\"1\",\"country\":\"AT\"},"),
+            5 if name == "session" => text.push_str("\"items\":[{\"sku\":\"a\",\"price\":1.5},{\"qty\":2}],"),
+            _ => text.push_str(&format!("\"{name}\":\"value of {name}\",")),
+        }
+    }
+    text.push_str("\"currency\":\"EUR\"}");
+    text.into_bytes()
+}
+
+#[test]
+fn members_that_may_be_missing_stay_on_the_guess() {
+    let mut rng = Rng(5);
+    let (mut guessed, mut total) = (0, 0);
+    for _ in 0..runs().div_ceil(500) {
+        let mut case = Case::new(checkout());
+        for run in 0..500 {
+            let mut record = loose(&mut rng);
+            let others = [record.clone()];
+            if rng.below(8) == 0 {
+                mutate(&mut record, &others, &mut rng);
+            }
+            let shown = String::from_utf8_lossy(&record);
+            assert!(case.decoder.parsers_agree(&record), "{shown}");
+            guessed += u64::from(run >= 250 && case.decoder.guess.matched);
+            total += u64::from(run >= 250);
+        }
+    }
+    assert!(guessed > total * 6 / 10, "{guessed} of {total}");
+}
+
+#[test]
+fn two_orders_of_members_are_two_layouts() {
+    let records = [
+        r#"{"event_id":"e","event_time":"2024-02-29T12:34:56Z","amount":1,"x":1,"y":2}"#,
+        r#"{"y":2,"x":1,"amount":1,"event_time":"2024-02-29T12:34:56Z","event_id":"e"}"#,
+    ];
+    let mut case = Case::new(checkout());
+    for round in 0..4 {
+        for record in records {
+            assert!(case.decoder.parsers_agree(record.as_bytes()));
+            assert_eq!(case.decoder.guess.matched, round > 0, "{record}");
+        }
+    }
+}
+
+#[test]
+fn a_container_where_a_scalar_was_is_learned() {
+    let records = [r#"{"event_id":"e","shipping":null}"#, r#"{"event_id":"e","shipping":{"country":"DE"}}"#];
+    let mut case = Case::new(checkout());
+    for (round, record) in records.iter().cycle().take(10).enumerate() {
+        assert!(case.decoder.parsers_agree(record.as_bytes()));
+        assert_eq!(case.decoder.guess.matched, round > 1, "round {round}");
+    }
+}
+
+/// Names longer than what is kept of a way, and names that begin alike.
+#[test]
+fn long_names_and_prefixes_are_told_apart() {
+    let name = "n".repeat(60);
+    let records = [
+        format!(r#"{{"{name}":1,"{name}a":"{name}","{name}":2}}"#),
+        format!(r#"{{"{name}":1,"{name}a":"{name}","{name}b":2}}"#),
+        format!(r#"{{"{name}":1,"{name}b":2}}"#),
+        format!(r#"{{"{name}a":"","{name}b":2}}"#),
+        format!(r#"{{"{name}c":"","{name}b":2}}"#),
+    ];
+    let mut case = Case::new(checkout());
+    for record in records.iter().cycle().take(20) {
+        assert!(case.decoder.parsers_agree(record.as_bytes()), "{record}");
     }
 }
