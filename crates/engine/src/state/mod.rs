@@ -7,9 +7,11 @@
 
 pub(crate) mod ids;
 mod index;
+pub(crate) mod reserve;
 pub(crate) mod shard;
 
 use dashmap::DashMap;
+use reserve::Reserve;
 use shard::{Shard, StateSettings};
 use std::hash::{BuildHasher, Hasher};
 
@@ -20,8 +22,9 @@ pub(crate) type Shards = DashMap<usize, Shard, SpreadShards>;
 pub(crate) fn open(settings: &StateSettings) -> Shards {
     let locks = settings.shards.next_power_of_two().max(2);
     let shards = DashMap::with_hasher_and_shard_amount(SpreadShards { bits: locks.trailing_zeros() }, locks);
+    let reserve = Reserve::start();
     for shard in 0..settings.shards {
-        shards.insert(shard, Shard::new(settings));
+        shards.insert(shard, Shard::new(settings, reserve.clone()));
     }
     shards
 }

@@ -8,6 +8,7 @@ use crate::event::marks;
 use crate::features::cell::Cell;
 use crate::features::plan::EntityPlan;
 use crate::state::index::Index;
+use crate::state::reserve::{Reserve, SlotPage};
 use crate::window::arena::Arena;
 use crate::window::history::History;
 use crate::window::layout::Layout;
@@ -17,7 +18,7 @@ use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{Entry, HistoryMut, Scratch};
 
 /// Slots in a page: 64 KiB.
-const SLOTS_PER_PAGE: usize = 1_024;
+pub(crate) const SLOTS_PER_PAGE: usize = 1_024;
 
 /// Settings of the state, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ pub(crate) struct Shard {
     index: Index,
     slots: Slots,
     arena: Arena,
+    reserve: Reserve,
     scratch: Scratch,
     size: Size,
     budget_bytes: u64,
@@ -78,7 +80,7 @@ pub(crate) struct Shard {
 /// Slots by number, in pages.
 #[derive(Default)]
 struct Slots {
-    pages: Vec<Box<[Slot; SLOTS_PER_PAGE]>>,
+    pages: Vec<SlotPage>,
     used: usize,
     free: Option<u32>,
 }
@@ -94,14 +96,13 @@ impl Slots {
         &mut self.pages[slot as usize / SLOTS_PER_PAGE][slot as usize % SLOTS_PER_PAGE]
     }
 
-    fn take(&mut self) -> u32 {
+    fn take(&mut self, reserve: &Reserve) -> u32 {
         if let Some(slot) = self.free {
             self.free = u32::try_from(self.get(slot).first_ms).ok();
             return slot;
         }
         if self.used == self.pages.len() * SLOTS_PER_PAGE {
-            let page = vec![Slot::FREE; SLOTS_PER_PAGE].into_boxed_slice();
-            self.pages.push(page.try_into().expect("it has the length of a page"));
+            self.pages.push(reserve.slot_page());
         }
         self.used += 1;
         (self.used - 1) as u32
@@ -115,11 +116,12 @@ impl Slots {
 }
 
 impl Shard {
-    pub(crate) fn new(settings: &StateSettings) -> Self {
+    pub(crate) fn new(settings: &StateSettings, reserve: Reserve) -> Self {
         Self {
             index: Index::new(),
             slots: Slots::default(),
-            arena: Arena::new(),
+            arena: Arena::new(reserve.clone()),
+            reserve,
             scratch: Scratch::default(),
             size: Size::default(),
             budget_bytes: settings.memory_bytes / settings.shards as u64,
@@ -244,7 +246,7 @@ impl Shard {
     }
 
     fn create(&mut self, plan: &EntityPlan, update: &Update) -> u32 {
-        let slot = self.slots.take();
+        let slot = self.slots.take(&self.reserve);
         *self.slots.get_mut(slot) = Slot {
             hash: update.hash,
             newest_ms: update.time_ms,

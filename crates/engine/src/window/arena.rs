@@ -7,6 +7,8 @@
 //! next request of its size class, so a steady state allocates nothing.
 //! Not here: what the words mean (`layout`).
 
+use crate::state::reserve::{Page, Reserve};
+
 /// Words in a page: 256 KiB.
 pub(crate) const PAGE_WORDS: usize = 32_768;
 
@@ -37,7 +39,8 @@ impl Handle {
 /// The pages of one shard.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    pages: Vec<Box<[u64; PAGE_WORDS]>>,
+    pages: Vec<Page>,
+    reserve: Reserve,
     /// First word of the last page that was never given out.
     next: usize,
     /// First free block of each class; a free block's first word is the handle of the next.
@@ -45,8 +48,8 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    pub(crate) fn new() -> Self {
-        Self { pages: Vec::new(), next: PAGE_WORDS, free: [Handle::NONE; CLASSES] }
+    pub(crate) fn new(reserve: Reserve) -> Self {
+        Self { pages: Vec::new(), reserve, next: PAGE_WORDS, free: [Handle::NONE; CLASSES] }
     }
 
     /// A block of at least `words` words; its contents are whatever they were.
@@ -61,7 +64,7 @@ impl Arena {
         let size = class_words(class);
         if self.next + size > PAGE_WORDS {
             self.give_out_rest();
-            self.pages.push(new_page());
+            self.pages.push(self.reserve.page());
             self.next = 0;
         }
         let handle = Handle((((self.pages.len() - 1) * UNITS_PER_PAGE) + self.next / UNIT_WORDS) as u32);
@@ -122,11 +125,6 @@ impl Arena {
     }
 }
 
-/// An empty page; never on the stack.
-fn new_page() -> Box<[u64; PAGE_WORDS]> {
-    vec![0; PAGE_WORDS].into_boxed_slice().try_into().expect("it has the length of a page")
-}
-
 /// The smallest class that holds `words` words.
 fn class_of(words: usize) -> usize {
     debug_assert!(words > 0 && words <= BLOCK_WORDS_MAX, "a block has 1 to {BLOCK_WORDS_MAX} words: {words}");
@@ -164,7 +162,7 @@ mod tests {
 
     #[test]
     fn blocks_do_not_overlap_and_freed_ones_come_back() {
-        let mut arena = Arena::new();
+        let mut arena = Arena::new(Reserve::none());
         let sizes = [1, 3, 17, 100, 5_000, 32_768, 30_000, 2, 40];
         let blocks: Vec<_> = sizes.iter().map(|&words| (arena.allocate(words), words)).collect();
         for (n, &(handle, words)) in blocks.iter().enumerate() {

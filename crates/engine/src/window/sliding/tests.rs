@@ -7,6 +7,7 @@ use crate::features::cell::Cell;
 use crate::features::file;
 use crate::features::plan::Plan;
 use crate::schema::{CurrencySource, Path, Schema, TimeField, TimeForm, WindowScale};
+use crate::state::reserve::Reserve;
 use crate::state::shard::{Shard, StateSettings, Update};
 use crate::window::read;
 use crate::window::write::Entry;
@@ -103,7 +104,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn run(plan: &Plan, entries_per_key: usize, steps: &[Step]) -> (Vec<Vec<Cell>>, Vec<u8>, usize) {
     let settings = settings(entries_per_key);
     let entity = &plan.entities[0];
-    let mut shard = Shard::new(&settings);
+    let mut shard = Shard::new(&settings, Reserve::none());
     let mut scratch = read::Scratch::new(entity);
     let (mut newest_ms, mut now_ms) = (1_000_000_000, 1_000_000_000);
     let (mut all, mut marks, mut stood) = (Vec::new(), Vec::new(), 0);
