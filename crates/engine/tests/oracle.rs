@@ -179,6 +179,7 @@ impl Twins {
             shard_of: Box::new(move |entity, key| {
                 (hash::key(SEED, entity, &[key.to_string().as_bytes()]) % shards) as usize
             }),
+            part_of: Box::new(|entity, key| hash::key(SEED, entity, &[key.to_string().as_bytes()]) >> 54),
             shard_of_id: Box::new(|id| (hash::id(SEED, id.to_string().as_bytes()) % 64) as usize),
         };
         oracle::Oracle::new(settings, self.case.definitions.clone())

@@ -145,6 +145,7 @@ impl Case {
             shard_of: Box::new(move |entity, key| {
                 (mix(key.wrapping_mul(31).wrapping_add(entity as u64)) % shards) as usize
             }),
+            part_of: Box::new(|_, key| mix(key) >> 54),
             shard_of_id: Box::new(move |id| (mix(id) % id_shards) as usize),
         };
         Oracle::new(settings, self.definitions.clone())
@@ -215,7 +216,7 @@ fn bounds(random: &mut Random, definitions: &[Definition]) -> (Bounds, Option<Ti
         distinct_max: random.one_of(&[1, 2, 8, 1024, 1024]),
         forget_after_ms,
         lateness_ms,
-        sweep_every: random.one_of(&[1, 7, 50, 1000]),
+        sweep_every: random.one_of(&[1, 50, 2_000, 9_000]),
         dedupe_span_ms: random.one_of(&[SECOND, 10 * MINUTE, DAY]),
         dedupe_shards: random.one_of(&[1, 64]),
         dedupe_ids_per_shard: random.one_of(&[1, 2, 16, 1 << 20]),

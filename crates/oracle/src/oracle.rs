@@ -1,6 +1,6 @@
 //! The oracle itself: duplicates (§1), the steps of an event (§2), eviction and sweep (§5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Counts, Definition, Event, Outcome, Settings, Value};
 use crate::read::{Read, Reading};
@@ -25,7 +25,7 @@ struct Shard {
     /// By (entity, key).
     keys: BTreeMap<(usize, u64), Key>,
     horizon: Option<i64>,
-    /// Multiples of `state.sweep_every` passed at the last sweep.
+    /// `m` of the last update (§5).
     swept: u64,
 }
 
@@ -134,11 +134,16 @@ impl Oracle {
             return (reads, true);
         }
         // §5, the sweep: "before that update".
-        let multiples = event.sequence / bounds.sweep_every;
-        if multiples > shard.swept {
-            shard.swept = multiples;
-            shard.keys.retain(|_, stored| !stored.is_forgotten(stream_time, bounds));
+        let quotient = (bounds.sweep_every / 1024).max(1);
+        let due = event.sequence / quotient;
+        let parts: BTreeSet<u64> = (shard.swept + 1..=due).rev().take(1024).map(|k| k % 1024).collect();
+        if !parts.is_empty() {
+            shard.keys.retain(|&(entity, key), stored| {
+                !(parts.contains(&(settings.part_of)(entity, key))
+                    && stored.is_forgotten(stream_time, bounds))
+            });
         }
+        shard.swept = due;
         // 4. Store. 5. Merge.
         shard.keys.entry(name).or_insert(fresh).store(event, entity, kind, bounds);
         // 6. Evict.

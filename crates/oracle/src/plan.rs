@@ -13,6 +13,8 @@ pub struct Settings {
     pub columns: Vec<Column>,
     /// Entity kind and key to a shard of the state, below `bounds.shards` (§2).
     pub shard_of: Box<dyn Fn(usize, u64) -> usize>,
+    /// Entity kind and key to a part of the sweep, below 1,024 (§5).
+    pub part_of: Box<dyn Fn(usize, u64) -> u64>,
     /// Id to a shard of the seen ids, below `bounds.dedupe_shards` (§1).
     pub shard_of_id: Box<dyn Fn(u64) -> usize>,
 }

@@ -437,7 +437,7 @@ pub fn check(history: &str, wanted: &str) {
     check_with(&Bounds::default(), history, wanted);
 }
 
-/// The same under given limits; a key is 100 bytes, an entry 10, a span 20, a distinct value 5. Returns what the
+/// The same under given limits; a key is 100 bytes, an entry 10, a span 20, a distinct value 5; all keys are in part 1. Returns what the
 /// state holds in the end.
 pub fn check_with(bounds: &Bounds, text: &str, wanted_last: &str) -> Counts {
     let mut lines = history(text);
@@ -461,6 +461,7 @@ pub fn check_with(bounds: &Bounds, text: &str, wanted_last: &str) -> Counts {
         sizes: vec![sizes; names.entities.len()],
         columns: names.columns(),
         shard_of: Box::new(move |entity, key| (key.wrapping_add(entity as u64) % shards) as usize),
+        part_of: Box::new(|_, _| 1),
         shard_of_id: Box::new(move |id| (id % id_shards) as usize),
     };
     let mut oracle = Oracle::new(settings, definitions);

@@ -283,6 +283,7 @@ mod tests {
             sizes: vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4],
             columns: vec![Column { digits: DIGITS, money: true }],
             shard_of: Box::new(|_, key| (key % 64) as usize),
+            part_of: Box::new(|_, key| key >> 54),
             shard_of_id: Box::new(|id| (id % 64) as usize),
         };
         let mut oracle = Oracle::new(settings, definitions);

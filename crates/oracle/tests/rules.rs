@@ -579,17 +579,20 @@ fn a_late_event_is_no_update() {
 
 #[test]
 fn the_sweep_frees_keys_without_loss() {
-    let bounds = |sweep_every| Bounds { forget_after_ms: 60_000, sweep_every, ..memory(230) };
+    let bounds = |q: u64| Bounds { forget_after_ms: 60_000, sweep_every: q * 1024, ..memory(230) };
     let history = "00:00 card=A 1
                    01:00 card=B 1 => card.count_1h=0
                    01:01 card=B 1 => card.count_1h=1   // sequence 2
                    01:02 card=C 1";
     let counts = check_with(&bounds(2), history, "card.count_1h=0");
-    assert_eq!((counts.keys, counts.evicted_keys), (2, 0), "A is swept");
+    assert_eq!((counts.keys, counts.evicted_keys), (2, 0), "A is swept with part 1, at sequence 2");
     let counts = check_with(&bounds(4), history, "card.count_1h=0");
     assert_eq!((counts.keys, counts.evicted_keys), (2, 1), "A is evicted");
     // Past a multiple is as good as at it.
     let history = "00:00 card=A 1\nreject\nreject\n01:00 card=B 1";
     assert_eq!(check_with(&bounds(2), history, "card.count_1h=0").keys, 1);
     assert_eq!(check_with(&bounds(4), history, "card.count_1h=0").keys, 2);
+    // Part 1 had its turn at sequence 1 already.
+    let history = "00:00 card=A 1\n00:01 card=C 1\n01:00 card=B 1\n01:01 card=B 1";
+    assert_eq!(check_with(&bounds(1), history, "card.count_1h=1").evicted_keys, 1);
 }

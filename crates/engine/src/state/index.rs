@@ -11,6 +11,8 @@ use crate::window::prefetch;
 
 /// Places of a new index.
 const PLACES_MIN: usize = 16;
+/// Bits of a hash that name its part.
+pub(crate) const PART_BITS: u32 = 10;
 /// A place without a slot.
 const FREE: u64 = 0;
 
@@ -93,6 +95,18 @@ impl Index {
         self.places.iter().filter(|&&place| place != FREE).map(|&place| slot_of(place))
     }
 
+    /// The slots of a part: those of hashes with these upper [`PART_BITS`] bits.
+    pub(crate) fn slots_of_part(&self, part: u64) -> impl Iterator<Item = u32> {
+        let first = self.start(part << (64 - PART_BITS));
+        // A part's places follow one another, but for those that probed past its end.
+        let own = (self.places.len() >> PART_BITS).max(1);
+        (0..self.places.len())
+            .map(move |step| (step, self.places[(first + step) & (self.places.len() - 1)]))
+            .take_while(move |&(step, place)| step < own || place != FREE)
+            .filter(move |&(_, place)| place != FREE && place >> (64 - PART_BITS) == part)
+            .map(|(_, place)| slot_of(place))
+    }
+
     /// Where the probing for a hash, or for a place's own, begins: its top bits.
     #[inline]
     fn start(&self, hash: u64) -> usize {
@@ -161,6 +175,13 @@ mod tests {
                 prop_assert_eq!(index.find(missing, |slot| hashes[slot as usize] == missing), None);
                 let mut slots: Vec<u32> = index.slots().collect();
                 let mut held: Vec<u32> = map.values().copied().collect();
+                slots.sort_unstable();
+                held.sort_unstable();
+                prop_assert_eq!(slots, held);
+                let part = hash >> (64 - PART_BITS);
+                let mut slots: Vec<u32> = index.slots_of_part(part).collect();
+                let in_part = |&(hash, _): &(&u64, &u32)| hash >> (64 - PART_BITS) == part;
+                let mut held: Vec<u32> = map.iter().filter(in_part).map(|(_, &slot)| slot).collect();
                 slots.sort_unstable();
                 held.sort_unstable();
                 prop_assert_eq!(slots, held);

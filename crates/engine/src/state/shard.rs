@@ -7,7 +7,7 @@
 use crate::event::marks;
 use crate::features::cell::Cell;
 use crate::features::plan::EntityPlan;
-use crate::state::index::Index;
+use crate::state::index::{Index, PART_BITS};
 use crate::state::reserve::{Reserve, SlotPage};
 use crate::window::arena::Arena;
 use crate::window::history::History;
@@ -72,6 +72,8 @@ pub(crate) struct Shard {
     budget_bytes: u64,
     /// Newest last-seen time that was evicted.
     horizon_ms: i64,
+    /// `m` of the last update, and the sequence at which the next part is due (docs/semantics.md, 5).
+    swept: u64,
     next_sweep: u64,
     /// Slots with the oldest updates, oldest last, as of when they were collected; see [`Shard::evict`].
     oldest: Vec<(u64, u32)>,
@@ -126,7 +128,8 @@ impl Shard {
             size: Size::default(),
             budget_bytes: settings.memory_bytes / settings.shards as u64,
             horizon_ms: NOTHING_LOST,
-            next_sweep: 0,
+            swept: 0,
+            next_sweep: sweep_step(settings),
             oldest: Vec::new(),
         }
     }
@@ -344,17 +347,29 @@ impl Shard {
         self.slots.give_back(slot);
     }
 
-    /// Removes the keys that stream time has left behind. Changes no value: they would be forgotten when met.
+    /// Removes the keys of the parts that are due and that stream time has left behind. Changes no value: they would be forgotten when
+    /// met.
     #[cold]
     fn sweep(&mut self, settings: &StateSettings, plans: &[EntityPlan], update: &Update) {
-        self.next_sweep = (update.sequence / settings.sweep_every + 1) * settings.sweep_every;
+        let step = sweep_step(settings);
+        let due = update.sequence / step;
         let bound_ms = update.stream_ms.saturating_sub(settings.forget_after_ms);
-        let gone: Vec<u32> =
-            self.index.slots().filter(|&slot| self.slots.get(slot).newest_ms <= bound_ms).collect();
-        for slot in gone {
-            self.remove(plans, slot);
+        let parts = 1 << PART_BITS;
+        for part in (self.swept + 1).max((due + 1).saturating_sub(parts))..=due {
+            let is_idle = |&slot: &u32| self.slots.get(slot).newest_ms <= bound_ms;
+            let gone: Vec<u32> = self.index.slots_of_part(part % parts).filter(is_idle).collect();
+            for slot in gone {
+                self.remove(plans, slot);
+            }
         }
+        self.swept = due;
+        self.next_sweep = (due + 1) * step;
     }
+}
+
+/// Sequence numbers from one part of the sweep to the next.
+fn sweep_step(settings: &StateSettings) -> u64 {
+    (settings.sweep_every >> PART_BITS).max(1)
 }
 
 /// What a key holds besides itself.
