@@ -260,7 +260,8 @@ impl Worker {
             for task in tasks.iter_mut() {
                 task.slot = shard.guess(task.hash);
             }
-            for task in tasks.iter() {
+            for task in tasks.iter_mut() {
+                task.slot = shard.confirm(task.slot, task.hash);
                 if let Some(slot) = task.slot {
                     shard.prefetch_root(&plan.entities[task.entity as usize], slot);
                 }

@@ -39,6 +39,22 @@ pub struct StateSettings {
     pub lateness_ms: i64,
 }
 
+#[cfg(test)]
+impl StateSettings {
+    /// One shard in which nothing is evicted or forgotten.
+    pub(crate) fn roomy() -> Self {
+        Self {
+            shards: 1,
+            memory_bytes: 1 << 30,
+            entries_per_key: 4_096,
+            values_per_key: 1_024,
+            forget_after_ms: 1 << 50,
+            sweep_every: 1 << 40,
+            lateness_ms: 0,
+        }
+    }
+}
+
 /// One event's update of one key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Update {
@@ -145,7 +161,7 @@ impl Shard {
         self.index.prefetch(hash);
     }
 
-    /// The slot that a key very likely has, prefetched: right in all but one of many thousands of look-ups.
+    /// The slot that a key very likely has, prefetched; [`Shard::confirm`] says whether it does.
     #[inline]
     pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
         let slot = self.index.find(hash, |_| true);
@@ -153,6 +169,16 @@ impl Shard {
             prefetch::line(self.slots.get(slot));
         }
         slot
+    }
+
+    /// The slot of a key, if it is in store, from the guess: with millions of keys some guesses name a key that shares half its hash, even one
+    /// of another entity.
+    #[inline]
+    pub(crate) fn confirm(&self, guess: Option<u32>, hash: u64) -> Option<u32> {
+        match guess {
+            Some(slot) if self.slots.get(slot).hash != hash => self.find(hash),
+            _ => guess,
+        }
     }
 
     /// Whether the sliding windows of a key stand as of its newest event.
@@ -182,7 +208,7 @@ impl Shard {
         History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_rows(time_ms);
     }
 
-    /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::guess`] said earlier in the batch.
+    /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::confirm`] said earlier in the batch.
     #[expect(
         clippy::too_many_arguments,
         reason = "the batch's hot call; a struct would be built for each event"
@@ -390,5 +416,30 @@ impl Held {
         self.entries * layout.sizes.entry_bytes
             + self.spans * layout.sizes.span_bytes
             + self.values * Layout::VALUE_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::plan::Plan;
+
+    /// Half a hash is shared by some pair of keys once there are some ten thousands in a shard.
+    #[test]
+    fn a_key_that_shares_half_its_hash_with_another_is_told_from_it() {
+        let plan =
+            Plan::of_card("[[feature]]\nentity = 'card'\nwindows = ['1m']\naggregates = ['count']\n", 0);
+        let settings = StateSettings::roomy();
+        let entity = &plan.entities[0];
+        let mut shard = Shard::new(&settings, Reserve::none());
+        let (held, other) = (0xabcd_ef01_0000_0040, 0xabcd_ef01_0000_0080);
+        let update = Update { hash: held, sequence: 0, time_ms: 1_000_000_000, stream_ms: 1_000_000_000 };
+        let entry = Entry { time_ms: update.time_ms, ..Entry::default() };
+        let mut scratch = read::Scratch::new(entity);
+        let mut cells = [Cell::MISSING];
+        shard.update(&settings, &plan.entities, entity, None, &update, &entry, &mut scratch, &mut cells);
+        assert_eq!(shard.confirm(shard.guess(held), held), Some(0));
+        assert_eq!(shard.guess(other), Some(0), "the guess looks at half a hash");
+        assert_eq!(shard.confirm(shard.guess(other), other), None);
     }
 }

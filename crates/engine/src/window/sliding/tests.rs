@@ -1,18 +1,13 @@
 //! Two shards, of which one totals every window anew: whatever comes, both read the same.
 
 use super::*;
-use crate::currency::Currency;
-use crate::document::Layer;
 use crate::features::cell::Cell;
-use crate::features::file;
 use crate::features::plan::Plan;
-use crate::schema::{CurrencySource, Path, Schema, TimeField, TimeForm, WindowScale};
 use crate::state::reserve::Reserve;
 use crate::state::shard::{Shard, StateSettings, Update};
 use crate::window::read;
 use crate::window::write::Entry;
 use proptest::prelude::*;
-use std::sync::Arc;
 
 const LATENESS_MS: i64 = 20_000;
 const KEY: u64 = 77;
@@ -47,34 +42,11 @@ aggregates = ["count", "zscore", "seconds_since_last"]
 "#;
 
 fn plan() -> Plan {
-    let path = |name: &str| Path(vec![name.to_owned()]);
-    let schema = Schema {
-        id: path("id"),
-        time: TimeField { path: path("t"), form: TimeForm::Epoch { per_second: 1_000 } },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("a currency")),
-        arrival: None,
-        items: None,
-        fields: Vec::new(),
-        entities: vec![crate::schema::Entity { name: "card".to_owned(), key: vec![path("card")] }],
-        scale: WindowScale::Constant,
-        skew_ms: 600_000,
-        hash_seed: 1,
-    };
-    let set = file::read(FEATURES, Layer::File, "test", &schema).expect("the features are right");
-    Plan::new(Arc::new(schema), Arc::new(set), LATENESS_MS)
+    Plan::of_card(FEATURES, LATENESS_MS)
 }
 
 fn settings(entries_per_key: usize) -> StateSettings {
-    StateSettings {
-        shards: 1,
-        memory_bytes: 1 << 30,
-        entries_per_key,
-        values_per_key: 1_024,
-        forget_after_ms: 1 << 50,
-        sweep_every: 1 << 40,
-        lateness_ms: LATENESS_MS,
-    }
+    StateSettings { entries_per_key, lateness_ms: LATENESS_MS, ..StateSettings::roomy() }
 }
 
 /// One event of the key: how much later than the one before, and its amount.
