@@ -209,7 +209,7 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
     let mut done = 0;
     let started = Instant::now();
     while done < events {
-        let due = (schedule.events_within(started.elapsed().as_secs_f64()) as u64).min(events);
+        let due = schedule.due(started.elapsed().as_secs_f64()).min(events);
         if due == done {
             std::hint::spin_loop();
             continue;

@@ -105,7 +105,9 @@ pub(crate) fn run(
             written
         });
         let mut outputs = Outputs::default();
-        while let Some(mut batch) = receive(&to_engine, settings.spin) {
+        let mut next = None;
+        while let Some(mut batch) = next.take().or_else(|| receive(&to_engine, settings.spin)) {
+            next = take_waiting(&mut batch, &to_engine, &empty_records, settings);
             engine.process(&mut batch.records, &mut outputs);
             record_latency(&mut latency, &batch, settings.paced);
             tell(&Progress { counts: engine.counts(), latency: &latency, outputs: &outputs });
@@ -143,6 +145,27 @@ fn record_latency(latency: &mut Histogram<u64>, batch: &Taken, paced: Option<Ins
 /// An empty histogram of ns, three digits, up to an hour.
 pub(crate) fn new_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("constant bounds are valid")
+}
+
+/// Joins what else is waiting to a batch, up to the size of one; the batch that no longer fits, if there is one. A source
+/// that hands over single records must not make an engine that has fallen behind take them one by one.
+fn take_waiting(
+    batch: &mut Taken,
+    waiting: &Receiver<Taken>,
+    empty: &Sender<Records>,
+    settings: Settings,
+) -> Option<Taken> {
+    let records_max = settings.batch_max.min(BATCH_RECORDS_MAX);
+    loop {
+        let mut next = waiting.try_recv().ok()?;
+        let joined = batch.records.len() + next.records.len();
+        if joined > records_max || batch.records.bytes.len() + next.records.bytes.len() > BATCH_BYTES {
+            return Some(next);
+        }
+        batch.records.append(&next.records);
+        next.records.clear();
+        let _ = empty.try_send(next.records);
+    }
 }
 
 /// The source's thread.

@@ -48,7 +48,7 @@ impl SyntheticSource {
     /// How many records are due, and how long until the next is.
     fn due(&self, schedule: &Schedule) -> (u64, Duration) {
         let elapsed = self.started.elapsed();
-        let due = schedule.events_within(elapsed.as_secs_f64()) as u64;
+        let due = schedule.due(elapsed.as_secs_f64());
         let next = Duration::from_nanos(schedule.offset_ns(self.made));
         (due.saturating_sub(self.made), next.saturating_sub(elapsed))
     }

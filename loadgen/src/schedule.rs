@@ -97,7 +97,13 @@ impl Schedule {
         (self.offset_s(n as f64) * 1e9).round() as u64
     }
 
-    /// How many events are due within the first `seconds`.
+    /// How many events are due `seconds` after the start, the first being due at the start itself.
+    pub fn due(&self, seconds: f64) -> u64 {
+        // The n-th is due when the integral of the rate reaches n.
+        self.events_within(seconds) as u64 + 1
+    }
+
+    /// The integral of the rate over the first `seconds`: how many events they are worth.
     pub fn events_within(&self, seconds: f64) -> f64 {
         if seconds >= self.tail_s {
             let since = seconds - self.tail_s;
@@ -206,6 +212,17 @@ mod tests {
         assert_eq!(schedule.offset_ns(1), 50_000);
         assert_eq!(schedule.offset_ns(20_000), 1_000_000_000);
         close(schedule.events_within(2.5), 50_000.0);
+    }
+
+    /// A replay that let the n-th event go only when n + 1 periods were over would find each a period late.
+    #[test]
+    fn an_event_is_due_at_its_offset() {
+        let schedule = Schedule::constant(100.0).unwrap();
+        for n in [0, 1, 2, 57, 12_345] {
+            let offset_s = schedule.offset_ns(n) as f64 / 1e9;
+            assert_eq!(schedule.due(offset_s + 1e-6), n + 1, "the {n}-th is due");
+            assert!(n == 0 || schedule.due(offset_s - 1e-6) == n, "and not before");
+        }
     }
 
     #[test]

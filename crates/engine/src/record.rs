@@ -78,6 +78,13 @@ impl Records {
         self.list.push(meta);
     }
 
+    /// Appends all records of another batch.
+    pub fn append(&mut self, other: &Self) {
+        let base = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(&other.bytes);
+        self.list.extend(other.list.iter().map(|meta| RecordMeta { start: meta.start + base, ..*meta }));
+    }
+
     /// Appends a JSON record with no known arrival; line and offset count within this batch.
     pub fn push_json(&mut self, bytes: &[u8]) {
         let meta = RecordMeta {
@@ -90,5 +97,22 @@ impl Records {
             arrival_ms: NO_ARRIVAL,
         };
         self.push(bytes, meta);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_joined_batch_has_the_records_of_both() {
+        let (mut one, mut other) = (Records::default(), Records::default());
+        one.push_json(b"a");
+        one.bytes.push(b'\n');
+        other.push_json(b"bc");
+        other.push_json(b"d");
+        one.append(&other);
+        let all: Vec<&[u8]> = (0..one.len()).map(|index| one.bytes_of(index)).collect();
+        assert_eq!(all, [&b"a"[..], b"bc", b"d"]);
     }
 }

@@ -105,6 +105,15 @@ pub(crate) struct CellLane {
 }
 
 impl CellLane {
+    /// Makes it empty, for a batch of so many events.
+    pub(crate) fn reset(&mut self, events: usize, entities: usize) {
+        self.places.clear();
+        self.places.resize(events * entities, NO_PLACE);
+        self.marks.clear();
+        self.marks.resize(events, 0);
+        self.used = 1;
+    }
+
     /// Room for an entity's cells, whatever they hold; its place.
     #[inline]
     pub(crate) fn add(&mut self, cells: usize) -> usize {

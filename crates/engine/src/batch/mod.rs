@@ -12,13 +12,14 @@
 //!
 //! A small batch runs on the calling thread alone, with no hand-off and no barrier.
 //!
-//! Not here: clocks, I/O, where records come from. A worker's phases are in `worker`, what they share in `shared`.
+//! Not here: clocks, I/O, where records come from. A worker's phases are in `worker` and `update`, what they share in `shared`.
 
 mod crew;
 pub(crate) mod lane;
 mod matrix;
 mod recent;
 mod shared;
+mod update;
 mod worker;
 
 pub use lane::{Counts, Outputs};

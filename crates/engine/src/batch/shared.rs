@@ -80,12 +80,48 @@ pub(crate) struct Shared {
     pub(crate) decisions: Vec<AtomicU8>,
     /// Whether an alert's reasons are the cheap ones.
     pub(crate) cheap: Vec<AtomicU8>,
-    pub(crate) next_decode: AtomicUsize,
-    pub(crate) next_score: AtomicUsize,
+    pub(crate) to_decode: Blocks,
+    pub(crate) to_score: Blocks,
     /// The workers meet here for a batch, and between its phases.
     pub(crate) start: Barrier,
     pub(crate) phase: Barrier,
     pub(crate) stop: AtomicBool,
+}
+
+/// The blocks of a batch, each to be taken once. A worker takes its own first, so that the one that decoded an event, and has it in its
+/// cache, very likely scores and encodes it; then it helps the others.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    /// By worker: the next of its blocks, and their end.
+    ranges: Vec<(AtomicUsize, AtomicUsize)>,
+}
+
+impl Blocks {
+    fn new(workers: usize) -> Self {
+        Self { ranges: (0..workers).map(|_| (AtomicUsize::new(0), AtomicUsize::new(0))).collect() }
+    }
+
+    /// Shares out so many blocks among the first `crew` workers.
+    fn divide(&self, blocks: usize, crew: usize) {
+        for (worker, (next, end)) in self.ranges.iter().enumerate() {
+            next.store(blocks * worker.min(crew) / crew, Ordering::Relaxed);
+            end.store(blocks * (worker + 1).min(crew) / crew, Ordering::Relaxed);
+        }
+    }
+
+    /// A block for a worker, or nothing once all are taken.
+    pub(crate) fn take(&self, worker: usize) -> Option<usize> {
+        let workers = self.ranges.len();
+        (0..workers).find_map(|other| {
+            let (next, end) = &self.ranges[(worker + other) % workers];
+            let end = end.load(Ordering::Relaxed);
+            // Looked at first: the counter of a range that is used up must not run on.
+            if next.load(Ordering::Relaxed) >= end {
+                return None;
+            }
+            Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&block| block < end)
+        })
+    }
 }
 
 impl Shared {
@@ -111,8 +147,8 @@ impl Shared {
             accepted: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             cheap: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
-            next_decode: AtomicUsize::new(0),
-            next_score: AtomicUsize::new(0),
+            to_decode: Blocks::new(workers),
+            to_score: Blocks::new(workers),
             start: Barrier::new(workers),
             phase: Barrier::new(workers),
             stop: AtomicBool::new(false),
@@ -134,8 +170,9 @@ impl Shared {
         let mut job = self.job.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut job.records, records);
         job.first_sequence = first_sequence;
-        self.next_decode.store(0, Ordering::Relaxed);
-        self.next_score.store(0, Ordering::Relaxed);
+        let blocks = job.records.len().div_ceil(BLOCK);
+        self.to_decode.divide(blocks, crew);
+        self.to_score.divide(blocks, crew);
         outputs.lanes.resize_with(self.settings.workers, OutputLane::default);
         for (lane, output) in self.outputs.iter().zip(&mut outputs.lanes) {
             let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,21 +4,19 @@
 //!
 //! Holds: a worker takes a read lock on what an earlier phase wrote and a write lock on its own lane only.
 
-use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, NO_PLACE, OutputLane};
+use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, OutputLane};
 use crate::batch::matrix::Matrix;
 use crate::batch::shared::{Job, Scorer, Shared};
+use crate::batch::update::{Batch, Updates};
 use crate::decide::Decision;
 use crate::decode::Decoder;
 use crate::encode::{Line, LineWriter, Reason as AlertReason, RejectLine, ScoreText};
-use crate::event::{EventRef, NO_KEY, marks};
+use crate::event::{EventRef, Head, NO_KEY, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
-use crate::state::shard::Update;
-use crate::window::read;
-use crate::window::write::Entry;
 use cartguard_forest::{Precision, Score};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -33,17 +31,12 @@ pub fn decode_is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// One event's update of one key, before it is done.
-#[derive(Clone, Copy, Debug, Default)]
-struct Task {
+/// An event whose id this worker looks up.
+#[derive(Clone, Copy, Debug)]
+struct IdTask {
     event: u32,
-    /// Index in the plan's entities.
-    entity: u16,
-    /// Lane of the decoded event, and its row.
-    lane: u16,
-    row: u32,
-    slot: Option<u32>,
     hash: u64,
+    time_ms: i64,
 }
 
 /// A worker's own buffers; nothing in them outlives a batch but their memory.
@@ -53,16 +46,8 @@ pub(crate) struct Worker {
     writer: LineWriter,
     /// M at each event of the batch.
     stream_ms: Vec<i64>,
-    tasks: Vec<Task>,
-    /// Tasks in the order of events, with their shards, before they are sorted.
-    unsorted: Vec<(u32, Task)>,
-    /// First task of each shard.
-    shard_starts: Vec<u32>,
-    /// The worker of each shard, in a crew of the size for which it was made.
-    owners: Vec<u8>,
-    owners_crew: usize,
-    entry: Entry,
-    reads: Vec<read::Scratch>,
+    ids: Vec<IdTask>,
+    updates: Updates,
     /// Blocks that this worker scored and will encode.
     blocks: Vec<usize>,
     /// The cells of the accepted events of those blocks, row by row, and what came of them.
@@ -86,7 +71,7 @@ struct Scored {
     decision: Decision,
 }
 
-type Lanes<'a> = Vec<RwLockReadGuard<'a, EventLane>>;
+pub(super) type Lanes<'a> = Vec<RwLockReadGuard<'a, EventLane>>;
 
 impl Worker {
     pub(crate) fn new(index: usize, shared: &Shared) -> Self {
@@ -96,13 +81,8 @@ impl Worker {
             decoder: Decoder::new(plan.schema.clone()),
             writer: LineWriter::new(shared.lines.clone()),
             stream_ms: Vec::new(),
-            tasks: Vec::new(),
-            unsorted: Vec::new(),
-            shard_starts: Vec::new(),
-            owners: Vec::new(),
-            owners_crew: 0,
-            entry: Entry::default(),
-            reads: plan.entities.iter().map(read::Scratch::new).collect(),
+            ids: Vec::new(),
+            updates: Updates::new(index, plan),
             blocks: Vec::new(),
             rows: Vec::new(),
             scored: Vec::new(),
@@ -118,10 +98,6 @@ impl Worker {
 
     /// All phases of a batch, shared by `crew` workers.
     pub(crate) fn run(&mut self, shared: &Shared, crew: usize) {
-        if self.owners_crew != crew {
-            self.owners = (0..shared.settings.state.shards).map(|shard| (shard % crew) as u8).collect();
-            self.owners_crew = crew;
-        }
         self.decode(shared);
         shared.phase.wait_for(crew);
         self.order(shared, crew);
@@ -144,12 +120,8 @@ impl Worker {
         let mut lane = shared.events[self.index].write().unwrap_or_else(PoisonError::into_inner);
         lane.clear();
         let records = job.records.len();
-        loop {
-            let block = shared.next_decode.fetch_add(1, Ordering::Relaxed);
+        while let Some(block) = shared.to_decode.take(self.index) {
             let first = block * BLOCK;
-            if first >= records {
-                return;
-            }
             let start = lane.add_block();
             shared.owners[block].store((self.index << 24 | start) as u32, Ordering::Relaxed);
             for (offset, event) in (first..records.min(first + BLOCK)).enumerate() {
@@ -185,7 +157,7 @@ impl Worker {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         let lanes = event_lanes(shared);
         self.stream_ms.clear();
-        self.tasks.clear();
+        self.ids.clear();
         let mut stream_ms = job.stream_ms;
         for event in 0..job.records.len() {
             let (lane, row) = owner(shared, event);
@@ -194,17 +166,10 @@ impl Worker {
                     shared.accepted[event].store(0, Ordering::Relaxed);
                 }
             } else {
-                let head = lanes[lane].event(row).head;
-                stream_ms = stream_ms.max(head.time_ms);
-                if ids::shard_of(head.id_hash) % crew == self.index {
-                    let hash = head.id_hash;
-                    self.tasks.push(Task {
-                        event: event as u32,
-                        lane: lane as u16,
-                        row: row as u32,
-                        hash,
-                        ..Task::default()
-                    });
+                let &Head { id_hash: hash, time_ms, .. } = lanes[lane].event(row).head;
+                stream_ms = stream_ms.max(time_ms);
+                if ids::shard_of(hash) % crew == self.index {
+                    self.ids.push(IdTask { event: event as u32, hash, time_ms });
                 }
             }
             self.stream_ms.push(stream_ms);
@@ -217,131 +182,23 @@ impl Worker {
             .step_by(crew)
             .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
             .collect();
-        let touched = self
-            .tasks
-            .iter()
-            .fold(0, |sum, task| sum ^ shards[ids::shard_of(task.hash) / crew].touch(task.hash));
+        let touched =
+            self.ids.iter().fold(0, |sum, id| sum ^ shards[ids::shard_of(id.hash) / crew].touch(id.hash));
         std::hint::black_box(touched);
-        for task in &self.tasks {
-            let head = lanes[task.lane as usize].event(task.row as usize).head;
-            let shard = &mut shards[ids::shard_of(task.hash) / crew];
-            let is_new = shard.accept(task.hash, head.time_ms, self.stream_ms[task.event as usize]);
-            shared.accepted[task.event as usize].store(is_new.into(), Ordering::Relaxed);
+        for id in &self.ids {
+            let shard = &mut shards[ids::shard_of(id.hash) / crew];
+            let is_new = shard.accept(id.hash, id.time_ms, self.stream_ms[id.event as usize]);
+            shared.accepted[id.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
     }
 
-    /// Phase 3: the keys of this worker's shards, shard by shard, each in sequence order.
+    /// Phase 3: the keys of this worker's shards.
     fn update(&mut self, shared: &Shared, crew: usize) {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         let lanes = event_lanes(shared);
-        let plan = &*shared.plan;
-        let entities = plan.entities.len();
         let mut out = shared.cells[self.index].write().unwrap_or_else(PoisonError::into_inner);
-        let out = &mut *out;
-        out.places.clear();
-        out.places.resize(job.records.len() * entities, NO_PLACE);
-        out.marks.clear();
-        out.marks.resize(job.records.len(), 0);
-        out.used = 1;
-        self.collect_tasks(shared, &lanes, job.records.len());
-        let shards = shared.settings.state.shards;
-        for shard_index in (self.index..shards).step_by(crew) {
-            let range = self.shard_starts[shard_index] as usize..self.shard_starts[shard_index + 1] as usize;
-            if range.is_empty() {
-                continue;
-            }
-            let Some(mut shard) = shared.shards.get_mut(&shard_index) else { continue };
-            let tasks = &mut self.tasks[range];
-            // Reach everything once before the first update, so that the misses overlap: what an update finds through a pointer is
-            // asked for a round after the pointer.
-            for task in tasks.iter() {
-                shard.prefetch_place(task.hash);
-            }
-            for task in tasks.iter_mut() {
-                task.slot = shard.guess(task.hash);
-            }
-            for task in tasks.iter_mut() {
-                task.slot = shard.confirm(task.slot, task.hash);
-                if let Some(slot) = task.slot {
-                    shard.prefetch_root(&plan.entities[task.entity as usize], slot);
-                }
-            }
-            for task in tasks.iter() {
-                if let Some(slot) = task.slot {
-                    let time_ms = lanes[task.lane as usize].event(task.row as usize).head.time_ms;
-                    shard.prefetch_rows(&plan.entities[task.entity as usize], slot, time_ms);
-                }
-            }
-            for task in tasks.iter() {
-                let lane = &lanes[task.lane as usize];
-                let event = lane.event(task.row as usize);
-                let entity = &plan.entities[task.entity as usize];
-                entity.fill(&event, lane.met(task.row as usize), &mut self.entry);
-                let place = out.add(entity.features.len());
-                let update = Update {
-                    hash: task.hash,
-                    sequence: job.first_sequence + u64::from(task.event),
-                    time_ms: event.head.time_ms,
-                    stream_ms: self.stream_ms[task.event as usize],
-                };
-                let marks = shard.update(
-                    &shared.settings.state,
-                    &plan.entities,
-                    entity,
-                    task.slot,
-                    &update,
-                    &self.entry,
-                    &mut self.reads[task.entity as usize],
-                    &mut out.cells[place..place + entity.features.len()],
-                );
-                out.places[task.event as usize * entities + task.entity as usize] = place as u32;
-                out.marks[task.event as usize] |= marks;
-            }
-        }
-    }
-
-    /// This worker's tasks, sorted by shard, within a shard by (sequence, entity).
-    fn collect_tasks(&mut self, shared: &Shared, lanes: &Lanes<'_>, records: usize) {
-        let plan = &*shared.plan;
-        let shards = &shared.shard_of;
-        self.shard_starts.clear();
-        self.shard_starts.resize(self.owners.len() + 1, 0);
-        self.unsorted.clear();
-        for event in 0..records {
-            if !is_accepted(shared, event) {
-                continue;
-            }
-            let (lane, row) = owner(shared, event);
-            let keys = lanes[lane].event(row).keys;
-            for (index, entity) in plan.entities.iter().enumerate() {
-                let hash = keys[entity.entity];
-                let shard = shards.of(hash);
-                if hash != NO_KEY && self.owners[shard] as usize == self.index {
-                    self.shard_starts[shard + 1] += 1;
-                    let task = Task {
-                        event: event as u32,
-                        entity: index as u16,
-                        lane: lane as u16,
-                        row: row as u32,
-                        slot: None,
-                        hash,
-                    };
-                    self.unsorted.push((shard as u32, task));
-                }
-            }
-        }
-        for shard in 0..self.owners.len() {
-            self.shard_starts[shard + 1] += self.shard_starts[shard];
-        }
-        self.tasks.resize(self.unsorted.len(), Task::default());
-        for &(shard, task) in &self.unsorted {
-            let place = &mut self.shard_starts[shard as usize];
-            self.tasks[*place as usize] = task;
-            *place += 1;
-        }
-        // Each start has moved to its shard's end, which is the next one's start.
-        self.shard_starts.rotate_right(1);
-        self.shard_starts[0] = 0;
+        let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
+        self.updates.run(&batch, crew, &mut out);
     }
 
     /// Phase 4, first half: rows of features, scores, decisions.
@@ -353,11 +210,7 @@ impl Worker {
         self.blocks.clear();
         self.scored.clear();
         let records = job.records.len();
-        loop {
-            let block = shared.next_score.fetch_add(1, Ordering::Relaxed);
-            if block * BLOCK >= records {
-                return;
-            }
+        while let Some(block) = shared.to_score.take(self.index) {
             self.blocks.push(block);
             let first = self.scored.len();
             for event in block * BLOCK..records.min((block + 1) * BLOCK) {
@@ -398,7 +251,7 @@ impl Worker {
         let row = &mut self.rows[start..start + plan.features()];
         for (index, entity) in plan.entities.iter().enumerate() {
             let hash = entry.keys[entity.entity];
-            let lane = &lanes[self.owners[shared.shard_of.of(hash)] as usize];
+            let lane = &lanes[self.updates.owner(shared.shard_of.of(hash))];
             let cells = if hash == NO_KEY {
                 &entity.missing[..]
             } else {
@@ -609,14 +462,14 @@ fn event_lanes(shared: &Shared) -> Lanes<'_> {
 
 /// Lane and row of an event.
 #[inline]
-fn owner(shared: &Shared, event: usize) -> (usize, usize) {
+pub(super) fn owner(shared: &Shared, event: usize) -> (usize, usize) {
     let owner = shared.owners[event / BLOCK].load(Ordering::Relaxed) as usize;
     (owner >> 24, (owner & 0xff_ffff) + event % BLOCK)
 }
 
 /// Whether an event is neither a reject nor a duplicate; from phase 3 on.
 #[inline]
-fn is_accepted(shared: &Shared, event: usize) -> bool {
+pub(super) fn is_accepted(shared: &Shared, event: usize) -> bool {
     shared.accepted[event].load(Ordering::Relaxed) != 0
 }
 

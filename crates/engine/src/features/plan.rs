@@ -172,31 +172,6 @@ impl Plan {
     }
 }
 
-#[cfg(test)]
-impl Plan {
-    /// Features of the one entity `card`, of events that have an amount in EUR and nothing else.
-    pub(crate) fn of_card(features: &str, lateness_ms: i64) -> Self {
-        use crate::schema::{CurrencySource, Entity, Path, TimeField, TimeForm, WindowScale};
-        let path = |name: &str| Path(vec![name.to_owned()]);
-        let euro = crate::currency::Currency::from_code(b"EUR").expect("a currency");
-        let schema = Schema {
-            id: path("id"),
-            time: TimeField { path: path("t"), form: TimeForm::Epoch { per_second: 1_000 } },
-            amount: path("amount"),
-            currency: CurrencySource::Constant(euro),
-            arrival: None,
-            items: None,
-            fields: Vec::new(),
-            entities: vec![Entity { name: "card".to_owned(), key: vec![path("card")] }],
-            scale: WindowScale::Constant,
-            skew_ms: 600_000,
-            hash_seed: 1,
-        };
-        let set = crate::features::file::read(features, crate::document::Layer::File, "test", &schema);
-        Self::new(Arc::new(schema), Arc::new(set.expect("the features are right")), lateness_ms)
-    }
-}
-
 fn program_of(definition: &Definition) -> Option<&Program> {
     match definition {
         Definition::Expression(program) => Some(program),
@@ -510,3 +485,6 @@ fn longest(window: &WindowFeature) -> i64 {
         _ => own,
     }
 }
+
+#[cfg(test)]
+mod fixture;

@@ -7,11 +7,10 @@
 
 pub(crate) mod ids;
 mod index;
-pub(crate) mod reserve;
 pub(crate) mod shard;
 
+use crate::window::reserve::Reserve;
 use dashmap::DashMap;
-use reserve::Reserve;
 use shard::{Shard, StateSettings};
 use std::hash::{BuildHasher, Hasher};
 

@@ -8,17 +8,14 @@ use crate::event::marks;
 use crate::features::cell::Cell;
 use crate::features::plan::EntityPlan;
 use crate::state::index::{Index, PART_BITS};
-use crate::state::reserve::{Reserve, SlotPage};
 use crate::window::arena::Arena;
 use crate::window::history::History;
 use crate::window::layout::Layout;
 use crate::window::prefetch;
 use crate::window::read::{self, Reader};
-use crate::window::slot::{NOTHING_LOST, Slot};
+use crate::window::reserve::{Reserve, SlotPage};
+use crate::window::slot::{NOTHING_LOST, SLOTS_PER_PAGE, Slot};
 use crate::window::write::{Entry, HistoryMut, Scratch};
-
-/// Slots in a page: 64 KiB.
-pub(crate) const SLOTS_PER_PAGE: usize = 1_024;
 
 /// Settings of the state, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! next request of its size class, so a steady state allocates nothing.
 //! Not here: what the words mean (`layout`).
 
-use crate::state::reserve::{Page, Reserve};
+use crate::window::reserve::{Page, Reserve};
 
 /// Words in a page: 256 KiB.
 pub(crate) const PAGE_WORDS: usize = 32_768;

@@ -16,6 +16,7 @@ pub(crate) mod layout;
 pub(crate) mod merge;
 pub(crate) mod prefetch;
 pub(crate) mod read;
+pub(crate) mod reserve;
 pub(crate) mod sliding;
 pub(crate) mod slot;
 pub(crate) mod totals;

@@ -2,6 +2,9 @@
 
 use crate::window::arena::Handle;
 
+/// Slots in a page: 64 KiB.
+pub(crate) const SLOTS_PER_PAGE: usize = 1_024;
+
 /// Horizon of a shard that never lost anything.
 pub(crate) const NOTHING_LOST: i64 = i64::MIN;
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::features::cell::Cell;
 use crate::features::plan::Plan;
-use crate::state::reserve::Reserve;
 use crate::state::shard::{Shard, StateSettings, Update};
 use crate::window::read;
+use crate::window::reserve::Reserve;
 use crate::window::write::Entry;
 use proptest::prelude::*;
 

@@ -1,0 +1,222 @@
+//! Phase 3 of a batch: every key of a worker's shards, read and stored.
+//!
+//! worker -> **update** -> state
+//!
+//! Holds: within a shard the updates are done by (sequence, entity), whatever the batch and whoever does them.
+
+use crate::batch::lane::{CellLane, NO_PLACE};
+use crate::batch::shared::{Job, Shared};
+use crate::batch::worker::{Lanes, is_accepted, owner};
+use crate::event::NO_KEY;
+use crate::features::plan::Plan;
+use crate::state::shard::{Shard, Update};
+use crate::window::read;
+use crate::window::write::Entry;
+
+/// Updates whose memory is asked for before the first of them is done: as many misses as overlap, and no more than the nearest cache holds.
+const TASKS_AHEAD: usize = 48;
+
+/// What the phases before left for this one.
+pub(super) struct Batch<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) job: &'a Job,
+    pub(super) lanes: &'a Lanes<'a>,
+    /// M at each event.
+    pub(super) stream_ms: &'a [i64],
+}
+
+/// One event's update of one key, before it is done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Task {
+    event: u32,
+    /// Index in the plan's entities.
+    entity: u16,
+    /// Lane of the decoded event, and its row.
+    lane: u16,
+    row: u32,
+    slot: Option<u32>,
+    hash: u64,
+}
+
+/// A worker's buffers of this phase.
+pub(super) struct Updates {
+    worker: usize,
+    /// By shard, within a shard by (sequence, entity).
+    tasks: Vec<Task>,
+    /// In the order of events, with their shards.
+    unsorted: Vec<(u32, Task)>,
+    /// First task of each shard, and the end.
+    starts: Vec<u32>,
+    /// This worker's shards that have tasks.
+    busy: Vec<usize>,
+    /// The worker of each shard, in a crew of the size for which it was made.
+    owners: Vec<u8>,
+    owners_crew: usize,
+    entry: Entry,
+    reads: Vec<read::Scratch>,
+}
+
+impl Updates {
+    pub(super) fn new(worker: usize, plan: &Plan) -> Self {
+        Self {
+            worker,
+            tasks: Vec::new(),
+            unsorted: Vec::new(),
+            starts: Vec::new(),
+            busy: Vec::new(),
+            owners: Vec::new(),
+            owners_crew: 0,
+            entry: Entry::default(),
+            reads: plan.entities.iter().map(read::Scratch::new).collect(),
+        }
+    }
+
+    /// The worker of a shard in this batch.
+    #[inline]
+    pub(super) fn owner(&self, shard: usize) -> usize {
+        self.owners[shard] as usize
+    }
+
+    /// Updates the keys of this worker's shards, and leaves their cells and marks in `out`.
+    pub(super) fn run(&mut self, batch: &Batch<'_>, crew: usize, out: &mut CellLane) {
+        let shards = batch.shared.settings.state.shards;
+        if self.owners_crew != crew {
+            self.owners = (0..shards).map(|shard| (shard % crew) as u8).collect();
+            self.owners_crew = crew;
+        }
+        out.reset(batch.job.records.len(), batch.shared.plan.entities.len());
+        self.collect(batch);
+        let mut busy = std::mem::take(&mut self.busy);
+        busy.clear();
+        busy.extend((self.worker..shards).step_by(crew).filter(|&shard| !self.range(shard).is_empty()));
+        let mut left = &busy[..];
+        while !left.is_empty() {
+            // In a large batch a group is one shard; of a small one all are reached together.
+            let mut tasks = 0;
+            let reached = left.iter().take_while(|&&shard| {
+                let has_room = tasks < TASKS_AHEAD;
+                tasks += self.range(shard).len();
+                has_room
+            });
+            let (group, rest) = left.split_at(reached.count());
+            self.reach(batch, group);
+            for &shard in group {
+                self.update(batch, shard, out);
+            }
+            left = rest;
+        }
+        self.busy = busy;
+    }
+
+    /// The tasks of a shard.
+    fn range(&self, shard: usize) -> std::ops::Range<usize> {
+        self.starts[shard] as usize..self.starts[shard + 1] as usize
+    }
+
+    /// Collects this worker's tasks and sorts them by shard.
+    fn collect(&mut self, batch: &Batch<'_>) {
+        let shared = batch.shared;
+        self.starts.clear();
+        self.starts.resize(self.owners.len() + 1, 0);
+        self.unsorted.clear();
+        for event in 0..batch.job.records.len() {
+            if !is_accepted(shared, event) {
+                continue;
+            }
+            let (lane, row) = owner(shared, event);
+            let keys = batch.lanes[lane].event(row).keys;
+            for (index, entity) in shared.plan.entities.iter().enumerate() {
+                let hash = keys[entity.entity];
+                let shard = shared.shard_of.of(hash);
+                if hash != NO_KEY && self.owners[shard] as usize == self.worker {
+                    self.starts[shard + 1] += 1;
+                    let task = Task {
+                        event: event as u32,
+                        entity: index as u16,
+                        lane: lane as u16,
+                        row: row as u32,
+                        slot: None,
+                        hash,
+                    };
+                    self.unsorted.push((shard as u32, task));
+                }
+            }
+        }
+        for shard in 0..self.owners.len() {
+            self.starts[shard + 1] += self.starts[shard];
+        }
+        self.tasks.resize(self.unsorted.len(), Task::default());
+        for &(shard, task) in &self.unsorted {
+            let place = &mut self.starts[shard as usize];
+            self.tasks[*place as usize] = task;
+            *place += 1;
+        }
+        // Each start has moved to its shard's end, which is the next one's start.
+        self.starts.rotate_right(1);
+        self.starts[0] = 0;
+    }
+
+    /// Asks for the memory of all keys of some shards, so that the misses overlap: what is found through a pointer a round after the
+    /// pointer.
+    fn reach(&mut self, batch: &Batch<'_>, shards: &[usize]) {
+        let entities = &batch.shared.plan.entities;
+        self.round(batch, shards, |shard, task| shard.prefetch_place(task.hash));
+        self.round(batch, shards, |shard, task| task.slot = shard.guess(task.hash));
+        self.round(batch, shards, |shard, task| {
+            task.slot = shard.confirm(task.slot, task.hash);
+            if let Some(slot) = task.slot {
+                shard.prefetch_root(&entities[task.entity as usize], slot);
+            }
+        });
+        self.round(batch, shards, |shard, task| {
+            if let Some(slot) = task.slot {
+                let time_ms = batch.lanes[task.lane as usize].event(task.row as usize).head.time_ms;
+                shard.prefetch_rows(&entities[task.entity as usize], slot, time_ms);
+            }
+        });
+    }
+
+    #[inline]
+    fn round(&mut self, batch: &Batch<'_>, shards: &[usize], mut step: impl FnMut(&Shard, &mut Task)) {
+        for index in shards {
+            let range = self.range(*index);
+            let Some(shard) = batch.shared.shards.get(index) else { continue };
+            for task in &mut self.tasks[range] {
+                step(&shard, task);
+            }
+        }
+    }
+
+    /// Updates the keys of one shard.
+    fn update(&mut self, batch: &Batch<'_>, shard: usize, out: &mut CellLane) {
+        let plan = &*batch.shared.plan;
+        let range = self.range(shard);
+        let Some(mut shard) = batch.shared.shards.get_mut(&shard) else { return };
+        for task in &self.tasks[range] {
+            let lane = &batch.lanes[task.lane as usize];
+            let event = lane.event(task.row as usize);
+            let entity = &plan.entities[task.entity as usize];
+            entity.fill(&event, lane.met(task.row as usize), &mut self.entry);
+            let place = out.add(entity.features.len());
+            let update = Update {
+                hash: task.hash,
+                sequence: batch.job.first_sequence + u64::from(task.event),
+                time_ms: event.head.time_ms,
+                stream_ms: batch.stream_ms[task.event as usize],
+            };
+            let marks = shard.update(
+                &batch.shared.settings.state,
+                &plan.entities,
+                entity,
+                task.slot,
+                &update,
+                &self.entry,
+                &mut self.reads[task.entity as usize],
+                &mut out.cells[place..place + entity.features.len()],
+            );
+            debug_assert_ne!(place as u32, NO_PLACE);
+            out.places[task.event as usize * plan.entities.len() + task.entity as usize] = place as u32;
+            out.marks[task.event as usize] |= marks;
+        }
+    }
+}
