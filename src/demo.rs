@@ -68,10 +68,15 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         key: "model.path".into(),
         value: format!("{:?}", model.display().to_string()),
     });
-    let config = match ConfigArguments::default().load(flags) {
+    let mut config = match ConfigArguments::default().load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
+    if config.engine.workers == 0 {
+        // One core is the shoppers', whose thread is never idle: workers that had to share it would wait for each other.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        config.engine.workers = (cores - 1).clamp(1, config.state.shards);
+    }
     match demo(arguments, &config) {
         Ok(finished) => say(&closing(&Summary::of(&finished))),
         Err(why) => {

@@ -13,8 +13,8 @@ use crate::window::arena::PAGE_WORDS;
 use crate::window::slot::{SLOTS_PER_PAGE, Slot};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Pages of each kind that are kept ready: 5 MiB together.
-const READY: usize = 16;
+/// Pages of each kind that are kept ready: 20 MiB together.
+const READY: usize = 64;
 
 /// A page of an arena, zeroed.
 pub(crate) type Page = Box<[u64; PAGE_WORDS]>;
