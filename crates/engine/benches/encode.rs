@@ -10,6 +10,7 @@ use cartguard_engine::encode::{
 use cartguard_engine::event::{EventRef, Head, IdText};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::rounding::{decimal_to_f32, ratio_to_f32, std_to_f32, zscore_to_f32};
+use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::schema::{
     CurrencySource, Entity, ITEM_STATS, Path, Schema, TimeField, TimeForm, WindowScale,
 };
@@ -142,6 +143,10 @@ fn schema() -> Schema {
 }
 
 fn plan(features: &[Feature], options: &LineOptions) -> Arc<LinePlan> {
+    let sentences = Sentences {
+        value: "this customer's figure is {value}, which is unusual".into(),
+        ..Sentences::default()
+    };
     let metas: Vec<FeatureMeta<'_>> = features
         .iter()
         .map(|feature| FeatureMeta {
@@ -149,8 +154,9 @@ fn plan(features: &[Feature], options: &LineOptions) -> Arc<LinePlan> {
             shape: feature.shape,
             same_as: feature.same_as,
             code: "CODE",
-            reason: "this customer's figure is {value}, which is unusual",
+            reason: &sentences,
             unit: "",
+            entity: None,
         })
         .collect();
     Arc::new(LinePlan::new(&metas, options, &schema()))

@@ -7,6 +7,7 @@ use cartguard_engine::encode::{
 };
 use cartguard_engine::event::{EventRef, Head, IdText, marks};
 use cartguard_engine::features::cell::{Cell, Shape};
+use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::reject::{Reason as RejectReason, Reject};
 use cartguard_engine::schema::{CurrencySource, Entity, Path, Schema, TimeField, TimeForm, WindowScale};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -53,6 +54,12 @@ fn a_grown_writer_allocates_nothing() {
     };
     let shapes = [Shape::Integer, Shape::Decimal { digits: 2 }, Shape::Real];
     let names: Vec<String> = (0..90).map(|index| format!("feature_{index}")).collect();
+    let sentences = Sentences {
+        value: "about {value} {one|many} of {amount}".into(),
+        missing: "none".into(),
+        keyless: Some("no card".into()),
+        ..Sentences::default()
+    };
     let metas: Vec<FeatureMeta<'_>> = names
         .iter()
         .enumerate()
@@ -61,8 +68,9 @@ fn a_grown_writer_allocates_nothing() {
             shape: shapes[index % 3],
             same_as: (index % 15 >= 3).then(|| index as u16 - 3),
             code: "CODE",
-            reason: "about {value}",
-            unit: if index % 2 == 0 { "seconds" } else { "" },
+            reason: &sentences,
+            unit: ["seconds", "share", "EUR", ""][index % 4],
+            entity: Some(0),
         })
         .collect();
     let writer = |as_array| {

@@ -11,6 +11,7 @@ use cartguard_engine::currency::Currency;
 use cartguard_engine::decode::hash;
 use cartguard_engine::features::expression::{Scope, compile};
 use cartguard_engine::features::plan::Plan;
+use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::features::spec::{
     Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
@@ -95,7 +96,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         or: definition.or,
         meaning: String::new(),
         unit: String::new(),
-        reason: String::new(),
+        reason: Sentences::default(),
         code: String::new(),
     })
 }

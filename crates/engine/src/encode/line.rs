@@ -127,7 +127,7 @@ impl LineWriter {
                 out.push(b',');
             }
             let feature = usize::from(reason.feature);
-            plan.reasons[feature].push(out, reason, line.cells[feature]);
+            plan.reasons[feature].push(out, reason, line.cells[feature], line.event);
         }
         if line.marks == 0 {
             out.extend_from_slice(b"],\"marks\":[]");

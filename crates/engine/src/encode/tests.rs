@@ -5,13 +5,14 @@ use crate::currency::Currency;
 use crate::decide::Decision;
 use crate::event::{EventRef, Head, IdText, marks};
 use crate::features::cell::{Cell, Shape};
+use crate::features::sentence::Sentences;
 use crate::reject::{Reason as RejectReason, Reject, Subject};
 use crate::schema::{
     CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
 };
 use proptest::prelude::*;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const RECORD: &[u8] = br#"{"event_id":"a\"1","amount":"12.34"}"#;
 const TWO: Shape = Shape::Decimal { digits: 2 };
@@ -46,7 +47,12 @@ fn schema() -> Schema {
 }
 
 fn meta(name: &str, shape: Shape) -> FeatureMeta<'_> {
-    FeatureMeta { name, shape, same_as: None, code: "SOME_CODE", reason: "about {value}, you see", unit: "" }
+    static REASON: LazyLock<Sentences> = LazyLock::new(|| Sentences {
+        value: "about {value}, you see".into(),
+        missing: "nothing to see".into(),
+        ..Sentences::default()
+    });
+    FeatureMeta { name, shape, same_as: None, code: "SOME_CODE", reason: &REASON, unit: "", entity: None }
 }
 
 fn head() -> Head {
@@ -124,7 +130,7 @@ fn a_decision_with_everything() {
             r#"{"event_id":"a\"1","event_time":"2018-04-01T00:00:31.000Z","sequence":17,"decision":"decline","#,
             r#""score":0.1,"model":"demo/1","reasons":[{"code":"SOME_CODE","text":"about 12.34, you see","#,
             r#""feature":"sum","value":12.34,"contribution":1.5},{"code":"SOME_CODE","#,
-            r#""text":"about unknown, you see","feature":"n","value":null,"contribution":-0.25,"#,
+            r#""text":"nothing to see","feature":"n","value":null,"contribution":-0.25,"#,
             r#""approximate":true}],"marks":["late","early","saturated","degraded"],"features":[null,12.34]}"#,
             "\n"
         )

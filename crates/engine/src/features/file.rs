@@ -17,6 +17,7 @@ use super::condition::Conditions;
 use super::expand;
 use super::expression::{ExpressionFault, Scope, builtin_names, compile};
 use super::names::{code_of, is_name};
+use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
 use super::spec::{Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
 use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
@@ -91,8 +92,14 @@ pub(super) struct Draft {
     pub or: Option<f64>,
     pub unit: String,
     pub meaning: String,
-    pub reason: String,
+    pub reason: DraftReason,
     pub code: String,
+}
+
+pub(super) enum DraftReason {
+    /// Of an expression: what the file says; the rest follows from the expression's type.
+    Told(Told),
+    Made(Sentences),
 }
 
 pub(super) enum DraftKind {
@@ -167,7 +174,7 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
     let name = table.required("name", "a name such as \"amount_per_item\"").and_then(|_| table.text("name"));
     let or = table.number("or", f64::MIN..=f64::MAX);
     let (unit, meaning) = (table.text("unit"), table.text("meaning"));
-    let reason = reason(table, &[]);
+    let reason = reason(table, "");
     let code = code(table);
     let (name, text) = (name?, text?);
     if !is_name(&name) {
@@ -190,25 +197,26 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
         or,
         unit: unit.unwrap_or_default(),
         meaning,
-        reason: reason.unwrap_or_else(|| format!("{} is {{value}}", name.replace(['_', '.'], " "))),
+        reason: DraftReason::Told(reason),
         code: code.unwrap_or_else(|| code_of(&name)),
         name,
         kind: DraftKind::Expression(text, value.place.clone()),
     })
 }
 
-/// The sentence of a reason; `{value}` and the given words in braces stand in it.
-pub(super) fn reason(table: &mut Reader<'_>, words: &[&str]) -> Option<String> {
-    let text = table.text("reason")?;
-    let rest = words.iter().fold(text.replace("{value}", ""), |text, word| text.replace(word, ""));
-    if rest.contains(['{', '}']) {
-        let known: Vec<_> = std::iter::once("{value}").chain(words.iter().copied()).collect();
-        table.fault(
-            "reason",
-            format!("{text:?} has braces that mean nothing; {} can be replaced", known.join(", ")),
-        );
-    }
-    Some(text)
+/// The sentences of a reason; `more` is one more word in braces that may stand in them.
+pub(super) fn reason(table: &mut Reader<'_>, more: &str) -> Told {
+    let mut read = |key| {
+        let text = table.text(key)?;
+        let unknown = |piece: &Piece<'_>| matches!(piece, Piece::Unknown(braces) if *braces != more);
+        if pieces(&text).iter().any(unknown) {
+            let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+            table
+                .fault(key, format!("{text:?} has braces that mean nothing; {BRACES}{more} can be replaced"));
+        }
+        Some(text)
+    };
+    Told { value: read("reason"), zero: read("reason_zero"), missing: read("reason_missing") }
 }
 
 /// The code of a reason: capitals, digits and `_`.
@@ -264,14 +272,21 @@ fn resolve(
                 .ok()
                 .map(Definition::Expression),
         };
-        let feature = definition.map(|definition| Feature {
-            name: draft.name,
-            definition,
-            or: draft.or,
-            meaning: draft.meaning,
-            unit: draft.unit,
-            reason: draft.reason,
-            code: draft.code,
+        let feature = definition.map(|definition| {
+            let is_truth = matches!(&definition, Definition::Expression(program) if program.is_truth());
+            let noun = draft.name.replace(['_', '.'], " ");
+            Feature {
+                name: draft.name,
+                definition,
+                or: draft.or,
+                meaning: draft.meaning,
+                unit: draft.unit,
+                reason: match draft.reason {
+                    DraftReason::Told(told) => Sentences::of_expression(&noun, told, is_truth),
+                    DraftReason::Made(made) => made,
+                },
+                code: draft.code,
+            }
         });
         (draft.place, feature)
     };

@@ -33,7 +33,7 @@ fn faults_of_shape() {
     faults(
         "[[feature]]\nname = 'y'\nvalue = '1'\nwindow = '1h'\n[default]\ninclusive = true\n",
         &[
-            "f.toml:4:1: feature.window: unknown key; known here: value, entity, name, or, unit, meaning, reason, code",
+            "f.toml:4:1: feature.window: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
             "f.toml:5:2: default: unknown key; did you mean \"defaults\"?",
         ],
     );
@@ -167,9 +167,9 @@ fn faults_of_aggregates() {
         &["f.toml:8:8: feature.over: \"60m\" is the window itself; the ratio would always be 1"],
     );
     table_fault(
-        &table("count", "reason = '{wert} orders'\ncode = 'busy'\nor = 'none'\n"),
+        &table("count", "reason = '{wert} {order|orders}'\ncode = 'busy'\nor = 'none'\n"),
         &[
-            "f.toml:8:10: feature.reason: \"{wert} orders\" has braces that mean nothing; {value}, {window} can be replaced",
+            "f.toml:8:10: feature.reason: \"{wert} {order|orders}\" has braces that mean nothing; {value}, {percent}, {amount}, {one|many}, {window} can be replaced",
             "f.toml:9:8: feature.code: \"busy\" is no code; capitals, digits and _, such as \"CARD_COUNT\"",
             "f.toml:10:6: feature.or: \"none\" is not a number",
         ],
@@ -282,7 +282,7 @@ fn everything_wrong_is_told_at_once() {
             "f.toml:3:12: feature.windows: \"91d\" is out of range; from 1s to 90d",
             "f.toml:5:9: feature.field: \"country\" is not of type number; only distinct can count it",
             "f.toml:8:13: x: the end where a value belongs",
-            "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, code",
+            "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
             "f.toml:10:2: oops: unknown key; known here: words, defaults, condition, feature",
             "f.toml:10:6: not TOML: unclosed table, expected `]`",
         ],

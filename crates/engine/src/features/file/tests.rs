@@ -251,14 +251,16 @@ fn what_the_file_says_of_a_feature_wins() {
         "[[feature]]\nname = 'x'\nvalue = 'amount / 2'\nor = -1\nunit = 'u'\nmeaning = 'm'\n\
          reason = 'r {value}'\ncode = 'C_1'\n\
          [[feature]]\nentity = 'card'\nwindows = ['1h', '1d']\naggregates = 'count'\nor = 0\n\
-         reason = '{value} within {window}'\ncode = 'BUSY'\n",
+         reason = '{value} within {window}'\nreason_zero = 'none in {window}'\nreason_missing = 'no {window}'\n\
+         code = 'BUSY'\n\
+         [[feature]]\nentity = 'card'\nwindows = '7d'\naggregates = 'count'\nreason = '{value} {a|b}'\n",
     );
     let told = |feature: &Feature| {
         (
             feature.or,
             feature.unit.clone(),
             feature.meaning.clone(),
-            feature.reason.clone(),
+            feature.reason.value.clone(),
             feature.code.clone(),
         )
     };
@@ -266,8 +268,15 @@ fn what_the_file_says_of_a_feature_wins() {
         told(&set.features[0]),
         (Some(-1.0), "u".into(), "m".into(), "r {value}".into(), "C_1".into())
     );
-    assert_eq!(set.features[1].reason, "{value} within 1 hour");
-    assert_eq!(set.features[2].reason, "{value} within 1 day");
+    let all = |index: usize| {
+        let reason = &set.features[index].reason;
+        (reason.value.as_str(), reason.zero.as_deref(), reason.missing.as_str(), reason.keyless.as_deref())
+    };
+    assert_eq!(all(0), ("r {value}", None, "x is not known", None));
+    assert_eq!(all(1), ("{value} within 1 hour", Some("none in 1 hour"), "no 1 hour", None));
+    assert_eq!(all(2), ("{value} within 1 day", Some("none in 1 day"), "no 1 day", None));
+    let missing = "no earlier orders with this card in the last 7 days";
+    assert_eq!(all(3), ("{value} {a|b}", None, missing, Some("no card was given")));
     assert_eq!(set.features[2].code, "BUSY");
     assert_eq!(set.features[2].meaning, "Number of orders with this card in the last day");
 }
