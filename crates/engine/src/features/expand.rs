@@ -1,7 +1,7 @@
 //! A table of windows of the features file -> its features, in the order entity, window, aggregate, field.
 
 use super::condition::Conditions;
-use super::file::{Defaults, Draft, DraftKind, DraftReason, code, reason};
+use super::file::{Defaults, Draft, DraftKind, DraftReason, code, or, reason};
 use super::names::{self, AGGREGATES, Parts, aggregate_word, is_name};
 use super::sentence;
 use super::spec::{Aggregate, Column, RatioOf, Value, WindowFeature};
@@ -47,7 +47,7 @@ struct Table {
 /// What the table says of its features besides how they are computed.
 struct Told {
     name: Option<String>,
-    or: Option<f64>,
+    or: Option<(f64, Place)>,
     unit: Option<String>,
     meaning: Option<String>,
     reason: sentence::Told,
@@ -61,7 +61,7 @@ impl Context<'_> {
         let table = self.table(reader);
         let told = Told {
             name: reader.text("name"),
-            or: reader.number("or", f64::MIN..=f64::MAX),
+            or: or(reader),
             unit: reader.text("unit"),
             meaning: reader.text("meaning"),
             reason: reason(reader, "{window}"),
@@ -294,7 +294,7 @@ impl Context<'_> {
                 inclusive,
                 condition: condition.map(|(index, ..)| *index),
             }),
-            or: told.or,
+            or: told.or.clone(),
             unit: told.unit.clone().unwrap_or(texts.unit),
             meaning: told.meaning.clone().unwrap_or(texts.meaning),
             reason: DraftReason::Made(texts.reason.with(told.reason.over(&span(&window_text)))),

@@ -17,11 +17,13 @@ use super::condition::Conditions;
 use super::expand;
 use super::expression::{ExpressionFault, Scope, builtin_names, compile};
 use super::names::{code_of, is_name};
+use super::plan::shape_of;
 use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
 use super::spec::{Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
 use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
-use crate::limits::FEATURES_MAX;
+use crate::features::cell::Shape;
+use crate::limits::{FEATURES_MAX, NUMBER_MICRO_MAX};
 use crate::schema::Schema;
 use std::collections::BTreeMap;
 
@@ -89,7 +91,8 @@ pub(super) struct Draft {
     pub place: Place,
     pub name: String,
     pub kind: DraftKind,
-    pub or: Option<f64>,
+    /// With its place.
+    pub or: Option<(f64, Place)>,
     pub unit: String,
     pub meaning: String,
     pub reason: DraftReason,
@@ -172,7 +175,7 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
     let value = table.node("value")?;
     let text = table.text("value");
     let name = table.required("name", "a name such as \"amount_per_item\"").and_then(|_| table.text("name"));
-    let or = table.number("or", f64::MIN..=f64::MAX);
+    let or = or(table);
     let (unit, meaning) = (table.text("unit"), table.text("meaning"));
     let reason = reason(table, "");
     let code = code(table);
@@ -202,6 +205,12 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
         name,
         kind: DraftKind::Expression(text, value.place.clone()),
     })
+}
+
+/// `or`, and where it stands.
+pub(super) fn or(table: &mut Reader<'_>) -> Option<(f64, Place)> {
+    let number = table.number("or", f64::MIN..=f64::MAX)?;
+    Some((number, table.place_of("or").clone()))
 }
 
 /// The sentences of a reason; `more` is one more word in braces that may stand in them.
@@ -273,12 +282,15 @@ fn resolve(
                 .map(Definition::Expression),
         };
         let feature = definition.map(|definition| {
+            if let Some((or, place)) = &draft.or {
+                check_or(*or, shape_of(&definition, schema), place, faults);
+            }
             let is_truth = matches!(&definition, Definition::Expression(program) if program.is_truth());
             let noun = draft.name.replace(['_', '.'], " ");
             Feature {
                 name: draft.name,
                 definition,
-                or: draft.or,
+                or: draft.or.map(|(or, _)| or),
                 meaning: draft.meaning,
                 unit: draft.unit,
                 reason: match draft.reason {
@@ -291,6 +303,24 @@ fn resolve(
         (draft.place, feature)
     };
     drafts.into_iter().map(resolve).collect()
+}
+
+/// Refuses a default that would have to be rounded to be a count or an amount.
+fn check_or(or: f64, shape: Shape, place: &Place, faults: &Faults) {
+    let max = NUMBER_MICRO_MAX as f64;
+    let (unit, accepted) = match shape {
+        Shape::Real => return,
+        Shape::Integer | Shape::Decimal { digits: 0 } => (1.0, "whole number, such as 0".to_owned()),
+        Shape::Decimal { digits } => {
+            (10f64.powi(digits as i32), format!("number of at most {digits} decimals, such as 0"))
+        }
+    };
+    // The nearest f64 of a decimal is what the division gives back.
+    let parts = (or * unit).round();
+    if parts / unit != or || parts.abs() > max {
+        let what = format!("{or:?} is no value of this feature; a {accepted}");
+        faults.add(place, "feature.or", what);
+    }
 }
 
 /// Refuses expressions that depend on themselves, and names each circle.

@@ -46,6 +46,11 @@ fn table_fault(lines: &str, expected: &[&str]) {
     faults(&format!("{good}[[feature]]\n{lines}"), expected);
 }
 
+/// A table of one aggregate, and more lines of it from the eighth on.
+fn table(aggregate: &str, more: &str) -> String {
+    format!("entity = 'card'\nwindows = ['1h']\naggregates = ['{aggregate}']\n{more}")
+}
+
 #[test]
 fn faults_of_windows() {
     let base = "entity = 'card'\nwindows = ['1h']\naggregates = ['count']\n";
@@ -107,9 +112,6 @@ fn faults_of_windows() {
 
 #[test]
 fn faults_of_aggregates() {
-    let table = |aggregate: &str, more: &str| {
-        format!("entity = 'card'\nwindows = ['1h']\naggregates = ['{aggregate}']\n{more}")
-    };
     table_fault(
         &table("sum", "field = ['country', 'discuont', 'items.lines']\n"),
         &[
@@ -173,6 +175,23 @@ fn faults_of_aggregates() {
             "f.toml:9:8: feature.code: \"busy\" is no code; capitals, digits and _, such as \"CARD_COUNT\"",
             "f.toml:10:6: feature.or: \"none\" is not a number",
         ],
+    );
+}
+
+#[test]
+fn a_default_is_a_value_of_its_feature() {
+    let whole = "is no value of this feature; a whole number, such as 0";
+    table_fault(&table("count", "or = 0.5\n"), &[&format!("f.toml:8:6: feature.or: 0.5 {whole}")]);
+    table_fault(&table("count", "or = 1e300\n"), &[&format!("f.toml:8:6: feature.or: 1e300 {whole}")]);
+    table_fault(
+        &table("sum", "or = 0.00001\n"),
+        &[
+            "f.toml:8:6: feature.or: 1e-5 is no value of this feature; a number of at most 2 decimals, such as 0",
+        ],
+    );
+    faults(
+        "[[feature]]\nname = 'x'\nvalue = 'amount > 5'\nor = 0.5\n",
+        &[&format!("f.toml:4:6: feature.or: 0.5 {whole}")],
     );
 }
 

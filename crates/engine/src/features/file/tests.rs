@@ -282,6 +282,17 @@ fn what_the_file_says_of_a_feature_wins() {
 }
 
 #[test]
+fn defaults_may_be_exact_values() {
+    let set = features(
+        "[[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\nor = -1\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'sum'\nor = 0.29\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'mean'\nor = 0.123456789\n",
+    );
+    let or: Vec<_> = set.features.iter().map(|feature| feature.or).collect();
+    assert_eq!(or, [Some(-1.0), Some(0.29), Some(0.123_456_789)]);
+}
+
+#[test]
 fn expressions_read_features_of_any_place() {
     let set = features(
         "[[feature]]\nname = 'twice'\nvalue = '2 * half'\n\
