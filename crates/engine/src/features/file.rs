@@ -19,7 +19,7 @@ use super::expression::{ExpressionFault, Scope, builtin_names, compile};
 use super::names::{code_of, is_name};
 use super::plan::shape_of;
 use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
-use super::spec::{Definition, Feature, FeatureSet, WindowFeature};
+use super::spec::{Aggregate, Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
 use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
 use crate::features::cell::Shape;
@@ -71,6 +71,7 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
     }
     root.finish();
     let names = unique_names(&drafts, schema, &faults);
+    blind_runs(&drafts, schema, &faults);
     let features = resolve(drafts, &names, schema, &faults);
     circles(&features, &faults);
     if !faults.is_empty() {
@@ -320,6 +321,27 @@ fn check_or(or: f64, shape: Shape, place: &Place, faults: &Faults) {
     if parts / unit != or || parts.abs() > max {
         let what = format!("{or:?} is no value of this feature; a {accepted}");
         faults.add(place, "feature.or", what);
+    }
+}
+
+/// Refuses runs that look back over nothing: the longest window of their entity is how far they see.
+fn blind_runs(drafts: &[Draft], schema: &Schema, faults: &Faults) {
+    let windows = || {
+        drafts.iter().filter_map(|draft| match &draft.kind {
+            DraftKind::Window(window) => Some((draft, window)),
+            DraftKind::Expression(..) => None,
+        })
+    };
+    for (draft, run) in windows().filter(|(_, window)| window.aggregate == Aggregate::Run) {
+        if windows().any(|(_, other)| other.entity == run.entity && other.window_ms.is_some()) {
+            continue;
+        }
+        let entity = &schema.entities[run.entity].name;
+        let what = format!(
+            "run looks back over the longest window of {entity:?}, which has none, so that it would not count; give \
+             {entity:?} a window, such as entity = {entity:?}, windows = \"7d\", aggregates = \"count\""
+        );
+        faults.add(&draft.place, &draft.name, what);
     }
 }
 

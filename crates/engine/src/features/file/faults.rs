@@ -196,6 +196,16 @@ fn a_default_is_a_value_of_its_feature() {
 }
 
 #[test]
+fn a_run_has_something_to_look_back_over() {
+    let what = "run looks back over the longest window of \"card\", which has none, so that it would not count; give \
+                \"card\" a window, such as entity = \"card\", windows = \"7d\", aggregates = \"count\"";
+    let run =
+        "[[feature]]\nentity = 'card'\naggregates = 'run'\nwhere = 'amount > 5'\nwhere_name = 'large'\n";
+    let other = "[[feature]]\nentity = 'customer'\nwindows = '1h'\naggregates = 'count'\n";
+    faults(&format!("{run}{other}"), &[&format!("f.toml:1:1: card.run_large: {what}")]);
+}
+
+#[test]
 fn faults_of_conditions() {
     table_fault(
         "entity = 'card'\nwindows = '1h'\naggregates = 'count'\nwhere = 'declnied'\n\

@@ -210,8 +210,10 @@ fn every_aggregate_and_its_name() {
         ),
         ("windows = '24h'\naggregates = 'count'\nname = 'busy'", "busy", all.clone()),
     ] {
-        let set = features(&format!("{declined}[[feature]]\nentity = 'card'\n{table}\n"));
-        assert_eq!(set.features.len(), 1, "{table}");
+        // The second is what a run looks back over.
+        let other = "[[feature]]\nentity = 'card'\nwindows = '2h'\naggregates = 'count'\n";
+        let set = features(&format!("{declined}[[feature]]\nentity = 'card'\n{table}\n{other}"));
+        assert_eq!(set.features.len(), 2, "{table}");
         assert_eq!(set.features[0].name, name);
         assert_eq!(window(&set.features[0]), expected, "{name}");
     }
