@@ -7,7 +7,7 @@ use cartguard_engine::decide::Decision;
 use cartguard_engine::encode::{
     FeatureMeta, Line, LineOptions, LinePlan, LineWriter, Reason, ScoreText, Selection,
 };
-use cartguard_engine::event::{EventRef, Head, IdText};
+use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::rounding::{decimal_to_f32, ratio_to_f32, std_to_f32, zscore_to_f32};
 use cartguard_engine::features::sentence::Sentences;
@@ -226,7 +226,8 @@ fn lines(criterion: &mut Criterion) {
 
     let mut writer = LineWriter::new(plan(&features, &base));
     let mut out = Vec::new();
-    let keys: Vec<Option<String>> = (0..4).map(|index| Some(format!("key-{index}"))).collect();
+    let mut keys = KeyTexts::default();
+    (0..4).for_each(|index| keys.begin(Some(format!("key-{index}").as_bytes())));
     let reasons: Vec<Reason> = [4u16, 9, 14, 84, 85]
         .iter()
         .map(|&feature| Reason { feature, contribution: 0.1 + f64::from(feature), approximate: false })

@@ -5,7 +5,7 @@ use cartguard_engine::decide::Decision;
 use cartguard_engine::encode::{
     FeatureMeta, Line, LineOptions, LinePlan, LineWriter, Reason, RejectLine, ScoreText,
 };
-use cartguard_engine::event::{EventRef, Head, IdText, marks};
+use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts, marks};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::reject::{Reason as RejectReason, Reject};
@@ -78,7 +78,8 @@ fn a_grown_writer_allocates_nothing() {
         LineWriter::new(Arc::new(LinePlan::new(&metas, &options, &schema)))
     };
     let mut writers = [writer(true), writer(false)];
-    let keys = [Some("key \"1\"".to_owned())];
+    let mut keys = KeyTexts::default();
+    keys.begin(Some(b"key \"1\""));
     let reasons: Vec<Reason> =
         (0..5).map(|feature| Reason { feature, contribution: 0.1, approximate: true }).collect();
     let reject = RejectLine {

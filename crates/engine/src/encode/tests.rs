@@ -3,7 +3,7 @@
 use super::*;
 use crate::currency::Currency;
 use crate::decide::Decision;
-use crate::event::{EventRef, Head, IdText, marks};
+use crate::event::{EventRef, Head, IdText, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::sentence::Sentences;
 use crate::reject::{Reason as RejectReason, Reject, Subject};
@@ -162,7 +162,11 @@ fn an_alert() {
     let (mut head, cells) = (head(), [Cell(3)]);
     let reasons = [Reason { feature: 0, contribution: 2.0, approximate: false }];
     let mut writer = writer(&metas, &LineOptions { model: Some("demo/1".into()), ..LineOptions::default() });
-    let mut alert = |head: &Head, keys: &[Option<String>]| {
+    let mut alert = |head: &Head, keys: [Option<&str>; 2]| {
+        let mut texts = KeyTexts::default();
+        for key in keys {
+            texts.begin(key.map(str::as_bytes));
+        }
         let line = Line {
             decision: Decision::Review,
             score: Some(ScoreText::F64(0.75)),
@@ -170,12 +174,12 @@ fn an_alert() {
             ..line(head, &cells)
         };
         let mut out = Vec::new();
-        writer.alert(&mut out, &line, keys);
+        writer.alert(&mut out, &line, &texts);
         serde_json::from_slice::<serde_json::Value>(&out).expect("JSON");
         String::from_utf8(out).expect("UTF-8")
     };
     assert_eq!(
-        alert(&head, &[Some("c\n\"1".into()), Some("b".into())]),
+        alert(&head, [Some("c\n\"1"), Some("b")]),
         concat!(
             r#"{"event_id":"a\"1","event_time":"2018-04-01T00:00:31.000Z","sequence":17,"decision":"review","#,
             r#""score":0.75,"model":"demo/1","reasons":[{"code":"SOME_CODE","text":"about 3, you see","#,
@@ -184,9 +188,9 @@ fn an_alert() {
             "\n"
         )
     );
-    assert!(alert(&head, &[None, Some("b".into())]).ends_with("\"entities\":{\"pair\":\"b\"}}\n"));
+    assert!(alert(&head, [None, Some("b")]).ends_with("\"entities\":{\"pair\":\"b\"}}\n"));
     head.currency = Currency::from_code(b"JPY").expect("a currency").0;
-    let text = alert(&head, &[None, None]);
+    let text = alert(&head, [None, None]);
     assert!(text.ends_with("\"amount\":1234,\"currency\":\"JPY\",\"entities\":{}}\n"), "{text}");
 }
 
