@@ -9,7 +9,8 @@ use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts, marks};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::reject::{Reason as RejectReason, Reject};
-use cartguard_engine::schema::{CurrencySource, Entity, Path, Schema, TimeField, TimeForm, WindowScale};
+use cartguard_engine::schema::Schema;
+use cartguard_engine::schema::samples::{checkout, entity};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,20 +39,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_grown_writer_allocates_nothing() {
-    let path = |name: &str| Path(vec![name.into()]);
-    let schema = Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: None },
-        arrival: None,
-        items: None,
-        fields: Vec::new(),
-        entities: vec![Entity { name: "card".into(), key: vec![path("card_id")] }],
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
-    };
+    let schema = Schema { entities: vec![entity("card", &["card_id"])], ..checkout() };
     let shapes = [Shape::Integer, Shape::Decimal { digits: 2 }, Shape::Real];
     let names: Vec<String> = (0..90).map(|index| format!("feature_{index}")).collect();
     let sentences = Sentences {

@@ -7,9 +7,8 @@ use crate::event::{EventRef, Head, IdText, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::sentence::Sentences;
 use crate::reject::{Reason as RejectReason, Reject, Subject};
-use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use crate::schema::samples::{checkout, entity, path};
+use crate::schema::{CurrencySource, Field, FieldKind, Schema};
 use proptest::prelude::*;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
@@ -17,32 +16,13 @@ use std::sync::{Arc, LazyLock};
 const RECORD: &[u8] = br#"{"event_id":"a\"1","amount":"12.34"}"#;
 const TWO: Shape = Shape::Decimal { digits: 2 };
 
-fn path(dotted: &str) -> Path {
-    Path(dotted.split('.').map(Into::into).collect())
-}
-
 fn schema() -> Schema {
-    let entity = |name: &str, key: &[&str]| Entity {
-        name: name.into(),
-        key: key.iter().map(|part| path(part)).collect(),
-    };
     Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
         amount: path("order.total"),
         currency: CurrencySource::Path { path: path("cur\"rency"), default: None },
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".into(),
-            quantity: "qty".into(),
-            price: "price".into(),
-        }),
         fields: vec![Field { name: "age".into(), path: path("buyer.age"), kind: FieldKind::Number }],
         entities: vec![entity("card", &["card_id"]), entity("pair", &["customer_id", "card_id"])],
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
+        ..checkout()
     }
 }
 

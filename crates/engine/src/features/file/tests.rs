@@ -1,45 +1,25 @@
 //! The features file: names, order and definitions of what it makes.
 
 use super::read;
-use crate::currency::Currency;
 use crate::document::Layer;
 use crate::features::spec::{
     Aggregate, Column, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
-use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
-
-fn path(name: &str) -> Path {
-    Path(vec![name.to_owned()])
-}
+use crate::schema::samples::{self, entity, field};
+use crate::schema::{FieldKind, Schema, TimeForm};
 
 /// Entities customer, card, device; fields country and `auth_result` (categories), discount, created; a basket.
 pub(super) fn schema() -> Schema {
-    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
-    let entity = |name: &str| Entity { name: name.to_owned(), key: vec![path(name)] };
     Schema {
-        id: path("id"),
-        time: TimeField { path: path("time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("known")),
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".into(),
-            quantity: "qty".into(),
-            price: "price".into(),
-        }),
+        items: samples::checkout().items,
         fields: vec![
             field("country", FieldKind::Category),
             field("auth_result", FieldKind::Category),
             field("discount", FieldKind::Number),
             field("created", FieldKind::Time(TimeForm::Text)),
         ],
-        entities: vec![entity("customer"), entity("card"), entity("device")],
-        scale: WindowScale::Constant,
-        skew_ms: 0,
-        hash_seed: 7,
+        entities: ["customer", "card", "device"].map(|name| entity(name, &[name])).into(),
+        ..samples::least()
     }
 }
 
