@@ -161,7 +161,9 @@ fn json(rows: &[Row<'_>]) -> String {
             ("unit", &feature.unit),
             ("meaning", &feature.meaning),
             ("code", &feature.code),
-            ("reason", &feature.reason),
+            ("reason", &feature.reason.value),
+            ("reason_zero", feature.reason.zero.as_ref().unwrap_or(&feature.reason.value)),
+            ("reason_missing", &feature.reason.missing),
         ];
         for (at, (key, value)) in pairs.iter().enumerate() {
             put(&mut text, format_args!("{}\"{key}\": {}", if at > 0 { ", " } else { "" }, quoted(value)));

@@ -61,7 +61,7 @@ impl Shop {
     /// A small model under models/small/1, and names.txt and rows.csv for it.
     fn with_model() -> Self {
         let shop = Self::new();
-        let case = Case::read("xgb-3.2-base");
+        let case = Case::read("xgb-3.2-base", "rows");
         shop.write("model.json", fs::read(golden().join("xgb-3.2-base.json")).expect("a golden model"));
         shop.write("names.txt", case.names().join("\n"));
         shop.write("rows.csv", case.csv(&case.names()));
@@ -82,12 +82,14 @@ fn golden() -> PathBuf {
 /// Rows of a golden file, with the trainer's bits as numbers.
 struct Case {
     single: bool,
-    rows: Vec<(Vec<f32>, f64, f64)>,
+    /// Texts of the features, empty where missing; margin; score.
+    rows: Vec<(Vec<String>, f64, f64)>,
 }
 
 impl Case {
-    fn read(name: &str) -> Self {
-        let text = fs::read_to_string(golden().join(format!("{name}.rows.jsonl"))).expect("golden rows");
+    /// `kind` is `rows`, of f32, or `wide`, of f64.
+    fn read(name: &str, kind: &str) -> Self {
+        let text = fs::read_to_string(golden().join(format!("{name}.{kind}.jsonl"))).expect("golden rows");
         let single = name.starts_with("xgb");
         let rows = text.lines().map(|line| {
             let line: Value = serde_json::from_str(line).expect("JSON");
@@ -97,17 +99,26 @@ impl Case {
                 let bits = bits(&text(key));
                 if single { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) }
             };
-            let row = text("x").split(' ').map(|x| f32::from_bits(bits(x) as u32)).collect();
+            let feature = |x: &str| match kind {
+                "wide" => f64::from_bits(bits(x)).to_string(),
+                // All digits, so that a reader of f64 has the very f32.
+                _ => f64::from(f32::from_bits(bits(x) as u32)).to_string(),
+            };
+            let row = text("x").split(' ').map(feature).map(|x| x.replace("NaN", "")).collect();
             (row, number("margin"), number("score"))
         });
         Self { single, rows: rows.collect() }
     }
 
-    fn all() -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(golden())
+    /// Names and kinds.
+    fn all() -> Vec<(String, &'static str)> {
+        let mut names: Vec<_> = fs::read_dir(golden())
             .expect("the golden folder")
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter_map(|name| name.strip_suffix(".rows.jsonl").map(str::to_owned))
+            .filter_map(|name| {
+                let named = |kind| Some((name.strip_suffix(&format!(".{kind}.jsonl"))?.to_owned(), kind));
+                named("rows").or(named("wide"))
+            })
             .collect();
         names.sort();
         names
@@ -130,7 +141,7 @@ impl Case {
         for (row, margin, score) in &self.rows {
             let _ = write!(csv, "\n\"a, b\",{},{}", self.text(*margin), self.text(*score));
             for value in row.iter().rev() {
-                let _ = if value.is_nan() { write!(csv, ",") } else { write!(csv, ",{value}") };
+                let _ = write!(csv, ",{value}");
             }
         }
         csv + "\n"
@@ -142,14 +153,16 @@ fn every_golden_model_is_imported_and_scores_its_rows_to_the_bit() {
     let shop = Shop::new();
     let cases = Case::all();
     assert!(cases.len() >= 40, "{cases:?}");
-    for name in cases {
-        let case = Case::read(&name);
+    assert!(cases.iter().any(|(_, kind)| *kind == "wide"), "{cases:?}");
+    for (name, kind) in cases {
+        let case = Case::read(&name, kind);
         shop.write("names.txt", case.names().join("\n"));
         shop.write("rows.csv", case.csv(&case.names()));
         for end in ["json", "ubj", "txt"] {
             let file = golden().join(format!("{name}.{end}"));
             let (Some(from), true) = (file.to_str(), file.exists()) else { continue };
-            let (folder, scores) = (format!("models/{name}/{end}"), format!("{name}.{end}.csv"));
+            let (folder, scores) =
+                (format!("models/{name}-{kind}/{end}"), format!("{name}.{kind}.{end}.csv"));
             let said = shop.good(&[
                 "model",
                 "import",
@@ -179,7 +192,7 @@ fn every_golden_model_is_imported_and_scores_its_rows_to_the_bit() {
                     } else {
                         ours.parse::<f64>().map(f64::to_bits) == Ok(theirs.to_bits())
                     };
-                    assert!(same, "{name}.{end}: ours {ours}, the trainer's {theirs}");
+                    assert!(same, "{name}.{kind}.{end}: ours {ours}, the trainer's {theirs}");
                     assert!(ours.len() <= 24, "{ours} is not the shortest text");
                 }
             }
@@ -222,7 +235,7 @@ fn a_folder_holds_the_model_its_manifest_and_golden_rows() {
 #[test]
 fn names_come_from_the_model_unless_a_file_is_given() {
     let shop = Shop::new();
-    let case = Case::read("xgb-3.2-logistic");
+    let case = Case::read("xgb-3.2-logistic", "rows");
     shop.write("model.ubj", fs::read(golden().join("xgb-3.2-logistic.ubj")).expect("a golden model"));
     let import = ["model", "import", "--from", "model.ubj", "--output", "models/own/1"];
     shop.good(&import);
@@ -262,7 +275,7 @@ fn a_model_without_names_says_how_to_give_them() {
 #[test]
 fn golden_rows_that_differ_refuse_the_import() {
     let shop = Shop::with_model();
-    let mut case = Case::read("xgb-3.2-base");
+    let mut case = Case::read("xgb-3.2-base", "rows");
     let import =
         [&IMPORT[..5], &["models/small/2", "--feature-names", "names.txt", "--golden", "rows.csv"]].concat();
     let names = case.names();
@@ -289,6 +302,36 @@ fn golden_rows_that_differ_refuse_the_import() {
     shop.write("rows.csv", case.csv(&names).replacen("score", "scores", 1));
     let said = shop.bad(2, &third);
     assert!(said.contains("column is absent: \"score\" (did you mean \"scores\"?)"), "{said}");
+}
+
+/// `0.1` is no f32: where the trainer scored the f32 and a threshold lies between the two, the import says so.
+#[test]
+fn the_shortest_text_of_an_f32_is_another_number() {
+    let shop = Shop::new();
+    let case = Case::read("lgb-4.7-nan", "rows");
+    let shortest = |x: &String| x.parse::<f64>().map_or(String::new(), |x| (x as f32).to_string());
+    let rows = case.rows.iter().map(|(x, margin, score)| (x.iter().map(shortest).collect(), *margin, *score));
+    let short = Case { single: false, rows: rows.collect() };
+    shop.write("names.txt", case.names().join("\n"));
+    let from = golden().join("lgb-4.7-nan.txt").display().to_string();
+    let import = |folder| {
+        let flags = [
+            "--feature-names",
+            "names.txt",
+            "--golden",
+            "rows.csv",
+            "--review-at",
+            "0.2",
+            "--decline-at",
+            "0.8",
+        ];
+        [&["model", "import", "--from", &from, "--output", folder][..], &flags].concat().join(" ")
+    };
+    shop.write("rows.csv", case.csv(&case.names()));
+    shop.good(&import("models/all/1").split(' ').collect::<Vec<_>>());
+    shop.write("rows.csv", short.csv(&case.names()));
+    let refused = shop.bad(2, &import("models/short/1").split(' ').collect::<Vec<_>>());
+    assert!(refused.contains("numbers so far are f64 beside a threshold"), "{refused}");
 }
 
 #[test]

@@ -3,13 +3,13 @@
 //! rows -> **score** -> CSV of `score,margin`
 //!
 //! Holds: a line for each row, in order, in the shortest text that reads back to the trainer's type; the output
-//! appears whole or not at all. Rows are rounded to f32 first, as every feature is.
+//! appears whole or not at all. Rows come to f32 on the trainer's side of every threshold (`Model::narrow`).
 //! Not here: configuration, features files, thresholds.
 
 use super::cli::ScoreArguments;
 use super::fault::Fault;
 use super::{files, folder};
-use cartguard_forest::{Model, Precision, Score};
+use cartguard_forest::{Model, Score};
 use cartguard_io::RowReader;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -31,8 +31,8 @@ pub(super) fn score(arguments: &ScoreArguments) -> Result<String, Fault> {
         format!("{}: {} rows scored, written to {}\n", input.display(), poured.rows, output.display());
     if poured.rounded > 0 {
         said.push_str(&format!(
-            "  {} numbers are not f32 and were rounded to it, as every feature is; this model's trainer would take \
-             them as they are\n",
+            "  {} numbers have no f32 that stands for them and were rounded to the nearest; this model's trainer would \
+             take them as they are\n",
             poured.rounded
         ));
     }
@@ -43,7 +43,7 @@ pub(super) fn score(arguments: &ScoreArguments) -> Result<String, Fault> {
 #[derive(Default)]
 struct Poured {
     rows: u64,
-    /// Numbers that are not f32, where the trainer computes in f64. (`XGBoost` rounds them just so itself.)
+    /// Numbers that no f32 stands for.
     rounded: u64,
 }
 
@@ -56,11 +56,13 @@ fn pour(model: &Model, mut reader: RowReader, input: &Path, file: &mut Output) -
     loop {
         let count = reader.read(&mut batch, BATCH).map_err(|trouble| Fault::rows(input, &trouble))?;
         rows.clear();
-        rows.extend(batch.iter().map(|number| *number as f32));
-        if precision == Precision::F64 {
-            #[expect(clippy::float_cmp, reason = "whether a number is an f32 is a question of bits")]
-            let inexact = |(f64, f32): &(&f64, &f32)| f64::from(**f32) != **f64 && !f64.is_nan();
-            poured.rounded += batch.iter().zip(&rows).filter(inexact).count() as u64;
+        for row in batch.chunks_exact(reader.width().max(1)) {
+            rows.extend(row.iter().enumerate().map(|(feature, number)| {
+                model.narrow(feature, *number).unwrap_or_else(|| {
+                    poured.rounded += 1;
+                    *number as f32
+                })
+            }));
         }
         scores.resize(count, Score::default());
         model.score_rows(&rows, reader.width(), &mut scratch, &mut scores);

@@ -2,10 +2,10 @@
 //!
 //! CSV or Parquet -> **`trainer_rows`** -> `golden`
 //!
-//! Holds: a difference is told by its row, ours and theirs. A forest's margin is the trainer's bit for bit, and so
-//! is its score; where the margin is given too, the score may be one unit in the last place away, since that is
-//! the exponential of the trainer's machine and not the model. A logistic model has no trainer whose order of
-//! sums could be kept: there it is [`LOGISTIC_TOLERANCE`].
+//! Holds: a difference is told by its row, ours and theirs. Numbers come to f32 by `Model::narrow`. A forest's margin is
+//! the trainer's bit for bit, and so is its score; where the margin is given too, the score may be one unit in the last
+//! place away, since that is the exponential of the trainer's machine and not the model. A logistic model has no trainer
+//! whose order of sums could be kept: there it is [`LOGISTIC_TOLERANCE`].
 //! Not here: reading files (io).
 
 use super::fault::Fault;
@@ -45,7 +45,7 @@ pub(super) fn compare(
     let mut compared = Compared { rows: 0, last_place: 0, golden: Golden::new(width) };
     // A row is kept where its number is a multiple of this.
     let mut stride = 1;
-    while rows.next_batch()? {
+    while rows.next_batch(model)? {
         ours.resize(rows.scores.len(), Score::default());
         model.score_rows(&rows.features, width, &mut scratch, &mut ours);
         for (at, (ours, theirs)) in ours.iter().zip(&rows.scores).enumerate() {
@@ -115,14 +115,21 @@ fn difference(row: u64, ours: Score, theirs: Theirs, precision: Precision, rows:
         Some(margin) => words(Score { margin, score: theirs.score }, precision),
         None => format!("score {}", number(theirs.score, precision)),
     };
-    let rounded = match (precision, rows.rounded) {
-        (Precision::F32, _) | (_, 0) => String::new(),
-        (Precision::F64, numbers) => format!(
-            "; {numbers} numbers so far are not f32 and were rounded to it, as every feature is: let the trainer \
-             score rows of f32"
+    let rounded = match rows.rounded {
+        0 => String::new(),
+        numbers => format!(
+            "; {numbers} numbers so far have no f32 that stands for them and were rounded to the nearest: let the \
+             trainer score rows of f32"
         ),
     };
-    format!("row {}: ours: {}; theirs: {given}{rounded}", row + 1, words(ours, precision))
+    let moved = match rows.moved {
+        0 => String::new(),
+        numbers => format!(
+            "; {numbers} numbers so far are f64 beside a threshold: where the trainer scored f32, write them with all \
+             their digits, or as Parquet"
+        ),
+    };
+    format!("row {}: ours: {}; theirs: {given}{rounded}{moved}", row + 1, words(ours, precision))
 }
 
 /// A file of features and scores, batch by batch.
@@ -134,8 +141,10 @@ struct Rows {
     /// Of the batch at hand.
     features: Vec<f32>,
     scores: Vec<Theirs>,
-    /// Numbers that were not f32.
+    /// Numbers that no f32 stands for.
     rounded: u64,
+    /// Numbers whose f32 is not the nearest.
+    moved: u64,
 }
 
 impl Rows {
@@ -161,11 +170,12 @@ impl Rows {
             features: Vec::new(),
             scores: Vec::new(),
             rounded: 0,
+            moved: 0,
         })
     }
 
     /// Whether there were rows.
-    fn next_batch(&mut self) -> Result<bool, Fault> {
+    fn next_batch(&mut self, model: &Model) -> Result<bool, Fault> {
         let rows =
             self.reader.read(&mut self.batch, BATCH).map_err(|trouble| Fault::rows(&self.path, &trouble))?;
         self.features.clear();
@@ -173,8 +183,12 @@ impl Rows {
         let features = self.reader.width() - 1 - usize::from(self.has_margin);
         for row in self.batch.chunks_exact(self.reader.width()) {
             let (row, said) = row.split_at(features);
-            self.rounded += row.iter().filter(|x| !x.is_nan() && f64::from(**x as f32) != **x).count() as u64;
-            self.features.extend(row.iter().map(|x| *x as f32));
+            for (feature, x) in row.iter().enumerate() {
+                let (narrow, nearest) = (model.narrow(feature, *x), *x as f32);
+                self.rounded += u64::from(narrow.is_none());
+                self.moved += u64::from(narrow.is_some_and(|x| x.to_bits() != nearest.to_bits()));
+                self.features.push(narrow.unwrap_or(nearest));
+            }
             self.scores.push(Theirs { score: said[0], margin: said.get(1).copied() });
         }
         Ok(rows > 0)

@@ -15,6 +15,9 @@ For each case: the model file (XGBoost: JSON, and UBJSON where the version write
 line: `x` (f32), `margin` and `score` as hexadecimal bits of the trainer's type, and for some rows `contribs` with
 the bias last, as numbers. Rows lie on thresholds, on the next float on either side, on missing values, zeros of
 both signs, infinities and the edge of LightGBM's zero.
+
+For the cases of WIDE also NAME.wide.jsonl: rows of f64 (`x` as hexadecimal bits) on LightGBM's own thresholds, which
+are f64, on the next f64 on either side and anywhere between the two f32 around them.
 """
 
 import json
@@ -29,6 +32,7 @@ import xgboost as xgb
 SEED = 20261124
 ROWS = 120
 CONTRIBS = 16
+WIDE = ["nan", "zero", "no-missing", "leaves", "categorical"]
 
 
 ONLY = set(sys.argv[2:])
@@ -178,6 +182,31 @@ def lgb_thresholds(booster):
     return found
 
 
+def wide_rows(rng, base, thresholds, categorical):
+    """Rows of f64 whose every value is on or beside a threshold of its feature."""
+    by_feature = [[t for at, t in thresholds if at == feature] for feature in range(base.shape[1])]
+    rows = base[rng.integers(len(base), size=ROWS)].astype(np.float64)
+    zero = float(np.float32(1e-35))
+    for row in rows:
+        for at, found in enumerate(by_feature):
+            if at in categorical:
+                row[at] += rng.choice([0.0, 0.5, 1 - 2**-40, -(2**-40)])
+            elif found and not np.isnan(row[at]):
+                t = rng.choice([*found, zero, -zero])
+                near = np.float32(t)
+                low, high = np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))
+                between = rng.uniform(float(low), float(high))
+                row[at] = rng.choice([t, np.nextafter(t, np.inf), np.nextafter(t, -np.inf), between])
+    return rows
+
+
+def write_wide(path, booster, rows):
+    with path.open("w") as file:
+        for row, margin, score in zip(rows, booster.predict(rows, raw_score=True), booster.predict(rows)):
+            line = {"x": " ".join(bits64(v) for v in row), "margin": bits64(margin), "score": bits64(score)}
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
 def lgb_case(folder, name, params, rounds=8, missing=0.1, zeros=0.0, categorical=(), labels="class"):
     if ONLY and name not in ONLY:
         return
@@ -213,6 +242,8 @@ def lgb_case(folder, name, params, rounds=8, missing=0.1, zeros=0.0, categorical
         loaded.predict(wide, pred_contrib=True),
         bits64,
     )
+    if name in WIDE:
+        write_wide(Path(f"{stem}.wide.jsonl"), loaded, wide_rows(rng, x, lgb_thresholds(booster), categorical))
 
 
 def lgb_all(folder):

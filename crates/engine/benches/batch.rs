@@ -6,12 +6,12 @@ use cartguard_engine::batch::{
     DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
     StateSettings,
 };
-use cartguard_engine::currency::Currency;
 use cartguard_engine::document::Layer;
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::record::Records;
-use cartguard_engine::schema::{CurrencySource, Entity, Path, Schema, TimeField, TimeForm, WindowScale};
+use cartguard_engine::schema::Schema;
+use cartguard_engine::schema::samples::{entity, least};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -33,21 +33,8 @@ of = ["card"]
 "#;
 
 fn plan() -> Arc<Plan> {
-    let path = |name: &str| Path(vec![name.to_owned()]);
-    let entity = |name: &str| Entity { name: name.to_owned(), key: vec![path(name)] };
-    let schema = Schema {
-        id: path("id"),
-        time: TimeField { path: path("t"), form: TimeForm::Epoch { per_second: 1_000 } },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("a currency")),
-        arrival: None,
-        items: None,
-        fields: Vec::new(),
-        entities: vec![entity("customer"), entity("card")],
-        scale: WindowScale::Constant,
-        skew_ms: 600_000,
-        hash_seed: 1,
-    };
+    let entities = vec![entity("customer", &["customer"]), entity("card", &["card"])];
+    let schema = Schema { entities, ..least() };
     let set = file::read(FEATURES, Layer::File, "bench", &schema).expect("the features are right");
     Arc::new(Plan::new(Arc::new(schema), Arc::new(set), MINUTE_MS))
 }

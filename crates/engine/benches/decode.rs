@@ -2,13 +2,11 @@
 //!
 //! `cargo bench -p cartguard-engine --bench decode`: nanoseconds a batch of 1,000 records; `elem/s` is records a second.
 
-use cartguard_engine::currency::Currency;
 use cartguard_engine::decode::Decoder;
 use cartguard_engine::event::{EventMut, Head};
 use cartguard_engine::record::{Form, NO_ARRIVAL};
-use cartguard_engine::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use cartguard_engine::schema::samples::{checkout, entity, field};
+use cartguard_engine::schema::{FieldKind, Schema};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -20,27 +18,11 @@ const RECORDS: usize = 1_000;
 
 /// What benches/workload maps: an id, four keys, two categories and the basket.
 fn schema() -> Schema {
-    let path = |dotted: &str| Path(dotted.split('.').map(str::to_owned).collect());
-    let field = |name: &str| Field { name: name.to_owned(), path: path(name), kind: FieldKind::Category };
+    let named = |name: &str| field(name, FieldKind::Category);
     Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: Currency::from_code(b"EUR") },
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".to_owned(),
-            quantity: "qty".to_owned(),
-            price: "price".to_owned(),
-        }),
-        fields: vec![field("shipping.country"), field("billing.country")],
-        entities: ["customer_id", "card_id", "device_id", "ip"]
-            .map(|name| Entity { name: name.to_owned(), key: vec![path(name)] })
-            .into(),
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
+        fields: vec![named("shipping.country"), named("billing.country")],
+        entities: ["customer_id", "card_id", "device_id", "ip"].map(|name| entity(name, &[name])).into(),
+        ..checkout()
     }
 }
 

@@ -2,17 +2,16 @@
 //!
 //! `cargo bench -p cartguard-engine --bench encode`
 
-use cartguard_engine::currency::Currency;
 use cartguard_engine::decide::Decision;
 use cartguard_engine::encode::{
     FeatureMeta, Line, LineOptions, LinePlan, LineWriter, Reason, ScoreText, Selection,
 };
-use cartguard_engine::event::{EventRef, Head, IdText};
+use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::rounding::{decimal_to_f32, ratio_to_f32, std_to_f32, zscore_to_f32};
-use cartguard_engine::schema::{
-    CurrencySource, Entity, ITEM_STATS, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use cartguard_engine::features::sentence::Sentences;
+use cartguard_engine::schema::samples::{entity, least};
+use cartguard_engine::schema::{ITEM_STATS, Schema};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::collections::HashSet;
 use std::hint::black_box;
@@ -121,27 +120,16 @@ fn cells(random: &mut Random) -> Vec<Cell> {
 }
 
 fn schema() -> Schema {
-    let path = |name: &str| Path(vec![name.into()]);
     assert_eq!(ITEM_STATS, 5);
-    Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency(0)),
-        arrival: None,
-        items: None,
-        fields: Vec::new(),
-        entities: ENTITIES
-            .iter()
-            .map(|name| Entity { name: (*name).into(), key: vec![path(&format!("{name}_id"))] })
-            .collect(),
-        scale: WindowScale::Constant,
-        skew_ms: 600_000,
-        hash_seed: 1,
-    }
+    let entities = ENTITIES.iter().map(|name| entity(name, &[&format!("{name}_id")])).collect();
+    Schema { entities, ..least() }
 }
 
 fn plan(features: &[Feature], options: &LineOptions) -> Arc<LinePlan> {
+    let sentences = Sentences {
+        value: "this customer's figure is {value}, which is unusual".into(),
+        ..Sentences::default()
+    };
     let metas: Vec<FeatureMeta<'_>> = features
         .iter()
         .map(|feature| FeatureMeta {
@@ -149,8 +137,9 @@ fn plan(features: &[Feature], options: &LineOptions) -> Arc<LinePlan> {
             shape: feature.shape,
             same_as: feature.same_as,
             code: "CODE",
-            reason: "this customer's figure is {value}, which is unusual",
+            reason: &sentences,
             unit: "",
+            entity: None,
         })
         .collect();
     Arc::new(LinePlan::new(&metas, options, &schema()))
@@ -220,7 +209,8 @@ fn lines(criterion: &mut Criterion) {
 
     let mut writer = LineWriter::new(plan(&features, &base));
     let mut out = Vec::new();
-    let keys: Vec<Option<String>> = (0..4).map(|index| Some(format!("key-{index}"))).collect();
+    let mut keys = KeyTexts::default();
+    (0..4).for_each(|index| keys.begin(Some(format!("key-{index}").as_bytes())));
     let reasons: Vec<Reason> = [4u16, 9, 14, 84, 85]
         .iter()
         .map(|&feature| Reason { feature, contribution: 0.1 + f64::from(feature), approximate: false })

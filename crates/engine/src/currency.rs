@@ -5,12 +5,9 @@
 //! Holds: the table is sorted by code; digits are 0 to 4; conversion is in integers, half to even.
 //! Not here: codes without a minor unit (XAU, XDR, XXX ...): nothing can be priced in them, so they are unknown.
 
-use crate::limits::NUMBER_MICRO_MAX;
+use crate::limits::AMOUNT_SCALED_MAX;
 use crate::reject::Reason;
 use crate::schema::{CurrencySource, Schema, WindowScale};
-
-/// Largest amount in the window scale: 10^15, the bound that keeps squares and their sums within 128 bits.
-pub const AMOUNT_SCALED_MAX: i64 = NUMBER_MICRO_MAX;
 
 /// Most minor digits that a currency has, and the digits of the common scale.
 pub const DIGITS_MAX: u32 = 4;

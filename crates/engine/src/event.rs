@@ -74,3 +74,44 @@ pub struct EventRef<'a> {
     pub keys: &'a [u64],
     pub slots: &'a [i64],
 }
+
+/// The texts of an event's keys, one after the other in one buffer that is used again for the next event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyTexts {
+    text: String,
+    /// Where each entity's text ends, and whether it has all its parts.
+    ends: Vec<(usize, bool)>,
+}
+
+impl KeyTexts {
+    /// Forgets the texts and keeps their room.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Begins the next entity's key with its first part. Without a part there is no key.
+    pub fn begin(&mut self, part: Option<&[u8]>) {
+        self.text.push_str(&String::from_utf8_lossy(part.unwrap_or_default()));
+        self.ends.push((self.text.len(), part.is_some()));
+    }
+
+    /// Adds a part to the key that was begun last, behind a `|`.
+    pub fn add(&mut self, part: Option<&[u8]>) {
+        let Some((end, is_whole)) = self.ends.last_mut() else { return };
+        match part {
+            Some(part) => {
+                self.text.push('|');
+                self.text.push_str(&String::from_utf8_lossy(part));
+            }
+            None => *is_whole = false,
+        }
+        *end = self.text.len();
+    }
+
+    /// The text of each entity's key, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
+        starts.zip(&self.ends).map(|(start, (end, is_whole))| is_whole.then(|| &self.text[start..*end]))
+    }
+}

@@ -36,9 +36,12 @@ pub const ENTRIES_PER_KEY: usize = 4_096;
 /// Values of one distinct column that a key keeps; past it the count stays, saturated.
 pub const DISTINCT_VALUES_MAX: usize = 1_024;
 
-/// Largest amount, minor units: 10^13. In window scale at most 10^15 after conversion; larger ones are
-/// rejected (`amount_out_of_range`). Squares of it and the sum of 2^24 of them stay within 128 bits.
+/// Largest amount, minor units: 10^13. Larger ones are rejected (`amount_out_of_range`).
 pub const AMOUNT_MINOR_MAX: i64 = 10_000_000_000_000;
+
+/// Largest amount in the window scale: 10^15, that of a number field, so that squares and the sum of 2^24 of them stay
+/// within 128 bits. An amount past it after conversion is rejected (`amount_out_of_range`).
+pub const AMOUNT_SCALED_MAX: i64 = NUMBER_MICRO_MAX;
 
 /// Largest absolute value of a number field, in millionths: 10^15 (a thousand million). Larger numbers are missing.
 pub const NUMBER_MICRO_MAX: i64 = 1_000_000_000_000_000;

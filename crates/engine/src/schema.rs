@@ -3,7 +3,10 @@
 //! configuration -> **schema** -> decode, features
 //!
 //! Holds: checked. Everything here was found consistent by the configuration; the engine does not check again.
-//! Not here: the text form (`config`), how a record is read (`decode`).
+//! Not here: the text form (`config`), how a record is read (`decode`). `samples` are for tests.
+
+#[doc(hidden)]
+pub mod samples;
 
 use crate::currency::Currency;
 

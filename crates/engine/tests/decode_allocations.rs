@@ -2,13 +2,11 @@
 
 #![expect(unsafe_code, reason = "counting allocations takes an allocator")]
 
-use cartguard_engine::currency::Currency;
 use cartguard_engine::decode::Decoder;
 use cartguard_engine::event::{EventMut, Head};
 use cartguard_engine::record::{Form, NO_ARRIVAL};
-use cartguard_engine::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use cartguard_engine::schema::samples::{checkout, entity, field};
+use cartguard_engine::schema::{FieldKind, Schema};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -42,35 +40,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn path(dotted: &str) -> Path {
-    Path(dotted.split('.').map(str::to_owned).collect())
-}
-
 fn schema() -> Schema {
-    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
     Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: Currency::from_code(b"EUR") },
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".to_owned(),
-            quantity: "qty".to_owned(),
-            price: "price".to_owned(),
-        }),
         fields: vec![
             field("shipping.country", FieldKind::Category),
             field("discount", FieldKind::Number),
             field("channel", FieldKind::Category),
         ],
-        entities: ["customer_id", "card_id", "device_id", "ip"]
-            .map(|name| Entity { name: name.to_owned(), key: vec![path(name)] })
-            .into(),
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
+        entities: ["customer_id", "card_id", "device_id", "ip"].map(|name| entity(name, &[name])).into(),
+        ..checkout()
     }
 }
 

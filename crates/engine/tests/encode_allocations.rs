@@ -5,10 +5,12 @@ use cartguard_engine::decide::Decision;
 use cartguard_engine::encode::{
     FeatureMeta, Line, LineOptions, LinePlan, LineWriter, Reason, RejectLine, ScoreText,
 };
-use cartguard_engine::event::{EventRef, Head, IdText, marks};
+use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts, marks};
 use cartguard_engine::features::cell::{Cell, Shape};
+use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::reject::{Reason as RejectReason, Reject};
-use cartguard_engine::schema::{CurrencySource, Entity, Path, Schema, TimeField, TimeForm, WindowScale};
+use cartguard_engine::schema::Schema;
+use cartguard_engine::schema::samples::{checkout, entity};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,22 +39,15 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_grown_writer_allocates_nothing() {
-    let path = |name: &str| Path(vec![name.into()]);
-    let schema = Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: None },
-        arrival: None,
-        items: None,
-        fields: Vec::new(),
-        entities: vec![Entity { name: "card".into(), key: vec![path("card_id")] }],
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
-    };
+    let schema = Schema { entities: vec![entity("card", &["card_id"])], ..checkout() };
     let shapes = [Shape::Integer, Shape::Decimal { digits: 2 }, Shape::Real];
     let names: Vec<String> = (0..90).map(|index| format!("feature_{index}")).collect();
+    let sentences = Sentences {
+        value: "about {value} {one|many} of {amount}".into(),
+        missing: "none".into(),
+        keyless: Some("no card".into()),
+        ..Sentences::default()
+    };
     let metas: Vec<FeatureMeta<'_>> = names
         .iter()
         .enumerate()
@@ -61,8 +56,9 @@ fn a_grown_writer_allocates_nothing() {
             shape: shapes[index % 3],
             same_as: (index % 15 >= 3).then(|| index as u16 - 3),
             code: "CODE",
-            reason: "about {value}",
-            unit: if index % 2 == 0 { "seconds" } else { "" },
+            reason: &sentences,
+            unit: ["seconds", "share", "EUR", ""][index % 4],
+            entity: Some(0),
         })
         .collect();
     let writer = |as_array| {
@@ -70,7 +66,8 @@ fn a_grown_writer_allocates_nothing() {
         LineWriter::new(Arc::new(LinePlan::new(&metas, &options, &schema)))
     };
     let mut writers = [writer(true), writer(false)];
-    let keys = [Some("key \"1\"".to_owned())];
+    let mut keys = KeyTexts::default();
+    keys.begin(Some(b"key \"1\""));
     let reasons: Vec<Reason> =
         (0..5).map(|feature| Reason { feature, contribution: 0.1, approximate: true }).collect();
     let reject = RejectLine {

@@ -7,18 +7,17 @@ use cartguard_engine::batch::{
     Counts, DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
     StateSettings,
 };
-use cartguard_engine::currency::Currency;
 use cartguard_engine::decode::hash;
 use cartguard_engine::features::expression::{Scope, compile};
 use cartguard_engine::features::plan::Plan;
+use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::features::spec::{
     Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
 use cartguard_engine::limits::DISTINCT_VALUES_MAX;
 use cartguard_engine::record::Records;
-use cartguard_engine::schema::{
-    CurrencySource, Entity, Field, FieldKind, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use cartguard_engine::schema::samples::{entity, field, least};
+use cartguard_engine::schema::{FieldKind, Schema};
 use cartguard_oracle as oracle;
 use cartguard_oracle::histories::{Case, Random};
 use std::fmt::Write as _;
@@ -26,32 +25,14 @@ use std::sync::Arc;
 
 const SEED: u64 = 7;
 
-fn path(name: &str) -> Path {
-    Path(vec![name.to_owned()])
-}
-
 fn schema(case: &Case) -> Schema {
-    let mut fields = vec![Field { name: "n1".into(), path: path("n1"), kind: FieldKind::Number }];
+    let mut fields = vec![field("n1", FieldKind::Number)];
     let values = (0..case.values).map(|index| format!("v{index}"));
     let conditions = (0..case.conditions).map(|index| format!("c{index}"));
-    for name in values.chain(conditions) {
-        fields.push(Field { path: path(&name), name, kind: FieldKind::Category });
-    }
-    Schema {
-        id: path("id"),
-        time: TimeField { path: path("t"), form: TimeForm::Epoch { per_second: 1_000 } },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("a currency")),
-        arrival: None,
-        items: None,
-        fields,
-        entities: (0..case.entities)
-            .map(|index| Entity { name: format!("e{index}"), key: vec![path(&format!("k{index}"))] })
-            .collect(),
-        scale: WindowScale::Constant,
-        skew_ms: 600_000,
-        hash_seed: SEED,
-    }
+    fields.extend(values.chain(conditions).map(|name| field(&name, FieldKind::Category)));
+    let entities =
+        (0..case.entities).map(|index| entity(&format!("e{index}"), &[&format!("k{index}")])).collect();
+    Schema { fields, entities, hash_seed: SEED, ..least() }
 }
 
 /// The engine's form of an oracle's definition; `None` where only the oracle has it.
@@ -95,7 +76,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         or: definition.or,
         meaning: String::new(),
         unit: String::new(),
-        reason: String::new(),
+        reason: Sentences::default(),
         code: String::new(),
     })
 }

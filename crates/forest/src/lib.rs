@@ -21,6 +21,7 @@ mod format;
 mod limits;
 mod link;
 mod model;
+mod narrow;
 mod scratch;
 mod shap;
 mod simd;

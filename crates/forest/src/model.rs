@@ -8,6 +8,7 @@
 use crate::evaluate::{Evaluator, Rows};
 use crate::format::{Logistic, Read, Sum, parse};
 use crate::link::{Link, Shape};
+use crate::narrow::Edges;
 use crate::scratch::Scratch;
 use crate::shap::Explainer;
 use crate::simd::{Detected, InstructionSet};
@@ -62,6 +63,7 @@ pub struct Model {
     summary: Summary,
     link: Link,
     set: Detected,
+    edges: Option<Edges>,
     kind: Kind,
 }
 
@@ -88,6 +90,7 @@ impl Model {
                     summary: summary(&trees),
                     link: forest.link,
                     set: Detected::best(),
+                    edges: forest.edges,
                     kind: Kind::Forest {
                         evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
                         explainer: Box::new(Explainer::new(&trees, base)),
@@ -102,6 +105,7 @@ impl Model {
                 summary: Summary::default(),
                 link: Link::new(Shape::Sigmoid { slope: 1.0 }),
                 set: Detected::best(),
+                edges: None,
                 kind: Kind::Logistic(logistic),
             },
         })
@@ -139,6 +143,18 @@ impl Model {
     pub fn limited_to(mut self, set: InstructionSet) -> Self {
         self.set = self.set.at_most(set);
         self
+    }
+
+    /// The f32 for a trainer's f64 of a feature: the model says of it what the trainer says of `x`. `XGBoost` rounds to the
+    /// nearest itself; for `LightGBM` it is the nearest on the same side of every threshold. `None` where there is no such
+    /// f32: two thresholds of `LightGBM` lie between two f32 and `x` between them, or a logistic model, whose every bit
+    /// counts.
+    pub fn narrow(&self, feature: usize, x: f64) -> Option<f32> {
+        match (&self.edges, self.precision) {
+            (Some(edges), _) => edges.narrow(feature, x),
+            (None, Precision::F32) => Some(x as f32),
+            (None, Precision::F64) => (x.is_nan() || f64::from(x as f32) == x).then_some(x as f32),
+        }
     }
 
     /// Buffers for one scoring thread.

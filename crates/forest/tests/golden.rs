@@ -112,6 +112,50 @@ fn margins_and_scores_are_the_trainers_bit_for_bit() {
     assert!(text.is_empty(), "{text}");
 }
 
+/// Rows of f64 on and beside `LightGBM`'s own thresholds: `x`, margin, score.
+fn wide_rows(case: &str) -> Vec<(Vec<f64>, u64, u64)> {
+    let text =
+        std::fs::read_to_string(folder().join(format!("{case}.wide.jsonl"))).expect("rows are committed");
+    let hex = |text: &str| u64::from_str_radix(text, 16).expect("hex");
+    text.lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("a row is JSON");
+            let of = |key: &str| line[key].as_str().expect("hex").to_owned();
+            let x = of("x").split(' ').map(|x| f64::from_bits(hex(x))).collect();
+            (x, hex(&of("margin")), hex(&of("score")))
+        })
+        .collect()
+}
+
+#[test]
+fn rows_of_f64_are_narrowed_to_the_trainers_side() {
+    let mut nearest_differs = 0;
+    for case in ["nan", "zero", "no-missing", "leaves", "categorical"].map(|name| format!("lgb-4.7-{name}")) {
+        let (format, bytes) = models(&case).remove(0);
+        let model = Model::from_bytes(format, &bytes).expect("loads");
+        let mut scratch = model.scratch();
+        for (at, (wide, margin, score)) in wide_rows(&case).iter().enumerate() {
+            let x: Vec<f32> = wide
+                .iter()
+                .enumerate()
+                .map(|(feature, x)| {
+                    model.narrow(feature, *x).unwrap_or_else(|| panic!("{case}, row {at}: {x:e}"))
+                })
+                .collect();
+            let ours = model.score_one(&x, &mut scratch);
+            assert_eq!(
+                (ours.margin.to_bits(), ours.score.to_bits()),
+                (*margin, *score),
+                "{case}, row {at}: {wide:?}"
+            );
+            let nearest: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
+            nearest_differs +=
+                usize::from(model.score_one(&nearest, &mut scratch).margin.to_bits() != *margin);
+        }
+    }
+    assert!(nearest_differs > 50, "rows that the nearest f32 gets right show nothing: {nearest_differs}");
+}
+
 #[test]
 fn contributions_are_the_trainers_and_add_up() {
     for case in cases() {

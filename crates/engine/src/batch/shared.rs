@@ -10,6 +10,7 @@ use crate::batch::{BATCH_RECORDS_MAX, EngineSettings};
 use crate::decide::Thresholds;
 use crate::encode::{FeatureMeta, LineOptions, LinePlan};
 use crate::features::plan::Plan;
+use crate::features::spec::Definition;
 use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
@@ -239,6 +240,10 @@ fn line_plan(plan: &Plan, settings: &EngineSettings, scorer: Option<&Scorer>) ->
             code: &feature.code,
             reason: &feature.reason,
             unit: &feature.unit,
+            entity: match &feature.definition {
+                Definition::Window(window) => Some(window.entity),
+                Definition::Expression(_) => None,
+            },
         })
         .collect();
     let options = LineOptions {

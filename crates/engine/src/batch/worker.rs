@@ -11,7 +11,7 @@ use crate::batch::update::{Batch, Updates};
 use crate::decide::Decision;
 use crate::decode::Decoder;
 use crate::encode::{Line, LineWriter, Reason as AlertReason, RejectLine, ScoreText};
-use crate::event::{EventRef, Head, NO_KEY, marks};
+use crate::event::{EventRef, Head, KeyTexts, NO_KEY, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
@@ -59,7 +59,7 @@ pub(crate) struct Worker {
     forest: Option<cartguard_forest::Scratch>,
     contributions: Vec<f64>,
     reasons: Vec<AlertReason>,
-    key_texts: Vec<Option<String>>,
+    key_texts: KeyTexts,
 }
 
 /// An accepted event between scoring and encoding.
@@ -92,7 +92,7 @@ impl Worker {
             forest: shared.scorer.as_ref().map(|scorer| scorer.model.scratch()),
             contributions: Vec::new(),
             reasons: Vec::new(),
-            key_texts: Vec::new(),
+            key_texts: KeyTexts::default(),
         }
     }
 

@@ -40,7 +40,7 @@ mod text;
 mod time;
 mod value;
 
-use crate::event::EventMut;
+use crate::event::{EventMut, KeyTexts};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::record::Form;
 use crate::reject::{Reason, Reject};
@@ -92,10 +92,10 @@ impl Decoder {
 
     /// The text of each entity's key of a record that decoded (`None` without a key; the parts of a composite key
     /// joined by `|`), for alerts.
-    pub fn key_texts(&mut self, record: &[u8], texts: &mut Vec<Option<String>>) {
+    pub fn key_texts(&mut self, record: &[u8], texts: &mut KeyTexts) {
         texts.clear();
         if self.find(record).is_err() {
-            texts.resize(self.schema.entities.len(), None);
+            self.schema.entities.iter().for_each(|_| texts.begin(None));
             return;
         }
         self.reader.key_texts(&self.paths, &self.found, record, texts);

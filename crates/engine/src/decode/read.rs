@@ -12,7 +12,7 @@ use super::items::{self, Skus};
 use super::paths::Paths;
 use super::{amount, time, value};
 use crate::currency::{Currency, Scale};
-use crate::event::{EventMut, IdText, MISSING, NO_KEY, marks};
+use crate::event::{EventMut, IdText, KeyTexts, MISSING, NO_KEY, marks};
 use crate::limits::TIME_MS_MIN;
 use crate::record::{Form, NO_ARRIVAL};
 use crate::reject::{Reason, Reject, Subject};
@@ -199,26 +199,12 @@ impl Reader {
     }
 
     /// The text of each entity's key.
-    pub(super) fn key_texts(
-        &mut self,
-        paths: &Paths,
-        found: &Found,
-        record: &[u8],
-        texts: &mut Vec<Option<String>>,
-    ) {
+    pub(super) fn key_texts(&mut self, paths: &Paths, found: &Found, record: &[u8], texts: &mut KeyTexts) {
         for parts in &paths.keys {
-            let mut joined = Some(String::new());
-            for (index, &part) in parts.iter().enumerate() {
+            for (at, &part) in parts.iter().enumerate() {
                 let text = value::text(found.leaves[usize::from(part)], record, &mut self.text);
-                joined = joined.zip(text).map(|(mut joined, text)| {
-                    if index > 0 {
-                        joined.push('|');
-                    }
-                    joined.push_str(&String::from_utf8_lossy(text));
-                    joined
-                });
+                if at == 0 { texts.begin(text) } else { texts.add(text) }
             }
-            texts.push(joined);
         }
     }
 }

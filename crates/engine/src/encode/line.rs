@@ -13,7 +13,7 @@ use super::text::{push_escaped, push_one_line};
 use super::time::{TIME_LEN, TimeWriter};
 use crate::currency::Currency;
 use crate::decide::Decision;
-use crate::event::{EventRef, marks};
+use crate::event::{EventRef, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl LineWriter {
 
     /// Appends an alert line. `keys` are the texts of the event's keys, one an entity, as
     /// `Decoder::key_texts` gives them.
-    pub fn alert(&mut self, out: &mut Vec<u8>, line: &Line<'_>, keys: &[Option<String>]) {
+    pub fn alert(&mut self, out: &mut Vec<u8>, line: &Line<'_>, keys: &KeyTexts) {
         self.push_head(out, line);
         let head = line.event.head;
         let currency = Currency(head.currency);
@@ -90,7 +90,7 @@ impl LineWriter {
         }
         out.extend_from_slice(b",\"entities\":{");
         let mut first = true;
-        for (name, key) in self.plan.entities.iter().zip(keys) {
+        for (name, key) in self.plan.entities.iter().zip(keys.iter()) {
             let Some(key) = key else { continue };
             if !first {
                 out.push(b',');
@@ -127,7 +127,7 @@ impl LineWriter {
                 out.push(b',');
             }
             let feature = usize::from(reason.feature);
-            plan.reasons[feature].push(out, reason, line.cells[feature]);
+            plan.reasons[feature].push(out, reason, line.cells[feature], line.event);
         }
         if line.marks == 0 {
             out.extend_from_slice(b"],\"marks\":[]");

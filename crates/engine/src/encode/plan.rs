@@ -6,11 +6,12 @@
 //! Not here: the lines themselves.
 
 use super::features::FeaturePlan;
-use super::reason::Template;
+use super::reason::Templates;
 use super::reject::Subjects;
 use super::text::{push_escaped, push_string};
 use crate::decide::Decision;
 use crate::features::cell::Shape;
+use crate::features::sentence::Sentences;
 use crate::schema::Schema;
 
 /// What encoding needs to know of a feature; in the order of the cells.
@@ -23,10 +24,12 @@ pub struct FeatureMeta<'a> {
     pub same_as: Option<u16>,
     /// The code of a reason.
     pub code: &'a str,
-    /// The sentence of a reason, with `{value}`.
-    pub reason: &'a str,
-    /// `seconds` is told as a duration in sentences.
+    /// The sentences of a reason.
+    pub reason: &'a Sentences,
+    /// Seconds, shares and currencies are told in their own manner.
     pub unit: &'a str,
+    /// The entity of whose history it tells.
+    pub entity: Option<usize>,
 }
 
 /// Which features a decision line carries.
@@ -64,7 +67,7 @@ pub(super) struct Reasoned {
     pub(super) shape: Shape,
     /// `{"code":"…","text":"`
     pub(super) head: Vec<u8>,
-    pub(super) template: Template,
+    pub(super) templates: Templates,
     /// `","feature":"…","value":`
     pub(super) middle: Vec<u8>,
 }
@@ -132,7 +135,8 @@ fn reasoned(feature: &FeatureMeta<'_>) -> Reasoned {
     let mut middle = b"\",\"feature\":".to_vec();
     push_string(&mut middle, feature.name);
     middle.extend_from_slice(b",\"value\":");
-    Reasoned { shape: feature.shape, head, template: Template::new(feature.reason, feature.unit), middle }
+    let templates = Templates::new(feature.reason, feature.unit, feature.entity);
+    Reasoned { shape: feature.shape, head, templates, middle }
 }
 
 /// `"name"` and what follows it.

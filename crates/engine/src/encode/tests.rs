@@ -3,50 +3,36 @@
 use super::*;
 use crate::currency::Currency;
 use crate::decide::Decision;
-use crate::event::{EventRef, Head, IdText, marks};
+use crate::event::{EventRef, Head, IdText, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
+use crate::features::sentence::Sentences;
 use crate::reject::{Reason as RejectReason, Reject, Subject};
-use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use crate::schema::samples::{checkout, entity, path};
+use crate::schema::{CurrencySource, Field, FieldKind, Schema};
 use proptest::prelude::*;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const RECORD: &[u8] = br#"{"event_id":"a\"1","amount":"12.34"}"#;
 const TWO: Shape = Shape::Decimal { digits: 2 };
 
-fn path(dotted: &str) -> Path {
-    Path(dotted.split('.').map(Into::into).collect())
-}
-
 fn schema() -> Schema {
-    let entity = |name: &str, key: &[&str]| Entity {
-        name: name.into(),
-        key: key.iter().map(|part| path(part)).collect(),
-    };
     Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
         amount: path("order.total"),
         currency: CurrencySource::Path { path: path("cur\"rency"), default: None },
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".into(),
-            quantity: "qty".into(),
-            price: "price".into(),
-        }),
         fields: vec![Field { name: "age".into(), path: path("buyer.age"), kind: FieldKind::Number }],
         entities: vec![entity("card", &["card_id"]), entity("pair", &["customer_id", "card_id"])],
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
-        hash_seed: 1,
+        ..checkout()
     }
 }
 
 fn meta(name: &str, shape: Shape) -> FeatureMeta<'_> {
-    FeatureMeta { name, shape, same_as: None, code: "SOME_CODE", reason: "about {value}, you see", unit: "" }
+    static REASON: LazyLock<Sentences> = LazyLock::new(|| Sentences {
+        value: "about {value}, you see".into(),
+        missing: "nothing to see".into(),
+        ..Sentences::default()
+    });
+    FeatureMeta { name, shape, same_as: None, code: "SOME_CODE", reason: &REASON, unit: "", entity: None }
 }
 
 fn head() -> Head {
@@ -124,7 +110,7 @@ fn a_decision_with_everything() {
             r#"{"event_id":"a\"1","event_time":"2018-04-01T00:00:31.000Z","sequence":17,"decision":"decline","#,
             r#""score":0.1,"model":"demo/1","reasons":[{"code":"SOME_CODE","text":"about 12.34, you see","#,
             r#""feature":"sum","value":12.34,"contribution":1.5},{"code":"SOME_CODE","#,
-            r#""text":"about unknown, you see","feature":"n","value":null,"contribution":-0.25,"#,
+            r#""text":"nothing to see","feature":"n","value":null,"contribution":-0.25,"#,
             r#""approximate":true}],"marks":["late","early","saturated","degraded"],"features":[null,12.34]}"#,
             "\n"
         )
@@ -156,7 +142,11 @@ fn an_alert() {
     let (mut head, cells) = (head(), [Cell(3)]);
     let reasons = [Reason { feature: 0, contribution: 2.0, approximate: false }];
     let mut writer = writer(&metas, &LineOptions { model: Some("demo/1".into()), ..LineOptions::default() });
-    let mut alert = |head: &Head, keys: &[Option<String>]| {
+    let mut alert = |head: &Head, keys: [Option<&str>; 2]| {
+        let mut texts = KeyTexts::default();
+        for key in keys {
+            texts.begin(key.map(str::as_bytes));
+        }
         let line = Line {
             decision: Decision::Review,
             score: Some(ScoreText::F64(0.75)),
@@ -164,12 +154,12 @@ fn an_alert() {
             ..line(head, &cells)
         };
         let mut out = Vec::new();
-        writer.alert(&mut out, &line, keys);
+        writer.alert(&mut out, &line, &texts);
         serde_json::from_slice::<serde_json::Value>(&out).expect("JSON");
         String::from_utf8(out).expect("UTF-8")
     };
     assert_eq!(
-        alert(&head, &[Some("c\n\"1".into()), Some("b".into())]),
+        alert(&head, [Some("c\n\"1"), Some("b")]),
         concat!(
             r#"{"event_id":"a\"1","event_time":"2018-04-01T00:00:31.000Z","sequence":17,"decision":"review","#,
             r#""score":0.75,"model":"demo/1","reasons":[{"code":"SOME_CODE","text":"about 3, you see","#,
@@ -178,9 +168,9 @@ fn an_alert() {
             "\n"
         )
     );
-    assert!(alert(&head, &[None, Some("b".into())]).ends_with("\"entities\":{\"pair\":\"b\"}}\n"));
+    assert!(alert(&head, [None, Some("b")]).ends_with("\"entities\":{\"pair\":\"b\"}}\n"));
     head.currency = Currency::from_code(b"JPY").expect("a currency").0;
-    let text = alert(&head, &[None, None]);
+    let text = alert(&head, [None, None]);
     assert!(text.ends_with("\"amount\":1234,\"currency\":\"JPY\",\"entities\":{}}\n"), "{text}");
 }
 

@@ -7,6 +7,7 @@
 use super::expression::{Program, Scope, builtin_names, compile};
 use super::file::{expression_faults, tables};
 use super::names::is_word;
+use super::sentence::{Piece, pieces};
 use super::spec::Condition;
 use crate::document::{Faults, Node, Place, Reader, did_you_mean};
 use crate::limits::CONDITIONS_MAX;
@@ -38,6 +39,12 @@ impl Conditions {
             let when = table.required("when", "an expression over the event's fields");
             let text = when.and_then(|_| table.text("when"));
             let meaning = table.text("meaning");
+            if let Some(text) = &meaning
+                && !pieces(text).iter().all(|piece| matches!(piece, Piece::Text(_) | Piece::Choice(..)))
+            {
+                let what = format!("{text:?} has braces that mean nothing; {{one|many}} can be replaced");
+                table.fault("meaning", what);
+            }
             table.finish();
             let (Some(name), Some(text)) = (name, text) else { continue };
             if !is_word(&name) {
@@ -55,7 +62,7 @@ impl Conditions {
             }
             let place = when.map_or(&node.place, |node| &node.place);
             let program = condition_program(&text, place, "condition.when", schema, faults);
-            let meaning = meaning.unwrap_or_else(|| format!("that are {}", name.replace('_', " ")));
+            let meaning = meaning.unwrap_or_else(|| format!("that {{is|are}} {}", name.replace('_', " ")));
             named.push(Named { name, text, meaning, program });
         }
         Self { named, used: Vec::new() }
@@ -100,7 +107,7 @@ impl Conditions {
                 }
                 None => {
                     let program = condition_program(text, place, &key, schema, faults);
-                    let meaning = format!("that are {}", name.replace('_', " "));
+                    let meaning = format!("that {{is|are}} {}", name.replace('_', " "));
                     let named = Named { name, text: text.to_owned(), meaning, program };
                     self.named.push(named.clone());
                     named

@@ -1,8 +1,9 @@
 //! A table of windows of the features file -> its features, in the order entity, window, aggregate, field.
 
 use super::condition::Conditions;
-use super::file::{Defaults, Draft, DraftKind, code, reason};
+use super::file::{Defaults, Draft, DraftKind, DraftReason, code, or, reason};
 use super::names::{self, AGGREGATES, Parts, aggregate_word, is_name};
+use super::sentence;
 use super::spec::{Aggregate, Column, RatioOf, Value, WindowFeature};
 use super::wording::{Subject, Words, amount_unit, span};
 use crate::document::{Place, Reader, did_you_mean, duration, duration_text};
@@ -46,10 +47,10 @@ struct Table {
 /// What the table says of its features besides how they are computed.
 struct Told {
     name: Option<String>,
-    or: Option<f64>,
+    or: Option<(f64, Place)>,
     unit: Option<String>,
     meaning: Option<String>,
-    reason: Option<String>,
+    reason: sentence::Told,
     code: Option<String>,
 }
 
@@ -60,10 +61,10 @@ impl Context<'_> {
         let table = self.table(reader);
         let told = Told {
             name: reader.text("name"),
-            or: reader.number("or", f64::MIN..=f64::MAX),
+            or: or(reader),
             unit: reader.text("unit"),
             meaning: reader.text("meaning"),
-            reason: reason(reader, &["{window}"]),
+            reason: reason(reader, "{window}"),
             code: code(reader),
         };
         if reader.faults().len() > before {
@@ -276,11 +277,12 @@ impl Context<'_> {
         let inclusive = table.inclusive.unwrap_or(by_default);
         let texts = self.words.texts(&Subject {
             parts,
+            key_parts: self.schema.entities[entity].key.len(),
+            is_nested: table.over.as_ref().zip(window).is_some_and(|(over, window)| window.ms < over.ms),
             inclusive,
             condition: condition.map_or("", |(_, _, meaning)| meaning),
             unit: if field == "amount" { amount_unit(self.schema) } else { "" },
         });
-        let reason = told.reason.as_ref().map(|reason| reason.replace("{window}", &span(&window_text)));
         Draft {
             place: place.clone(),
             name: told.name.clone().unwrap_or_else(|| names::name(&parts)),
@@ -292,10 +294,10 @@ impl Context<'_> {
                 inclusive,
                 condition: condition.map(|(index, ..)| *index),
             }),
-            or: told.or,
+            or: told.or.clone(),
             unit: told.unit.clone().unwrap_or(texts.unit),
             meaning: told.meaning.clone().unwrap_or(texts.meaning),
-            reason: reason.unwrap_or(texts.reason),
+            reason: DraftReason::Made(texts.reason.with(told.reason.over(&span(&window_text)))),
             code: told.code.clone().unwrap_or_else(|| names::code(&parts)),
         }
     }

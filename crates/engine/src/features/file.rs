@@ -17,10 +17,13 @@ use super::condition::Conditions;
 use super::expand;
 use super::expression::{ExpressionFault, Scope, builtin_names, compile};
 use super::names::{code_of, is_name};
-use super::spec::{Definition, Feature, FeatureSet, WindowFeature};
+use super::plan::shape_of;
+use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
+use super::spec::{Aggregate, Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
 use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
-use crate::limits::FEATURES_MAX;
+use crate::features::cell::Shape;
+use crate::limits::{FEATURES_MAX, NUMBER_MICRO_MAX};
 use crate::schema::Schema;
 use std::collections::BTreeMap;
 
@@ -68,6 +71,7 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
     }
     root.finish();
     let names = unique_names(&drafts, schema, &faults);
+    blind_runs(&drafts, schema, &faults);
     let features = resolve(drafts, &names, schema, &faults);
     circles(&features, &faults);
     if !faults.is_empty() {
@@ -88,11 +92,18 @@ pub(super) struct Draft {
     pub place: Place,
     pub name: String,
     pub kind: DraftKind,
-    pub or: Option<f64>,
+    /// With its place.
+    pub or: Option<(f64, Place)>,
     pub unit: String,
     pub meaning: String,
-    pub reason: String,
+    pub reason: DraftReason,
     pub code: String,
+}
+
+pub(super) enum DraftReason {
+    /// Of an expression: what the file says; the rest follows from the expression's type.
+    Told(Told),
+    Made(Sentences),
 }
 
 pub(super) enum DraftKind {
@@ -165,9 +176,9 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
     let value = table.node("value")?;
     let text = table.text("value");
     let name = table.required("name", "a name such as \"amount_per_item\"").and_then(|_| table.text("name"));
-    let or = table.number("or", f64::MIN..=f64::MAX);
+    let or = or(table);
     let (unit, meaning) = (table.text("unit"), table.text("meaning"));
-    let reason = reason(table, &[]);
+    let reason = reason(table, "");
     let code = code(table);
     let (name, text) = (name?, text?);
     if !is_name(&name) {
@@ -190,25 +201,32 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
         or,
         unit: unit.unwrap_or_default(),
         meaning,
-        reason: reason.unwrap_or_else(|| format!("{} is {{value}}", name.replace(['_', '.'], " "))),
+        reason: DraftReason::Told(reason),
         code: code.unwrap_or_else(|| code_of(&name)),
         name,
         kind: DraftKind::Expression(text, value.place.clone()),
     })
 }
 
-/// The sentence of a reason; `{value}` and the given words in braces stand in it.
-pub(super) fn reason(table: &mut Reader<'_>, words: &[&str]) -> Option<String> {
-    let text = table.text("reason")?;
-    let rest = words.iter().fold(text.replace("{value}", ""), |text, word| text.replace(word, ""));
-    if rest.contains(['{', '}']) {
-        let known: Vec<_> = std::iter::once("{value}").chain(words.iter().copied()).collect();
-        table.fault(
-            "reason",
-            format!("{text:?} has braces that mean nothing; {} can be replaced", known.join(", ")),
-        );
-    }
-    Some(text)
+/// `or`, and where it stands.
+pub(super) fn or(table: &mut Reader<'_>) -> Option<(f64, Place)> {
+    let number = table.number("or", f64::MIN..=f64::MAX)?;
+    Some((number, table.place_of("or").clone()))
+}
+
+/// The sentences of a reason; `more` is one more word in braces that may stand in them.
+pub(super) fn reason(table: &mut Reader<'_>, more: &str) -> Told {
+    let mut read = |key| {
+        let text = table.text(key)?;
+        let unknown = |piece: &Piece<'_>| matches!(piece, Piece::Unknown(braces) if *braces != more);
+        if pieces(&text).iter().any(unknown) {
+            let more = if more.is_empty() { String::new() } else { format!(", {more}") };
+            table
+                .fault(key, format!("{text:?} has braces that mean nothing; {BRACES}{more} can be replaced"));
+        }
+        Some(text)
+    };
+    Told { value: read("reason"), zero: read("reason_zero"), missing: read("reason_missing") }
 }
 
 /// The code of a reason: capitals, digits and `_`.
@@ -264,18 +282,67 @@ fn resolve(
                 .ok()
                 .map(Definition::Expression),
         };
-        let feature = definition.map(|definition| Feature {
-            name: draft.name,
-            definition,
-            or: draft.or,
-            meaning: draft.meaning,
-            unit: draft.unit,
-            reason: draft.reason,
-            code: draft.code,
+        let feature = definition.map(|definition| {
+            if let Some((or, place)) = &draft.or {
+                check_or(*or, shape_of(&definition, schema), place, faults);
+            }
+            let is_truth = matches!(&definition, Definition::Expression(program) if program.is_truth());
+            let noun = draft.name.replace(['_', '.'], " ");
+            Feature {
+                name: draft.name,
+                definition,
+                or: draft.or.map(|(or, _)| or),
+                meaning: draft.meaning,
+                unit: draft.unit,
+                reason: match draft.reason {
+                    DraftReason::Told(told) => Sentences::of_expression(&noun, told, is_truth),
+                    DraftReason::Made(made) => made,
+                },
+                code: draft.code,
+            }
         });
         (draft.place, feature)
     };
     drafts.into_iter().map(resolve).collect()
+}
+
+/// Refuses a default that would have to be rounded to be a count or an amount.
+fn check_or(or: f64, shape: Shape, place: &Place, faults: &Faults) {
+    let max = NUMBER_MICRO_MAX as f64;
+    let (unit, accepted) = match shape {
+        Shape::Real => return,
+        Shape::Integer | Shape::Decimal { digits: 0 } => (1.0, "whole number, such as 0".to_owned()),
+        Shape::Decimal { digits } => {
+            (10f64.powi(digits as i32), format!("number of at most {digits} decimals, such as 0"))
+        }
+    };
+    // The nearest f64 of a decimal is what the division gives back.
+    let parts = (or * unit).round();
+    if parts / unit != or || parts.abs() > max {
+        let what = format!("{or:?} is no value of this feature; a {accepted}");
+        faults.add(place, "feature.or", what);
+    }
+}
+
+/// Refuses runs that look back over nothing: the longest window of their entity is how far they see.
+fn blind_runs(drafts: &[Draft], schema: &Schema, faults: &Faults) {
+    let windows = || {
+        drafts.iter().filter_map(|draft| match &draft.kind {
+            DraftKind::Window(window) => Some((draft, window)),
+            DraftKind::Expression(..) => None,
+        })
+    };
+    for (draft, run) in windows().filter(|(_, window)| window.aggregate == Aggregate::Run) {
+        if windows().any(|(_, other)| other.entity == run.entity && other.window_ms.is_some()) {
+            continue;
+        }
+        let entity = &schema.entities[run.entity].name;
+        let what = format!(
+            "run looks back over the longest window of {entity:?}, which has none, so that it would not count; give \
+             {entity:?} a window, such as entity = {entity:?}, windows = \"7d\", aggregates = \"count\""
+        );
+        faults.add(&draft.place, &draft.name, what);
+    }
 }
 
 /// Refuses expressions that depend on themselves, and names each circle.

@@ -12,5 +12,6 @@ pub mod names;
 pub mod plan;
 pub(crate) mod reads;
 pub mod rounding;
+pub mod sentence;
 pub mod spec;
-mod wording;
+pub(crate) mod wording;

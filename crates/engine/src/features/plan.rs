@@ -180,7 +180,7 @@ fn program_of(definition: &Definition) -> Option<&Program> {
 }
 
 /// How a feature is kept: counts and money as integers.
-fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
+pub(super) fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
     let window = match definition {
         Definition::Expression(program) => return program.shape(),
         Definition::Window(window) => window,

@@ -3,6 +3,7 @@
 //! `file` reads the text form into these; `plan` compiles them for the batch.
 
 use super::expression::Program;
+use super::sentence::Sentences;
 
 /// All features and the conditions that they name.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +33,8 @@ pub struct Feature {
     pub meaning: String,
     /// `events`, `EUR`, `seconds` …; empty for a plain number.
     pub unit: String,
-    /// The sentence of an alert's reason; `{value}` is replaced. Made from the definition where the file has none.
-    pub reason: String,
+    /// What an alert's reason says. Made from the definition where the file says nothing.
+    pub reason: Sentences,
     /// The code of an alert's reason, such as `CUSTOMER_COUNT`.
     pub code: String,
 }

@@ -3,6 +3,7 @@
 //! Kinds, fields and the events themselves are called by their names, `_` as a space, or as the file's `[words]` says.
 
 use super::names::Parts;
+use super::sentence::{Sentences, chosen};
 use crate::schema::{CurrencySource, Schema, WindowScale};
 use std::collections::BTreeMap;
 
@@ -17,17 +18,46 @@ pub(super) struct Words {
 pub(super) struct Texts {
     pub unit: String,
     pub meaning: String,
-    pub reason: String,
+    pub reason: Sentences,
 }
 
 /// What a text is about.
 pub(super) struct Subject<'a> {
     pub parts: Parts<'a>,
+    /// Parts of the entity's key.
+    pub key_parts: usize,
     pub inclusive: bool,
-    /// What is told of events that meet the condition: `that were declined`.
+    /// What is told of events that meet the condition: `that {was|were} declined`.
     pub condition: &'a str,
     /// Unit of the field.
     pub unit: &'a str,
+    /// Of a ratio: whether its window lies within the one that it divides by.
+    pub is_nested: bool,
+}
+
+/// Phrases that several aggregates use; `{one|many}` is still in them where `_or_one` says so.
+struct Phrases {
+    order: String,
+    orders: String,
+    kind: String,
+    field: String,
+    fields: String,
+    /// `that were declined`, with a space before it.
+    condition: String,
+    /// `were declined`
+    predicate_or_one: String,
+    /// ` in the last hour`
+    period: String,
+    /// `orders with this card that were declined`, for the meaning.
+    those: String,
+    /// `earlier orders with this card that were declined in the last hour`
+    seen: String,
+    seen_or_one: String,
+    /// The same whether they met the condition or not.
+    all: String,
+    /// As `seen`, over the divisor's window.
+    seen_over: String,
+    missing: String,
 }
 
 impl Words {
@@ -38,104 +68,200 @@ impl Words {
 
     /// Texts of a window feature.
     pub(super) fn texts(&self, subject: &Subject<'_>) -> Texts {
-        let parts = &subject.parts;
-        let (period, within) = (period(parts), within(parts));
-        let condition =
-            if subject.condition.is_empty() { String::new() } else { format!(" {}", subject.condition) };
-        let orders = self.noun("orders");
-        let order = self.noun("order");
-        let kind = self.noun(parts.entity);
-        let those = format!("{orders} with this {kind}{condition}");
-        let field = self.noun(parts.field);
-        let fields = plural(&field);
-        let unit = subject.unit;
-        let value = if unit.is_empty() { "{value}".to_owned() } else { format!("{{value}} {unit}") };
-        let (unit, mut meaning, reason) = match parts.aggregate {
-            "count" => {
-                (orders.as_str(), format!("Number of {those}{period}"), format!("{{value}} {those}{within}"))
-            }
-            "sum" => (
-                unit,
-                format!("Sum of the {field} of {those}{period}"),
-                format!("{value} in {those}{within}"),
-            ),
-            "mean" => (
-                unit,
-                format!("Mean {field} of {those}{period}"),
-                format!("mean {field} of {those}{within} is {value}"),
-            ),
-            "min" => (
-                unit,
-                format!("Smallest {field} of {those}{period}"),
-                format!("smallest {field} of {those}{within} is {value}"),
-            ),
-            "max" => (
-                unit,
-                format!("Largest {field} of {those}{period}"),
-                format!("largest {field} of {those}{within} is {value}"),
-            ),
-            "std" => (
-                unit,
-                format!("Standard deviation of the {field} of {those}{period}"),
-                format!("{field} of {those}{within} varies by {value}"),
-            ),
-            "zscore" => (
-                "standard deviations",
-                format!("How far the {field} lies above the mean of {those}{period}"),
-                format!("{field} is {{value}} standard deviations above the mean of {those}{within}"),
-            ),
-            "distinct" => (
-                fields.as_str(),
-                format!("Number of different {fields} among {those}{period}"),
-                format!("{{value}} different {fields} among {those}{within}"),
-            ),
-            "share" => (
-                "share",
-                format!("Share of {orders} with this {kind}{period}{condition}"),
-                format!("a share of {{value}} of {orders} with this {kind}{within}{condition}"),
-            ),
-            "run" => (
-                orders.as_str(),
-                format!("Number of latest {orders} in a row with this {kind}{condition}"),
-                format!("{{value}} {orders} in a row with this {kind}{condition}"),
-            ),
-            "seconds_since_last" => (
-                "seconds",
-                format!("Seconds since the previous {order} with this {kind}{condition}{period}"),
-                format!("{{value}} seconds after the previous {order} with this {kind}{condition}"),
-            ),
-            "seconds_since_first" => (
-                "seconds",
-                format!("Seconds since the first {order} with this {kind}"),
-                format!("this {kind} was first seen {{value}} seconds ago"),
-            ),
-            ratio => {
-                let what = match ratio {
-                    "ratio_count" => "Number".to_owned(),
-                    "ratio_sum" => format!("Sum of the {field}"),
-                    _ => format!("Mean {field}"),
-                };
-                let over = span(parts.over);
-                (
-                    "",
-                    format!("{what} of {those}{period}, divided by the same over {over}"),
-                    format!("{} of {those}{within} is {{value}} times that over {over}", lower(&what)),
-                )
-            }
-        };
+        let phrases = self.phrases(subject);
+        let (unit, mut meaning) = unit_and_meaning(subject, &phrases);
         if subject.inclusive {
             meaning.push_str(", this one included");
         }
-        Texts { unit: unit.to_owned(), meaning, reason }
+        let mut reason = sentences(subject, &phrases);
+        let Phrases { kind, .. } = &phrases;
+        reason.keyless = Some(match (is_joint(subject, kind), subject.key_parts) {
+            (false, _) => format!("no {kind} was given"),
+            (true, 2) => format!("{kind} were not both given"),
+            (true, _) => format!("{kind} were not all given"),
+        });
+        Texts { unit, meaning, reason }
+    }
+
+    fn phrases(&self, subject: &Subject<'_>) -> Phrases {
+        let parts = &subject.parts;
+        let (order, orders) = (self.noun("order"), self.noun("orders"));
+        let kind = self.noun(parts.entity);
+        let field = self.noun(parts.field);
+        let spaced = |text: &str| if text.is_empty() { String::new() } else { format!(" {text}") };
+        let condition_or_one = spaced(subject.condition);
+        let condition = chosen(&condition_or_one, false);
+        let predicate = subject.condition.strip_prefix("that ");
+        let earlier = if subject.inclusive || !parts.delay.is_empty() { "" } else { "earlier " };
+        let counted = if subject.inclusive { " (counting this one)" } else { "" };
+        let period = period(parts);
+        let over = self::period(&Parts { window: parts.over, ..*parts });
+        let those = format!("{orders} with this {kind}{condition}");
+        let seen_or_one = format!("with this {kind}{condition_or_one}{period}{counted}");
+        Phrases {
+            predicate_or_one: predicate
+                .map_or_else(|| format!("{{was|were}}{condition_or_one}"), str::to_owned),
+            seen: format!("{earlier}{those}{period}{counted}"),
+            all: format!("{earlier}{orders} with this {kind}{period}{counted}"),
+            seen_or_one: format!("{earlier}{{{order}|{orders}}} {seen_or_one}"),
+            seen_over: format!("{earlier}{those}{over}{counted}"),
+            missing: format!("no {earlier}{those}{period}"),
+            fields: plural(&field),
+            order,
+            orders,
+            kind,
+            field,
+            condition,
+            period,
+            those,
+        }
     }
 }
+
+fn unit_and_meaning(subject: &Subject<'_>, phrases: &Phrases) -> (String, String) {
+    let Phrases { order, orders, kind, field, fields, condition, period, those, .. } = phrases;
+    let (unit, meaning) = match subject.parts.aggregate {
+        "count" => (orders.as_str(), format!("Number of {those}{period}")),
+        "sum" => (subject.unit, format!("Sum of the {field} of {those}{period}")),
+        "mean" => (subject.unit, format!("Mean {field} of {those}{period}")),
+        "min" => (subject.unit, format!("Smallest {field} of {those}{period}")),
+        "max" => (subject.unit, format!("Largest {field} of {those}{period}")),
+        "std" => (subject.unit, format!("Standard deviation of the {field} of {those}{period}")),
+        "zscore" => {
+            ("standard deviations", format!("How far the {field} lies above the mean of {those}{period}"))
+        }
+        "distinct" => (fields.as_str(), format!("Number of different {fields} among {those}{period}")),
+        "share" => ("share", format!("Share of {orders} with this {kind}{period}{condition}")),
+        "run" => (orders.as_str(), format!("Number of latest {orders} in a row with this {kind}{condition}")),
+        "seconds_since_last" => {
+            let one = chosen(subject.condition, true);
+            let one = if one.is_empty() { one } else { format!(" {one}") };
+            ("seconds", format!("Seconds since the previous {order} with this {kind}{one}{period}"))
+        }
+        "seconds_since_first" => ("seconds", format!("Seconds since the first {order} with this {kind}")),
+        ratio => {
+            let what = match ratio {
+                "ratio_count" => "Number".to_owned(),
+                "ratio_sum" => format!("Sum of the {field}"),
+                _ => format!("Mean {field}"),
+            };
+            let over = span(subject.parts.over);
+            ("", format!("{what} of {those}{period}, divided by the same over {over}"))
+        }
+    };
+    (unit.to_owned(), meaning)
+}
+
+fn sentences(subject: &Subject<'_>, phrases: &Phrases) -> Sentences {
+    let Phrases { order, orders, kind, field, fields, seen, seen_or_one, seen_over, .. } = phrases;
+    let Phrases { all, period, predicate_or_one, missing, .. } = phrases;
+    let parts = &subject.parts;
+    let predicate = chosen(predicate_or_one, false);
+    let made = |value: String, missing: String| Sentences { value, missing, ..Sentences::default() };
+    let with_zero =
+        |value: String, zero: String, missing: String| Sentences { zero: Some(zero), ..made(value, missing) };
+    // Every order has an amount; of another field, the orders may be there and the field not.
+    let none = if field == "amount" { missing.clone() } else { format!("no {field} in {seen}") };
+    match parts.aggregate {
+        "count" => with_zero(format!("{{value}} {seen_or_one}"), missing.clone(), missing.clone()),
+        "sum" if parts.field == "amount" => {
+            with_zero(format!("{seen} add up to {{value}}"), format!("no {field} in {seen}"), none)
+        }
+        "sum" => made(format!("the total {field} of {seen} is {{value}}"), none),
+        "mean" => made(format!("the average {field} of {seen} was {{value}}"), none),
+        "min" => made(format!("the smallest {field} among {seen} was {{value}}"), none),
+        "max" => made(format!("the largest {field} among {seen} was {{value}}"), none),
+        "std" => with_zero(
+            format!("the {field} of {seen} varies by {{value}} around the average"),
+            format!("the {field} of {seen} does not vary"),
+            none,
+        ),
+        "zscore" => {
+            let deviations = "{value} {standard deviation|standard deviations}";
+            Sentences {
+                negative: Some(format!("the {field} is {deviations} below the average of {seen}")),
+                ..made(format!("the {field} is {deviations} above the average of {seen}"), none)
+            }
+        }
+        "distinct" => with_zero(
+            format!("{{value}} {{{field}|different {fields}}} among {seen}"),
+            format!("no {fields} among {seen}"),
+            missing.clone(),
+        ),
+        "share" => with_zero(
+            format!("{{value}} of the {all} {predicate}"),
+            format!("none of the {all} {predicate}"),
+            format!("no {all}"),
+        ),
+        "run" => {
+            let end = if subject.inclusive { "up to this one" } else { "just before this one" };
+            with_zero(
+                format!("{{value}} {{{order}|{orders} in a row}} with this {kind} {predicate_or_one} {end}"),
+                format!("no {orders} with this {kind} {predicate} {end}"),
+                missing.clone(),
+            )
+        }
+        "seconds_since_last" => {
+            let condition = chosen(subject.condition, true);
+            let condition = if condition.is_empty() { condition } else { format!(" {condition}") };
+            // A delayed window skips newer orders.
+            let period = if parts.delay.is_empty() { "" } else { period };
+            made(
+                format!("the previous {order} with this {kind}{condition}{period} was {{value}} earlier"),
+                missing.clone(),
+            )
+        }
+        "seconds_since_first" => {
+            let (seen, together) = if is_joint(subject, kind) { ("were", " together") } else { ("was", "") };
+            made(
+                format!("this {kind} {seen} first seen{together} {{value}} before this {order}"),
+                format!("this {kind} {seen} not seen{together} before"),
+            )
+        }
+        "ratio_count" if subject.is_nested => with_zero(
+            format!("{{percent}} of the {seen_over} came{period}"),
+            format!("none of the {seen_over} came{period}"),
+            format!("no {seen_over}"),
+        ),
+        // No amount is below 0, so the parts are parts.
+        "ratio_sum" if subject.is_nested && parts.field == "amount" => with_zero(
+            format!("{{percent}} of the {field} of {seen_over} came{period}"),
+            format!("nothing of the {field} of {seen_over} came{period}"),
+            format!("no {field} in {seen_over}"),
+        ),
+        ratio => {
+            let (what, none) = match ratio {
+                "ratio_count" => (format!("the number of {seen}"), format!("no {seen_over}")),
+                "ratio_sum" => (format!("the total {field} of {seen}"), format!("no {field} in {seen_over}")),
+                _ if subject.is_nested => {
+                    (format!("the average {field} of {seen}"), format!("no {field} in {seen}"))
+                }
+                _ => (format!("the average {field} of {seen}"), format!("no {field} in {seen_over}")),
+            };
+            made(format!("{what} is {{value}} times that{}", over_period(parts)), none)
+        }
+    }
+}
+
+/// ` of the last 7 days`
+fn over_period(parts: &Parts<'_>) -> String {
+    period(&Parts { window: parts.over, ..*parts }).replacen(" in ", " of ", 1)
+}
+
+/// Whether an entity reads as several things: `customer and card`.
+fn is_joint(subject: &Subject<'_>, kind: &str) -> bool {
+    subject.key_parts > 1 && kind.contains(" and ")
+}
+
+/// The unit of amounts that are added without rates.
+pub(crate) const CURRENCY_UNITS: &str = "currency units";
 
 /// The unit of amounts in windows.
 pub(super) fn amount_unit(schema: &Schema) -> &'static str {
     match (&schema.scale, &schema.currency) {
         (WindowScale::Rates { base, .. }, _) => base.code(),
         (WindowScale::Constant, CurrencySource::Constant(currency)) => currency.code(),
-        (WindowScale::Constant | WindowScale::Common, _) => "currency units",
+        (WindowScale::Constant | WindowScale::Common, _) => CURRENCY_UNITS,
     }
 }
 
@@ -179,70 +305,186 @@ fn period(parts: &Parts<'_>) -> String {
     }
 }
 
-fn within(parts: &Parts<'_>) -> String {
-    if parts.window.is_empty() {
-        String::new()
-    } else if parts.delay.is_empty() {
-        format!(" within {}", span(parts.window))
-    } else {
-        period(parts)
-    }
-}
-
-fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words() -> Words {
+        let words = [("ip", "IP address"), ("pair", "customer and card")];
+        Words { words: words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect() }
+    }
+
+    const CARD: Parts<'_> = Parts {
+        entity: "card",
+        aggregate: "count",
+        field: "",
+        condition: "",
+        window: "10m",
+        over: "",
+        delay: "",
+    };
+
+    fn subject<'a>(parts: Parts<'a>, condition: &'a str) -> Subject<'a> {
+        let key_parts = if parts.entity == "pair" { 2 } else { 1 };
+        Subject { parts, key_parts, inclusive: false, condition, unit: "EUR", is_nested: true }
+    }
+
+    const DECLINED: &str = "that {was|were} declined";
+
     #[test]
-    fn texts_read_well() {
-        let words = Words { words: BTreeMap::from([("ip".to_owned(), "IP address".to_owned())]) };
-        let card = Parts { entity: "card", aggregate: "count", window: "10m", ..Parts::default() };
-        let subject = |parts, condition| Subject { parts, inclusive: false, condition, unit: "EUR" };
-        for (subject, meaning, reason) in [
+    fn meanings_read_well() {
+        for (subject, meaning) in [
+            (subject(CARD, ""), "Number of orders with this card in the last 10 minutes"),
             (
-                subject(card, ""),
-                "Number of orders with this card in the last 10 minutes",
-                "{value} orders with this card within 10 minutes",
-            ),
-            (
-                subject(Parts { window: "1h", ..card }, "that were declined"),
+                subject(Parts { window: "1h", ..CARD }, DECLINED),
                 "Number of orders with this card that were declined in the last hour",
-                "{value} orders with this card that were declined within 1 hour",
             ),
             (
-                subject(Parts { aggregate: "sum", field: "amount", window: "30d", delay: "7d", ..card }, ""),
+                subject(Parts { aggregate: "sum", field: "amount", window: "30d", delay: "7d", ..CARD }, ""),
                 "Sum of the amount of orders with this card in the 30 days that ended 7 days ago",
-                "{value} EUR in orders with this card in the 30 days that ended 7 days ago",
             ),
             (
                 subject(
-                    Parts { entity: "ip", aggregate: "distinct", field: "card", window: "24h", ..card },
+                    Parts { entity: "ip", aggregate: "distinct", field: "card", window: "24h", ..CARD },
                     "",
                 ),
                 "Number of different cards among orders with this IP address in the last 24 hours",
-                "{value} different cards among orders with this IP address within 24 hours",
             ),
             (
-                subject(Parts { aggregate: "ratio_count", window: "1h", over: "7d", ..card }, ""),
+                subject(Parts { aggregate: "ratio_count", window: "1h", over: "7d", ..CARD }, ""),
                 "Number of orders with this card in the last hour, divided by the same over 7 days",
-                "number of orders with this card within 1 hour is {value} times that over 7 days",
             ),
             (
-                subject(Parts { aggregate: "share", window: "1d", ..card }, "that were declined"),
+                subject(Parts { aggregate: "share", window: "1d", ..CARD }, DECLINED),
                 "Share of orders with this card in the last day that were declined",
-                "a share of {value} of orders with this card within 1 day that were declined",
+            ),
+            (
+                subject(Parts { aggregate: "seconds_since_last", window: "1d", ..CARD }, DECLINED),
+                "Seconds since the previous order with this card that was declined in the last day",
             ),
         ] {
-            let texts = words.texts(&subject);
-            assert_eq!((texts.meaning.as_str(), texts.reason.as_str()), (meaning, reason));
+            assert_eq!(words().texts(&subject).meaning, meaning);
         }
-        let inclusive = Subject { inclusive: true, ..subject(card, "") };
-        assert!(words.texts(&inclusive).meaning.ends_with("10 minutes, this one included"));
+        let inclusive = Subject { inclusive: true, ..subject(CARD, "") };
+        assert!(words().texts(&inclusive).meaning.ends_with("10 minutes, this one included"));
+    }
+
+    /// Value, zero, missing.
+    #[test]
+    fn reasons_read_well() {
+        let amount = Parts { field: "amount", window: "30d", ..CARD };
+        let of = |aggregate, parts| Parts { aggregate, ..parts };
+        let zero = Some;
+        let none = "no earlier orders with this card in the last 30 days";
+        for (subject, value, of_zero, missing) in [
+            (
+                subject(CARD, DECLINED),
+                "{value} earlier {order|orders} with this card that {was|were} declined in the last 10 minutes",
+                zero("no earlier orders with this card that were declined in the last 10 minutes"),
+                "no earlier orders with this card that were declined in the last 10 minutes",
+            ),
+            (
+                Subject { inclusive: true, ..subject(CARD, "") },
+                "{value} {order|orders} with this card in the last 10 minutes (counting this one)",
+                zero("no orders with this card in the last 10 minutes"),
+                "no orders with this card in the last 10 minutes",
+            ),
+            (
+                subject(Parts { delay: "7d", ..of("sum", amount) }, ""),
+                "orders with this card in the 30 days that ended 7 days ago add up to {value}",
+                zero("no amount in orders with this card in the 30 days that ended 7 days ago"),
+                "no orders with this card in the 30 days that ended 7 days ago",
+            ),
+            (
+                subject(Parts { field: "pages", ..of("sum", amount) }, ""),
+                "the total pages of earlier orders with this card in the last 30 days is {value}",
+                None,
+                "no pages in earlier orders with this card in the last 30 days",
+            ),
+            (
+                subject(of("mean", amount), ""),
+                "the average amount of earlier orders with this card in the last 30 days was {value}",
+                None,
+                none,
+            ),
+            (
+                subject(of("max", amount), ""),
+                "the largest amount among earlier orders with this card in the last 30 days was {value}",
+                None,
+                none,
+            ),
+            (
+                subject(of("std", amount), ""),
+                "the amount of earlier orders with this card in the last 30 days varies by {value} around the average",
+                zero("the amount of earlier orders with this card in the last 30 days does not vary"),
+                none,
+            ),
+            (
+                subject(of("zscore", amount), ""),
+                "the amount is {value} {standard deviation|standard deviations} above the average of earlier orders with this card in the last 30 days",
+                None,
+                none,
+            ),
+            (
+                subject(Parts { field: "ip", ..of("distinct", amount) }, ""),
+                "{value} {IP address|different IP addresses} among earlier orders with this card in the last 30 days",
+                zero("no IP addresses among earlier orders with this card in the last 30 days"),
+                none,
+            ),
+            (
+                subject(of("share", amount), DECLINED),
+                "{value} of the earlier orders with this card in the last 30 days were declined",
+                zero("none of the earlier orders with this card in the last 30 days were declined"),
+                none,
+            ),
+            (
+                subject(Parts { window: "", ..of("run", CARD) }, DECLINED),
+                "{value} {order|orders in a row} with this card {was|were} declined just before this one",
+                zero("no orders with this card were declined just before this one"),
+                "no earlier orders with this card that were declined",
+            ),
+            (
+                subject(of("seconds_since_last", amount), DECLINED),
+                "the previous order with this card that was declined was {value} earlier",
+                None,
+                "no earlier orders with this card that were declined in the last 30 days",
+            ),
+            (
+                subject(Parts { window: "", ..of("seconds_since_first", CARD) }, ""),
+                "this card was first seen {value} before this order",
+                None,
+                "this card was not seen before",
+            ),
+            (
+                subject(Parts { entity: "pair", window: "", ..of("seconds_since_first", CARD) }, ""),
+                "this customer and card were first seen together {value} before this order",
+                None,
+                "this customer and card were not seen together before",
+            ),
+            (
+                subject(Parts { window: "1h", over: "30d", ..of("ratio_count", CARD) }, ""),
+                "{percent} of the earlier orders with this card in the last 30 days came in the last hour",
+                zero("none of the earlier orders with this card in the last 30 days came in the last hour"),
+                none,
+            ),
+            (
+                subject(Parts { window: "1h", over: "30d", ..of("ratio_mean", amount) }, ""),
+                "the average amount of earlier orders with this card in the last hour is {value} times that of the last 30 days",
+                None,
+                "no amount in earlier orders with this card in the last hour",
+            ),
+        ] {
+            let reason = words().texts(&subject).reason;
+            let made = (reason.value.as_str(), reason.zero.as_deref(), reason.missing.as_str());
+            assert_eq!(made, (value, of_zero, missing));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_absent_is_told() {
+        let keyless = |entity| words().texts(&subject(Parts { entity, ..CARD }, "")).reason.keyless;
+        assert_eq!(keyless("ip").as_deref(), Some("no IP address was given"));
+        assert_eq!(keyless("pair").as_deref(), Some("customer and card were not both given"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{Parsed, Sum, Words};
 use crate::ModelError;
 use crate::limits::FEATURES_MAX;
 use crate::link::{Link, Shape};
+use crate::narrow::Edges;
 use crate::tree::{CategoryRule, Node, Test, Tree, ZERO};
 
 const OBJECTIVES: &str =
@@ -70,11 +71,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parsed, ModelError> {
     }
     let header = lines.keys(HEADER_KEYS)?;
     let header = Header::read(&header)?;
-    let trees = lines.trees(header.feature_count)?;
+    let mut edges = Edges::new(header.feature_count);
+    let trees = lines.trees(header.feature_count, &mut edges)?;
+    edges.sort();
     check_tree_count(&header, trees.len())?;
     let divisor = if header.average { trees.len().max(1) as f64 } else { 1.0 };
     let link = Link { divisor, shape: header.shape };
-    Ok(Parsed { names: header.names, feature_count: header.feature_count, sum: Sum::F64, link, trees })
+    let (names, feature_count) = (header.names, header.feature_count);
+    Ok(Parsed { names, feature_count, sum: Sum::F64, link, trees, edges: Some(edges) })
 }
 
 fn check_tree_count(header: &Header, trees: usize) -> Result<(), ModelError> {
@@ -126,7 +130,7 @@ impl<'a> Lines<'a> {
         Ok(keys)
     }
 
-    fn trees(&mut self, feature_count: usize) -> Result<Vec<Tree>, ModelError> {
+    fn trees(&mut self, feature_count: usize, edges: &mut Edges) -> Result<Vec<Tree>, ModelError> {
         let mut trees = Vec::new();
         let mut words = Words::default();
         loop {
@@ -142,7 +146,7 @@ impl<'a> Lines<'a> {
                 return Err(syntax(at, format!("`{}` where `Tree={number}` is due", brief(line))));
             }
             let keys = self.keys(TREE_KEYS)?;
-            trees.push(TreeText { number, keys }.read(feature_count, &mut words)?);
+            trees.push(TreeText { number, keys }.read(feature_count, &mut words, edges)?);
         }
     }
 }
@@ -244,7 +248,7 @@ struct TreeText<'a> {
 }
 
 impl TreeText<'_> {
-    fn read(&self, feature_count: usize, words: &mut Words) -> Result<Tree, ModelError> {
+    fn read(&self, feature_count: usize, words: &mut Words, edges: &mut Edges) -> Result<Tree, ModelError> {
         if self.keys.get("is_linear").is_some_and(|linear| *linear != "0") {
             return Err(linear());
         }
@@ -281,8 +285,10 @@ impl TreeText<'_> {
                 ));
             }
             let test = if kind[at] & 1 == 1 {
+                edges.category(feature[at]);
                 self.member(at, threshold[at], &bounds)?
             } else {
+                edges.threshold(feature[at], threshold[at]);
                 self.at_least(at, threshold[at], kind[at])?
             };
             let (left, right) = (place(left[at]), place(right[at]));

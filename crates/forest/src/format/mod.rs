@@ -17,6 +17,7 @@ mod xgboost;
 use crate::ModelError;
 use crate::limits::{CATEGORY_WORDS_MAX, MODEL_BYTES_MAX};
 use crate::link::Link;
+use crate::narrow::Edges;
 use crate::tree::Tree;
 
 pub(crate) use logistic::Logistic;
@@ -41,6 +42,8 @@ pub(crate) struct Parsed {
     pub(crate) sum: Sum,
     pub(crate) link: Link,
     pub(crate) trees: Vec<Tree>,
+    /// Where the trainer compares in f64.
+    pub(crate) edges: Option<Edges>,
 }
 
 /// How the trees' values become a margin.

@@ -43,7 +43,14 @@ pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
     let objective = Members::of("learner.objective", learner.get("objective")?)?.text("name")?;
     let (link, base) = base(objective, params.text("base_score")?, version(root))?;
     let trees = trees(learner, feature_count)?;
-    Ok(Parsed { names: names(learner, feature_count)?, feature_count, sum: Sum::F32 { base }, link, trees })
+    Ok(Parsed {
+        names: names(learner, feature_count)?,
+        feature_count,
+        sum: Sum::F32 { base },
+        link,
+        trees,
+        edges: None,
+    })
 }
 
 fn known(members: Members, names: &[&str]) -> Result<(), ModelError> {

@@ -12,34 +12,16 @@ use crate::currency::Currency;
 use crate::event::{EventMut, Head};
 use crate::record::{Form, NO_ARRIVAL};
 use crate::reject::Reject;
+use crate::schema::samples::{self, entity, field, path};
 use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
+    CurrencySource, Entity, Field, FieldKind, Items, Schema, TimeField, TimeForm, WindowScale,
 };
 use std::sync::Arc;
 
-pub(super) fn path(dotted: &str) -> Path {
-    Path(dotted.split('.').map(str::to_owned).collect())
-}
-
 /// Much of checkout v1.
 pub(super) fn checkout() -> Schema {
-    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
-    let entity = |name: &str, paths: &[&str]| Entity {
-        name: name.to_owned(),
-        key: paths.iter().map(|dotted| path(dotted)).collect(),
-    };
     Schema {
-        id: path("event_id"),
-        time: TimeField { path: path("event_time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: Currency::from_code(b"EUR") },
         arrival: Some(TimeField { path: path("arrival"), form: TimeForm::Epoch { per_second: 1000 } }),
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".to_owned(),
-            quantity: "qty".to_owned(),
-            price: "price".to_owned(),
-        }),
         fields: vec![
             field("shipping.country", FieldKind::Category),
             field("billing.country", FieldKind::Category),
@@ -52,9 +34,8 @@ pub(super) fn checkout() -> Schema {
             entity("card", &["card_id"]),
             entity("pair", &["customer_id", "card_id"]),
         ],
-        scale: WindowScale::Common,
-        skew_ms: 600_000,
         hash_seed: 7,
+        ..samples::checkout()
     }
 }
 

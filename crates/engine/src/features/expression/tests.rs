@@ -5,44 +5,25 @@ use crate::currency::Currency;
 use crate::decode::hash;
 use crate::event::{EventRef, Head, MISSING, NO_KEY};
 use crate::features::cell::{Cell, Shape};
-use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
+use crate::schema::samples::{checkout, entity, field};
+use crate::schema::{FieldKind, Schema, TimeForm};
 use std::collections::BTreeMap;
 
 /// 2026-11-24 is a Tuesday; 06:30 UTC.
 const TUESDAY_MS: i64 = 1_795_501_800_000;
 const HOUR_MS: i64 = 3_600_000;
 
-fn path(name: &str) -> Path {
-    Path(vec![name.to_owned()])
-}
-
 fn schema() -> Schema {
-    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
-    let entity = |name: &str| Entity { name: name.to_owned(), key: vec![path(name)] };
     Schema {
-        id: path("id"),
-        time: TimeField { path: path("time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Path { path: path("currency"), default: None },
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".into(),
-            quantity: "qty".into(),
-            price: "price".into(),
-        }),
         fields: vec![
             field("country", FieldKind::Category),
             field("billing", FieldKind::Category),
             field("discount", FieldKind::Number),
             field("created", FieldKind::Time(TimeForm::Text)),
         ],
-        entities: vec![entity("customer"), entity("card")],
-        scale: WindowScale::Common,
-        skew_ms: 0,
+        entities: ["customer", "card"].map(|name| entity(name, &[name])).into(),
         hash_seed: 7,
+        ..checkout()
     }
 }
 

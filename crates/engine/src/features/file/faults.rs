@@ -33,7 +33,7 @@ fn faults_of_shape() {
     faults(
         "[[feature]]\nname = 'y'\nvalue = '1'\nwindow = '1h'\n[default]\ninclusive = true\n",
         &[
-            "f.toml:4:1: feature.window: unknown key; known here: value, entity, name, or, unit, meaning, reason, code",
+            "f.toml:4:1: feature.window: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
             "f.toml:5:2: default: unknown key; did you mean \"defaults\"?",
         ],
     );
@@ -44,6 +44,11 @@ fn faults_of_shape() {
 fn table_fault(lines: &str, expected: &[&str]) {
     let good = "[[feature]]\nname = 'good'\nvalue = '1'\n";
     faults(&format!("{good}[[feature]]\n{lines}"), expected);
+}
+
+/// A table of one aggregate, and more lines of it from the eighth on.
+fn table(aggregate: &str, more: &str) -> String {
+    format!("entity = 'card'\nwindows = ['1h']\naggregates = ['{aggregate}']\n{more}")
 }
 
 #[test]
@@ -107,9 +112,6 @@ fn faults_of_windows() {
 
 #[test]
 fn faults_of_aggregates() {
-    let table = |aggregate: &str, more: &str| {
-        format!("entity = 'card'\nwindows = ['1h']\naggregates = ['{aggregate}']\n{more}")
-    };
     table_fault(
         &table("sum", "field = ['country', 'discuont', 'items.lines']\n"),
         &[
@@ -167,13 +169,40 @@ fn faults_of_aggregates() {
         &["f.toml:8:8: feature.over: \"60m\" is the window itself; the ratio would always be 1"],
     );
     table_fault(
-        &table("count", "reason = '{wert} orders'\ncode = 'busy'\nor = 'none'\n"),
+        &table("count", "reason = '{wert} {order|orders}'\ncode = 'busy'\nor = 'none'\n"),
         &[
-            "f.toml:8:10: feature.reason: \"{wert} orders\" has braces that mean nothing; {value}, {window} can be replaced",
+            "f.toml:8:10: feature.reason: \"{wert} {order|orders}\" has braces that mean nothing; {value}, {percent}, {amount}, {one|many}, {window} can be replaced",
             "f.toml:9:8: feature.code: \"busy\" is no code; capitals, digits and _, such as \"CARD_COUNT\"",
             "f.toml:10:6: feature.or: \"none\" is not a number",
         ],
     );
+}
+
+#[test]
+fn a_default_is_a_value_of_its_feature() {
+    let whole = "is no value of this feature; a whole number, such as 0";
+    table_fault(&table("count", "or = 0.5\n"), &[&format!("f.toml:8:6: feature.or: 0.5 {whole}")]);
+    table_fault(&table("count", "or = 1e300\n"), &[&format!("f.toml:8:6: feature.or: 1e300 {whole}")]);
+    table_fault(
+        &table("sum", "or = 0.00001\n"),
+        &[
+            "f.toml:8:6: feature.or: 1e-5 is no value of this feature; a number of at most 2 decimals, such as 0",
+        ],
+    );
+    faults(
+        "[[feature]]\nname = 'x'\nvalue = 'amount > 5'\nor = 0.5\n",
+        &[&format!("f.toml:4:6: feature.or: 0.5 {whole}")],
+    );
+}
+
+#[test]
+fn a_run_has_something_to_look_back_over() {
+    let what = "run looks back over the longest window of \"card\", which has none, so that it would not count; give \
+                \"card\" a window, such as entity = \"card\", windows = \"7d\", aggregates = \"count\"";
+    let run =
+        "[[feature]]\nentity = 'card'\naggregates = 'run'\nwhere = 'amount > 5'\nwhere_name = 'large'\n";
+    let other = "[[feature]]\nentity = 'customer'\nwindows = '1h'\naggregates = 'count'\n";
+    faults(&format!("{run}{other}"), &[&format!("f.toml:1:1: card.run_large: {what}")]);
 }
 
 #[test]
@@ -282,7 +311,7 @@ fn everything_wrong_is_told_at_once() {
             "f.toml:3:12: feature.windows: \"91d\" is out of range; from 1s to 90d",
             "f.toml:5:9: feature.field: \"country\" is not of type number; only distinct can count it",
             "f.toml:8:13: x: the end where a value belongs",
-            "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, code",
+            "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
             "f.toml:10:2: oops: unknown key; known here: words, defaults, condition, feature",
             "f.toml:10:6: not TOML: unclosed table, expected `]`",
         ],

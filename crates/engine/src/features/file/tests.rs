@@ -1,45 +1,25 @@
 //! The features file: names, order and definitions of what it makes.
 
 use super::read;
-use crate::currency::Currency;
 use crate::document::Layer;
 use crate::features::spec::{
     Aggregate, Column, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
-use crate::schema::{
-    CurrencySource, Entity, Field, FieldKind, Items, Path, Schema, TimeField, TimeForm, WindowScale,
-};
-
-fn path(name: &str) -> Path {
-    Path(vec![name.to_owned()])
-}
+use crate::schema::samples::{self, entity, field};
+use crate::schema::{FieldKind, Schema, TimeForm};
 
 /// Entities customer, card, device; fields country and `auth_result` (categories), discount, created; a basket.
 pub(super) fn schema() -> Schema {
-    let field = |name: &str, kind| Field { name: name.to_owned(), path: path(name), kind };
-    let entity = |name: &str| Entity { name: name.to_owned(), key: vec![path(name)] };
     Schema {
-        id: path("id"),
-        time: TimeField { path: path("time"), form: TimeForm::Text },
-        amount: path("amount"),
-        currency: CurrencySource::Constant(Currency::from_code(b"EUR").expect("known")),
-        arrival: None,
-        items: Some(Items {
-            path: path("items"),
-            sku: "sku".into(),
-            quantity: "qty".into(),
-            price: "price".into(),
-        }),
+        items: samples::checkout().items,
         fields: vec![
             field("country", FieldKind::Category),
             field("auth_result", FieldKind::Category),
             field("discount", FieldKind::Number),
             field("created", FieldKind::Time(TimeForm::Text)),
         ],
-        entities: vec![entity("customer"), entity("card"), entity("device")],
-        scale: WindowScale::Constant,
-        skew_ms: 0,
-        hash_seed: 7,
+        entities: ["customer", "card", "device"].map(|name| entity(name, &[name])).into(),
+        ..samples::least()
     }
 }
 
@@ -210,8 +190,10 @@ fn every_aggregate_and_its_name() {
         ),
         ("windows = '24h'\naggregates = 'count'\nname = 'busy'", "busy", all.clone()),
     ] {
-        let set = features(&format!("{declined}[[feature]]\nentity = 'card'\n{table}\n"));
-        assert_eq!(set.features.len(), 1, "{table}");
+        // The second is what a run looks back over.
+        let other = "[[feature]]\nentity = 'card'\nwindows = '2h'\naggregates = 'count'\n";
+        let set = features(&format!("{declined}[[feature]]\nentity = 'card'\n{table}\n{other}"));
+        assert_eq!(set.features.len(), 2, "{table}");
         assert_eq!(set.features[0].name, name);
         assert_eq!(window(&set.features[0]), expected, "{name}");
     }
@@ -251,14 +233,16 @@ fn what_the_file_says_of_a_feature_wins() {
         "[[feature]]\nname = 'x'\nvalue = 'amount / 2'\nor = -1\nunit = 'u'\nmeaning = 'm'\n\
          reason = 'r {value}'\ncode = 'C_1'\n\
          [[feature]]\nentity = 'card'\nwindows = ['1h', '1d']\naggregates = 'count'\nor = 0\n\
-         reason = '{value} within {window}'\ncode = 'BUSY'\n",
+         reason = '{value} within {window}'\nreason_zero = 'none in {window}'\nreason_missing = 'no {window}'\n\
+         code = 'BUSY'\n\
+         [[feature]]\nentity = 'card'\nwindows = '7d'\naggregates = 'count'\nreason = '{value} {a|b}'\n",
     );
     let told = |feature: &Feature| {
         (
             feature.or,
             feature.unit.clone(),
             feature.meaning.clone(),
-            feature.reason.clone(),
+            feature.reason.value.clone(),
             feature.code.clone(),
         )
     };
@@ -266,10 +250,28 @@ fn what_the_file_says_of_a_feature_wins() {
         told(&set.features[0]),
         (Some(-1.0), "u".into(), "m".into(), "r {value}".into(), "C_1".into())
     );
-    assert_eq!(set.features[1].reason, "{value} within 1 hour");
-    assert_eq!(set.features[2].reason, "{value} within 1 day");
+    let all = |index: usize| {
+        let reason = &set.features[index].reason;
+        (reason.value.as_str(), reason.zero.as_deref(), reason.missing.as_str(), reason.keyless.as_deref())
+    };
+    assert_eq!(all(0), ("r {value}", None, "x is not known", None));
+    assert_eq!(all(1), ("{value} within 1 hour", Some("none in 1 hour"), "no 1 hour", None));
+    assert_eq!(all(2), ("{value} within 1 day", Some("none in 1 day"), "no 1 day", None));
+    let missing = "no earlier orders with this card in the last 7 days";
+    assert_eq!(all(3), ("{value} {a|b}", None, missing, Some("no card was given")));
     assert_eq!(set.features[2].code, "BUSY");
     assert_eq!(set.features[2].meaning, "Number of orders with this card in the last day");
+}
+
+#[test]
+fn defaults_may_be_exact_values() {
+    let set = features(
+        "[[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\nor = -1\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'sum'\nor = 0.29\n\
+         [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'mean'\nor = 0.123456789\n",
+    );
+    let or: Vec<_> = set.features.iter().map(|feature| feature.or).collect();
+    assert_eq!(or, [Some(-1.0), Some(0.29), Some(0.123_456_789)]);
 }
 
 #[test]
