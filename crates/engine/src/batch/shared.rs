@@ -16,6 +16,7 @@ use crate::record::Records;
 use crate::state::ids::IdShard;
 use crate::state::{ShardOf, Shards, open};
 use cartguard_forest::Model;
+use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -56,7 +57,8 @@ pub(crate) struct Job {
     pub(crate) stream_ms: i64,
 }
 
-/// See the module.
+/// See the module. What one worker writes and another does not lies on cache lines of its own: two workers that write side by side
+/// take the line from each other each time.
 pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) settings: EngineSettings,
@@ -66,17 +68,17 @@ pub(crate) struct Shared {
     pub(crate) lines: Arc<LinePlan>,
     pub(crate) shards: Shards,
     pub(crate) shard_of: ShardOf,
-    pub(crate) ids: Vec<Mutex<IdShard>>,
+    pub(crate) ids: Vec<CachePadded<Mutex<IdShard>>>,
     pub(crate) job: RwLock<Job>,
-    pub(crate) events: Vec<RwLock<EventLane>>,
-    pub(crate) cells: Vec<RwLock<CellLane>>,
-    pub(crate) outputs: Vec<Mutex<OutputLane>>,
+    pub(crate) events: Vec<CachePadded<RwLock<EventLane>>>,
+    pub(crate) cells: Vec<CachePadded<RwLock<CellLane>>>,
+    pub(crate) outputs: Vec<CachePadded<Mutex<OutputLane>>>,
     pub(crate) blocks: Mutex<Vec<BlockOutput>>,
     pub(crate) recent: Mutex<Recent>,
     /// Lane and first row of each decoded block: `lane << 24 | row`.
     pub(crate) owners: Vec<AtomicU32>,
-    /// Whether an event is neither a reject nor a duplicate.
-    pub(crate) accepted: Vec<AtomicU8>,
+    /// By worker and event: whether the worker accepted the event's id, so that it is neither a reject nor a duplicate.
+    pub(crate) accepted: Vec<Vec<AtomicU8>>,
     /// [`crate::decide::Decision`], by event.
     pub(crate) decisions: Vec<AtomicU8>,
     /// Whether an alert's reasons are the cheap ones.
@@ -94,17 +96,18 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Blocks {
     /// By worker: the next of its blocks, and their end.
-    ranges: Vec<(AtomicUsize, AtomicUsize)>,
+    ranges: Vec<CachePadded<(AtomicUsize, AtomicUsize)>>,
 }
 
 impl Blocks {
     fn new(workers: usize) -> Self {
-        Self { ranges: (0..workers).map(|_| (AtomicUsize::new(0), AtomicUsize::new(0))).collect() }
+        Self { ranges: (0..workers).map(|_| CachePadded::default()).collect() }
     }
 
     /// Shares out so many blocks among the first `crew` workers.
     fn divide(&self, blocks: usize, crew: usize) {
-        for (worker, (next, end)) in self.ranges.iter().enumerate() {
+        for (worker, range) in self.ranges.iter().enumerate() {
+            let (next, end) = &**range;
             next.store(blocks * worker.min(crew) / crew, Ordering::Relaxed);
             end.store(blocks * (worker + 1).min(crew) / crew, Ordering::Relaxed);
         }
@@ -114,7 +117,7 @@ impl Blocks {
     pub(crate) fn take(&self, worker: usize) -> Option<usize> {
         let workers = self.ranges.len();
         (0..workers).find_map(|other| {
-            let (next, end) = &self.ranges[(worker + other) % workers];
+            let (next, end) = &*self.ranges[(worker + other) % workers];
             let end = end.load(Ordering::Relaxed);
             // Looked at first: the counter of a range that is used up must not run on.
             if next.load(Ordering::Relaxed) >= end {
@@ -135,17 +138,21 @@ impl Shared {
             columns: ModelColumns::new(&plan.shapes, read),
             shards: open(&settings.state),
             shard_of: ShardOf::new(settings.state.shards),
-            ids: (0..DEDUPE_SHARDS).map(|_| Mutex::new(IdShard::new(&settings.dedupe))).collect(),
+            ids: (0..DEDUPE_SHARDS)
+                .map(|_| CachePadded::new(Mutex::new(IdShard::new(&settings.dedupe))))
+                .collect(),
             job: RwLock::new(Job { stream_ms: i64::MIN, ..Job::default() }),
             events: (0..workers)
-                .map(|_| RwLock::new(EventLane::new(schema.entities.len(), schema.slots())))
+                .map(|_| CachePadded::new(RwLock::new(EventLane::new(schema.entities.len(), schema.slots()))))
                 .collect(),
-            cells: (0..workers).map(|_| RwLock::default()).collect(),
-            outputs: (0..workers).map(|_| Mutex::default()).collect(),
+            cells: (0..workers).map(|_| CachePadded::default()).collect(),
+            outputs: (0..workers).map(|_| CachePadded::default()).collect(),
             blocks: Mutex::default(),
             recent: Mutex::new(Recent::new(settings.reasons.max_share)),
             owners: (0..BATCH_RECORDS_MAX.div_ceil(BLOCK)).map(|_| AtomicU32::new(0)).collect(),
-            accepted: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            accepted: (0..workers)
+                .map(|_| (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect())
+                .collect(),
             decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             cheap: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             to_decode: Blocks::new(workers),
@@ -188,6 +195,16 @@ impl Shared {
         blocks.resize(job.records.len().div_ceil(BLOCK), BlockOutput::default());
         for lane in self.cells.iter().skip(crew) {
             lane.write().unwrap_or_else(PoisonError::into_inner).places.clear();
+        }
+        for worker in crew..self.settings.workers {
+            self.accept_none(worker, job.records.len());
+        }
+    }
+
+    /// Sets that a worker accepted none of so many events.
+    pub(crate) fn accept_none(&self, worker: usize, events: usize) {
+        for accepted in &self.accepted[worker][..events] {
+            accepted.store(0, Ordering::Relaxed);
         }
     }
 

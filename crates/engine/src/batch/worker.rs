@@ -158,14 +158,11 @@ impl Worker {
         let lanes = event_lanes(shared);
         self.stream_ms.clear();
         self.ids.clear();
+        shared.accept_none(self.index, job.records.len());
         let mut stream_ms = job.stream_ms;
         for event in 0..job.records.len() {
             let (lane, row) = owner(shared, event);
-            if lanes[lane].reject(row).is_some() {
-                if self.index == 0 {
-                    shared.accepted[event].store(0, Ordering::Relaxed);
-                }
-            } else {
+            if lanes[lane].reject(row).is_none() {
                 let &Head { id_hash: hash, time_ms, .. } = lanes[lane].event(row).head;
                 stream_ms = stream_ms.max(time_ms);
                 if ids::shard_of(hash) % crew == self.index {
@@ -188,7 +185,7 @@ impl Worker {
         for id in &self.ids {
             let shard = &mut shards[ids::shard_of(id.hash) / crew];
             let is_new = shard.accept(id.hash, id.time_ms, self.stream_ms[id.event as usize]);
-            shared.accepted[id.event as usize].store(is_new.into(), Ordering::Relaxed);
+            shared.accepted[self.index][id.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
     }
 
@@ -470,7 +467,7 @@ pub(super) fn owner(shared: &Shared, event: usize) -> (usize, usize) {
 /// Whether an event is neither a reject nor a duplicate; from phase 3 on.
 #[inline]
 pub(super) fn is_accepted(shared: &Shared, event: usize) -> bool {
-    shared.accepted[event].load(Ordering::Relaxed) != 0
+    shared.accepted.iter().any(|own| own[event].load(Ordering::Relaxed) != 0)
 }
 
 /// One bit for each condition that the event meets.
