@@ -32,7 +32,7 @@ fn without_a_file_it_is_checkout_v1() {
     assert_eq!(config.engine.idle, Idle::Park);
     assert_eq!(config.state.lateness_ms, 3_600_000);
     assert_eq!(config.dedupe.span_ms, 86_400_000);
-    assert_eq!((config.queue.input, config.queue.output), (16, 16));
+    assert_eq!((config.queue.input, config.queue.output), (4, 4));
 }
 
 fn remove(effective: &mut Effective, section: &str, key: &str) {
