@@ -12,7 +12,7 @@
 use crate::config::{Config, Idle};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::Records;
-use cartguard_io::{Output, Read, Sink, Source, Trouble};
+use cartguard_io::{Advice, Output, Read, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,12 @@ use std::time::{Duration, Instant};
 
 /// Bytes of records in a batch at most. Measured in a prototype: 128 KiB 884, 512 KiB 1,005, 2 MiB 839 thousand events a second.
 const BATCH_BYTES: usize = 512 * 1024;
+/// The longest pause before a batch is tried again. Arbitrary.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often trouble that lasts is told. Arbitrary: seen by whoever looks, and no flood.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How soon a pause ends once all is to end. Arbitrary: at once, for a person.
+const NOTICE: Duration = Duration::from_millis(50);
 
 /// How a pipeline is set up.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +40,12 @@ pub(crate) struct Settings {
     pub(crate) spin: bool,
     /// Start of the schedule by which a synthetic source's records are due; their latency counts from then.
     pub(crate) paced: Option<Instant>,
+    /// Hears of trouble with the sink that may pass, while the batch is tried again; none: such trouble ends it.
+    pub(crate) retrying: Option<fn(&Trouble)>,
 }
 
 impl Settings {
-    /// Of a configuration.
+    /// Of a configuration; trouble with the sink ends it.
     pub(crate) fn of(config: &Config, paced: Option<Instant>) -> Self {
         Self {
             input: config.queue.input,
@@ -45,6 +53,7 @@ impl Settings {
             batch_max: config.engine.batch_max,
             spin: config.engine.idle == Idle::Spin,
             paced,
+            retrying: None,
         }
     }
 }
@@ -98,7 +107,7 @@ pub(crate) fn run(
             })
         });
         let writer = spawn(scope, "sink", move || {
-            let written = write_all(sink, &to_sink, &empty_outputs);
+            let written = write_all(sink, &to_sink, &empty_outputs, settings.retrying, stop);
             if written.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
@@ -174,30 +183,73 @@ fn write_all(
     sink: &mut dyn Sink,
     finished: &Receiver<Outputs>,
     empty: &Sender<Outputs>,
+    retrying: Option<fn(&Trouble)>,
+    stop: &AtomicBool,
 ) -> Result<(), Trouble> {
     for outputs in finished {
-        write_batch(sink, &outputs)?;
+        if let Err(trouble) = write_batch(sink, &outputs, retrying, stop) {
+            // All is ending, so what was taken ends soon: whoever hears of the trouble hears what it cost.
+            let is_given_up = retrying.is_some() && trouble.advice() == Advice::Retry;
+            return Err(if is_given_up { undelivered(trouble, outputs, finished) } else { trouble });
+        }
         let _ = empty.try_send(outputs);
     }
     sink.finish()
 }
 
-/// One batch into the sink; trouble that passes is waited for.
-fn write_batch(sink: &mut dyn Sink, outputs: &Outputs) -> Result<(), Trouble> {
+/// One batch into the sink; trouble that passes is waited for until all is to end.
+fn write_batch(
+    sink: &mut dyn Sink,
+    outputs: &Outputs,
+    retrying: Option<fn(&Trouble)>,
+    stop: &AtomicBool,
+) -> Result<(), Trouble> {
     let decisions: Vec<&[u8]> = outputs.decisions().collect();
     let alerts: Vec<&[u8]> = outputs.alerts().collect();
     let rejects: Vec<&[u8]> = outputs.rejects().collect();
     let batch = Output { decisions: &decisions, alerts: &alerts, rejects: &rejects };
     let mut pause = Duration::from_millis(10);
+    let mut told: Option<Instant> = None;
     loop {
-        match sink.write(&batch) {
-            Err(trouble) if trouble.advice() == cartguard_io::Advice::Retry => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            ended => return ended,
+        let Err(trouble) = sink.write(&batch) else { return Ok(()) };
+        let (Advice::Retry, Some(tell)) = (trouble.advice(), retrying) else { return Err(trouble) };
+        if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            told = Some(Instant::now());
+            tell(&trouble);
         }
+        if !wait(pause, stop) {
+            return Err(trouble);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Whether the pause passed before all is to end.
+fn wait(pause: Duration, stop: &AtomicBool) -> bool {
+    let started = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let left = pause.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(NOTICE));
+    }
+    false
+}
+
+/// The trouble, and how many lines it kept back: those of this batch and of everything that is still to come.
+fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Outputs>) -> Trouble {
+    fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+        pieces.map(|piece| piece.iter().filter(|byte| **byte == b'\n').count()).sum()
+    }
+    let (mut decisions, mut alerts, mut rejects) = (0, 0, 0);
+    for outputs in std::iter::once(first).chain(rest) {
+        decisions += lines(outputs.decisions());
+        alerts += lines(outputs.alerts());
+        rejects += lines(outputs.rejects());
+    }
+    Trouble::stop(format!("{decisions} decisions, {alerts} alerts and {rejects} rejects were not delivered"))
+        .because(trouble)
 }
 
 /// The next batch, or nothing once the source has ended and all is taken.

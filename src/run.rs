@@ -9,8 +9,9 @@ use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
 use cartguard_io::sink::stdout::StdoutSink;
 use cartguard_io::source::stdin::StdinSource;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source};
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source, Trouble};
 use clap::Args;
+use std::error::Error as _;
 use std::fs;
 use std::time::Instant;
 
@@ -83,10 +84,17 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         SinkConfig::Stdout => Box::new(StdoutSink::open()?),
         SinkConfig::Null => Box::new(NullSink::default()),
     };
-    let settings = pipeline::Settings::of(config, paced);
+    let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop, |_| {})?;
     if let SinkConfig::File { folder } = &config.sink {
         fs::write(folder.join("summary.json"), Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+fn tell(trouble: &Trouble) {
+    let cause = trouble.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    complain(&format!(
+        "warning: {trouble}{cause}; it is tried again until there is room, or a signal comes\n"
+    ));
 }

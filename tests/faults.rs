@@ -1,0 +1,135 @@
+//! What goes wrong around a run, as real processes meet it: full disks, closed pipes, signals, shared folders.
+//!
+//! Holds: a test waits for bytes, an end of file or an exit, never for a time.
+//! Not here: what a good run writes (`cli`), models (`model_cli`).
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A folder in which cartguard runs, so that paths are relative, as people give them.
+struct Shop {
+    folder: TempDir,
+}
+
+impl Shop {
+    /// With `in.jsonl`: 1,000 checkouts.
+    fn new() -> Self {
+        let shop = Self { folder: tempfile::tempdir().expect("a folder") };
+        shop.write("in.jsonl", checkouts(0, 1_000));
+        shop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).expect("written");
+    }
+
+    fn make_folder(&self, name: &str) {
+        fs::create_dir(self.path(name)).expect("a new folder");
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
+        command.args(arguments).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().expect("cartguard runs")
+    }
+
+    /// Runs what must end with this code; what it said and what it complained of.
+    #[track_caller]
+    fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
+        said(self.command(arguments).output().expect("cartguard runs"), code, arguments)
+    }
+}
+
+#[track_caller]
+fn said(output: Output, code: i32, arguments: &[&str]) -> (String, String) {
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let complained = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complained}");
+    assert!(!complained.contains("panicked"), "{complained}");
+    (said, complained)
+}
+
+#[track_caller]
+fn holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is absent from {text}");
+    }
+}
+
+fn signal(name: &str, child: &Child) {
+    let killed = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+}
+
+fn checkout(n: u64) -> String {
+    let (s, ms) = (n * 333 / 1000, n * 333 % 1000);
+    let time = format!("2026-03-01T{:02}:{:02}:{:02}.{ms:03}Z", s / 3600, s / 60 % 60, s % 60);
+    format!(
+        "{{\"event_id\":\"e-{n}\",\"event_time\":\"{time}\",\"amount\":\"{}.10\",\"customer_id\":\"c{}\"}}\n",
+        n % 500,
+        n % 97
+    )
+}
+
+fn checkouts(from: u64, to: u64) -> String {
+    (from..to).map(checkout).collect()
+}
+
+/// A full disk that every Linux has, as `full/decisions.jsonl`.
+fn full_disk(shop: &Shop) {
+    shop.make_folder("full");
+    symlink("/dev/full", shop.path("full/decisions.jsonl")).expect("a link");
+}
+
+#[test]
+fn a_replay_onto_a_full_disk_fails_and_says_where() {
+    let shop = Shop::new();
+    full_disk(&shop);
+    let (_, complained) = shop.ends(1, &["replay", "--input", "in.jsonl", "--output", "full", "--force"]);
+    let parts =
+        ["full/decisions.jsonl: 0 of ", " bytes could be written behind the first 0", "No space left"];
+    holds(&complained, &parts);
+}
+
+#[test]
+fn a_run_onto_a_full_disk_says_so_and_ends_when_asked() {
+    let shop = Shop::new();
+    full_disk(&shop);
+    let run = [
+        "run",
+        "--force",
+        "--set",
+        "source.type=synthetic",
+        "--set",
+        "sink.type=file",
+        "--set",
+        "sink.path=full",
+    ];
+    let mut child = shop.start(&run);
+    let mut complaints = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut told = String::new();
+    while !told.contains("No space left") {
+        let got = complaints.read_line(&mut told).expect("complaints");
+        assert!(got > 0, "ended: {told}");
+    }
+    holds(&told, &["full/decisions.jsonl: 0 of ", "it is tried again"]);
+    signal("-TERM", &child);
+    let mut rest = String::new();
+    complaints.read_to_string(&mut rest).expect("complaints");
+    assert_eq!(child.wait().expect("an end").code(), Some(1), "{rest}");
+    holds(&rest, &[" decisions", "not delivered", "full/decisions.jsonl"]);
+    assert!(!shop.path("full/summary.json").exists());
+}
