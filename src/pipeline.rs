@@ -6,7 +6,8 @@
 //! dropped anywhere. Batches go round: what the writer has written the engine fills again, so a steady state
 //! allocates nothing. A batch is whatever the source had: nobody waits to fill one.
 //!
-//! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`.
+//! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`,
+//! unless the sink's reader went away.
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 use crate::config::{Config, Idle};
@@ -73,6 +74,16 @@ pub(crate) struct Finished {
     /// From a record's place in the input queue to its lines in the output queue, ns.
     pub(crate) latency: Histogram<u64>,
     pub(crate) wall: Duration,
+    pub(crate) ended: Ended,
+}
+
+/// Why no more was taken.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The source has no more, or it was asked to stop.
+    Source,
+    /// Whoever read the sink's lines wants no more of them.
+    Closed(Trouble),
 }
 
 /// Records on their way to the engine.
@@ -129,10 +140,12 @@ pub(crate) fn run(
         drop(to_engine);
         let written = join(writer);
         let read = join(reader);
-        written.and(read)
+        match written {
+            Err(closed) if closed.advice() == Advice::Done => read.map(|()| Ended::Closed(closed)),
+            written => written.and(read).map(|()| Ended::Source),
+        }
     });
-    ended?;
-    Ok(Finished { engine, latency, wall: started.elapsed() })
+    Ok(Finished { engine, latency, wall: started.elapsed(), ended: ended? })
 }
 
 /// From when each record was due, or from when its batch was taken, until now.

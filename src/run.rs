@@ -3,7 +3,7 @@
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::Exit;
-use crate::pipeline::{self, Finished};
+use crate::pipeline::{self, Ended, Finished};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
@@ -39,6 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
     match serve(&config, arguments.force) {
         Ok(finished) => {
+            if let Ended::Closed(closed) = &finished.ended {
+                complain(&format!("note: {closed}; what came later was not delivered\n"));
+            }
             // Standard output may carry the decisions.
             complain(&Summary::of(&finished).to_text());
             Exit::Done

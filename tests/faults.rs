@@ -133,3 +133,17 @@ fn a_run_onto_a_full_disk_says_so_and_ends_when_asked() {
     holds(&rest, &[" decisions", "not delivered", "full/decisions.jsonl"]);
     assert!(!shop.path("full/summary.json").exists());
 }
+
+#[test]
+fn a_reader_that_wants_no_more_is_no_failure() {
+    let shop = Shop::new();
+    shop.write("in.jsonl", checkouts(0, 20_000));
+    let input = fs::File::open(shop.path("in.jsonl")).expect("the input");
+    let mut child = shop.command(&["run"]).stdin(input).spawn().expect("cartguard runs");
+    let mut decisions = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut first = String::new();
+    decisions.read_line(&mut first).expect("a decision");
+    drop(decisions);
+    let (_, complained) = said(child.wait_with_output().expect("an end"), 0, &["run"]);
+    holds(&complained, &["note: stdout: closed by its reader", "accepted "]);
+}
