@@ -13,6 +13,18 @@ pub(crate) enum Exit {
     Refused,
 }
 
+/// What was asked for is wrong, and will be as wrong the next time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl Exit {
+    /// Of a command that ended with an error.
+    pub(crate) fn of(why: &anyhow::Error) -> Self {
+        if why.is::<Refusal>() { Self::Refused } else { Self::Failed }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {

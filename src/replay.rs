@@ -3,16 +3,15 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::{engine, pipeline};
-use anyhow::{Context, bail};
 use cartguard_engine::batch::Engine;
 use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Sink};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 /// Arguments of `replay`.
@@ -57,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(summary) => say(&summary.to_text()),
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
@@ -69,41 +68,23 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     }
     let bar = Bar::new(source.meter());
     let names = config.output.as_array.then(|| engine.feature_names_json());
-    // Refuses a folder that is not empty, before any work is done.
-    let options = FileSinkOptions { force: arguments.force, sync: false };
+    let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
     let mut sink: Box<dyn Sink> = if arguments.discard {
-        prepare(&arguments.output, arguments.force)?;
         Box::new(NullSink::default())
     } else {
-        Box::new(FileSink::open(&arguments.output, options)?)
+        // Whether it may be written into was found out above.
+        Box::new(FileSink::open(&arguments.output, FileSinkOptions { force: true, sync: false })?)
     };
     if let Some(names) = names.filter(|_| !arguments.discard) {
-        write(&arguments.output.join("features.json"), &names)?;
+        output.write_features(&names)?;
     }
     let settings = pipeline::Settings::of(config, None);
     let stop = AtomicBool::new(false);
     let finished = pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop, |_| bar.tick())?;
     bar.finish();
     let summary = Summary::of(&finished);
-    write(&arguments.output.join("summary.json"), summary.to_json().as_bytes())?;
+    output.write_summary(&summary.to_json())?;
     Ok(summary)
-}
-
-/// Makes the output folder where only a summary goes into it.
-fn prepare(folder: &Path, force: bool) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    let is_empty = fs::read_dir(folder)
-        .with_context(|| format!("{}: the folder cannot be read", folder.display()))?
-        .next()
-        .is_none();
-    if !is_empty && !force {
-        bail!("{}: the folder is not empty; --force overwrites what is in it", folder.display());
-    }
-    Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// A progress bar on a terminal, by bytes of the input.

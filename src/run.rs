@@ -3,6 +3,7 @@
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::Exit;
+use crate::output::Output;
 use crate::pipeline::{self, Ended, Finished};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
@@ -12,7 +13,7 @@ use cartguard_io::source::stdin::StdinSource;
 use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source, Trouble};
 use clap::Args;
 use std::error::Error as _;
-use std::fs;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
@@ -76,11 +77,14 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
             Box::new(SyntheticSource::configured(settings, started)?)
         }
     };
+    let mut output = None;
     let mut sink: Box<dyn Sink> = match &config.sink {
         SinkConfig::File { folder } => {
-            let sink = FileSink::open(folder, FileSinkOptions { force, sync: true })?;
+            let opened = output.insert(Output::open(folder, force, &inputs(config))?);
+            // Whether it may be written into was found out just now.
+            let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
             if config.output.as_array {
-                fs::write(folder.join("features.json"), engine.feature_names_json())?;
+                opened.write_features(&engine.feature_names_json())?;
             }
             Box::new(sink)
         }
@@ -89,10 +93,20 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     };
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop, |_| {})?;
-    if let SinkConfig::File { folder } = &config.sink {
-        fs::write(folder.join("summary.json"), Summary::of(&finished).to_json())?;
+    if let Some(output) = output {
+        output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+/// Files that will be read.
+fn inputs(config: &Config) -> Vec<PathBuf> {
+    match &config.source {
+        SourceConfig::File { paths } => paths.clone(),
+        // It may be a file that the shell opened.
+        SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
+        SourceConfig::Synthetic(_) => Vec::new(),
+    }
 }
 
 fn tell(trouble: &Trouble) {

@@ -224,7 +224,7 @@ fn a_folder_that_is_not_empty_is_refused() {
     let replay = ["replay", "--input", "six.jsonl", "--output", "out"];
     for extra in [None, Some("--discard")] {
         let arguments: Vec<_> = replay.into_iter().chain(extra).collect();
-        let (_, complained) = shop.ends(1, &arguments);
+        let (_, complained) = shop.ends(2, &arguments);
         assert!(complained.contains("out") && complained.contains("--force"), "{complained}");
         assert_eq!(shop.files("out"), ["mine.txt"]);
     }
@@ -434,7 +434,7 @@ fn run_and_replay_write_the_same_bytes() {
         assert!(shop.read(&format!("run/{name}")) == shop.read(&format!("replay/{name}")), "{name}");
     }
     assert_eq!(shop.json("run/summary.json")["events"], 3_006);
-    let (_, complained) = shop.ends(1, &["run", "--config", "service.toml"]);
+    let (_, complained) = shop.ends(2, &["run", "--config", "service.toml"]);
     assert!(complained.contains("--force"), "{complained}");
 }
 

@@ -31,8 +31,20 @@ impl Shop {
         fs::write(self.path(name), bytes).expect("written");
     }
 
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("a file that was written")
+    }
+
     fn make_folder(&self, name: &str) {
         fs::create_dir(self.path(name)).expect("a new folder");
+    }
+
+    fn files(&self, folder: &str) -> Vec<String> {
+        let names = fs::read_dir(self.path(folder)).expect("a folder");
+        let mut names: Vec<_> =
+            names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -146,4 +158,32 @@ fn a_reader_that_wants_no_more_is_no_failure() {
     drop(decisions);
     let (_, complained) = said(child.wait_with_output().expect("an end"), 0, &["run"]);
     holds(&complained, &["note: stdout: closed by its reader", "accepted "]);
+}
+
+#[test]
+fn an_input_that_would_be_overwritten_is_refused_and_kept() {
+    let shop = Shop::new();
+    shop.make_folder("out");
+    let before = checkouts(0, 300);
+    shop.write("out/decisions.jsonl", &before);
+    fs::hard_link(shop.path("out/decisions.jsonl"), shop.path("same.jsonl")).expect("a link");
+    symlink("out/decisions.jsonl", shop.path("link.jsonl")).expect("a link");
+    for input in ["out/decisions.jsonl", "same.jsonl", "link.jsonl"] {
+        for extra in [None, Some("--discard")] {
+            let replay = ["replay", "--input", "in.jsonl", input, "--output", "out", "--force"];
+            let arguments: Vec<_> = replay.into_iter().chain(extra).collect();
+            let (_, complained) = shop.ends(2, &arguments);
+            holds(&complained, &[input, "out/decisions.jsonl", "is an input"]);
+        }
+        let paths = format!("source.paths=[\"{input}\"]");
+        let run = ["run", "--force", "--set", "source.type=file", "--set", &paths];
+        let sink = ["--set", "sink.type=file", "--set", "sink.path=out"];
+        let (_, complained) = shop.ends(2, &[run.as_slice(), &sink].concat());
+        holds(&complained, &[input, "out/decisions.jsonl", "is an input"]);
+        assert!(shop.read("out/decisions.jsonl") == before, "the input was changed");
+        assert_eq!(shop.files("out"), ["decisions.jsonl"]);
+    }
+    // Another file of the folder is no output.
+    shop.write("out/mine.jsonl", &before);
+    shop.ends(0, &["replay", "--input", "out/mine.jsonl", "--output", "out", "--force"]);
 }
