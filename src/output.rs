@@ -3,12 +3,13 @@
 //! arguments -> **output** -> sink -> **output** -> `summary.json`
 //!
 //! Holds: a folder that is not empty is refused unless forced; one in which an input lies under the name of an output is
-//! refused always, since writing would destroy it while it is read.
+//! refused always, since writing would destroy it while it is read; so is one that another process writes into.
 //! Not here: lines (`cartguard_io::FileSink`).
 
 use crate::exit::Refusal;
-use anyhow::{Context, bail};
-use std::fs;
+use anyhow::{Context, bail, ensure};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,13 @@ use std::path::{Path, PathBuf};
 const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FEATURES, SUMMARY];
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
+/// Locked, and holds the process's id, while it writes. The lock ends with the process, whatever becomes of the file.
+const LOCK: &str = ".cartguard.lock";
 
 /// A folder that is ready to be written into.
 pub(crate) struct Output {
     folder: PathBuf,
+    _lock: Lock,
 }
 
 impl Output {
@@ -27,13 +31,12 @@ impl Output {
     pub(crate) fn open(folder: &Path, force: bool, inputs: &[PathBuf]) -> anyhow::Result<Self> {
         let name = folder.display();
         fs::create_dir_all(folder).with_context(|| format!("{name}: the folder cannot be made"))?;
-        let mut entries =
-            fs::read_dir(folder).with_context(|| format!("{name}: the folder cannot be read"))?;
-        if !force && entries.next().is_some() {
+        let lock = Lock::take(folder)?;
+        if !force && !is_empty(folder).with_context(|| format!("{name}: the folder cannot be read"))? {
             bail!(Refusal(format!("{name}: the folder is not empty; --force overwrites what is in it")));
         }
         spare(inputs, folder)?;
-        Ok(Self { folder: folder.to_path_buf() })
+        Ok(Self { folder: folder.to_path_buf(), _lock: lock })
     }
 
     /// Writes the names of the features, where decisions carry values alone.
@@ -49,6 +52,60 @@ impl Output {
     fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         fs::write(&path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+    }
+}
+
+/// Whether nothing but a lock lies in a folder.
+fn is_empty(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        if entry?.file_name() != LOCK {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The right to write into a folder, until it is dropped or the process ends.
+struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    fn take(folder: &Path) -> anyhow::Result<Self> {
+        let path = folder.join(LOCK);
+        let unlocked = || format!("{}: cannot be locked", path.display());
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        loop {
+            let mut file = options.open(&path).with_context(unlocked)?;
+            let opened = file.metadata().with_context(unlocked)?;
+            ensure!(opened.is_file(), "{}: is no file; the lock needs one", path.display());
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    // Only for the message.
+                    let _ = file.read_to_string(&mut holder);
+                    bail!(Refusal(format!("{}: process {} writes into it", folder.display(), holder.trim())));
+                }
+                Err(TryLockError::Error(why)) => return Err(why).with_context(unlocked),
+            }
+            // Between the two calls its last holder may have removed the name; a lock without one locks nobody out.
+            if identity(&path) == Some(identity_of(&opened)) {
+                // Only for a message: on a full disk the lock holds without it.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                return Ok(Self { path, file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Removes the name while the lock still holds. Where that fails a file stays that locks nobody out.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        let _ = self.file.unlock();
     }
 }
 
@@ -70,6 +127,9 @@ fn spare(inputs: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
 
 /// What tells a file from every other, by device and number; none for what is no file.
 fn identity(path: &Path) -> Option<(u64, u64)> {
-    let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-    Some((file.dev(), file.ino()))
+    fs::metadata(path).ok().filter(fs::Metadata::is_file).as_ref().map(identity_of)
+}
+
+fn identity_of(file: &fs::Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }

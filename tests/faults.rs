@@ -4,7 +4,7 @@
 //! Not here: what a good run writes (`cli`), models (`model_cli`).
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -186,4 +186,47 @@ fn an_input_that_would_be_overwritten_is_refused_and_kept() {
     // Another file of the folder is no output.
     shop.write("out/mine.jsonl", &before);
     shop.ends(0, &["replay", "--input", "out/mine.jsonl", "--output", "out", "--force"]);
+}
+
+#[test]
+fn a_folder_has_one_writer() {
+    let shop = Shop::new();
+    let run = ["run", "--set", "sink.type=file", "--set", "sink.path=out"];
+    let mut child = shop.command(&run).stdin(Stdio::piped()).spawn().expect("cartguard runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(checkout(0).as_bytes()).expect("taken");
+    wait_for(|| fs::metadata(shop.path("out/decisions.jsonl")).is_ok_and(|file| file.len() > 0));
+    let holder = format!("process {}", child.id());
+    let (_, complained) = shop.ends(2, &["replay", "--input", "in.jsonl", "--output", "out", "--force"]);
+    holds(&complained, &["out: ", &holder]);
+    let (_, complained) = shop.ends(2, &[run.as_slice(), &["--force"]].concat());
+    holds(&complained, &["out: ", &holder]);
+    drop(pipe);
+    said(child.wait_with_output().expect("an end"), 0, &run);
+    assert_eq!(shop.files("out"), ["alerts.jsonl", "decisions.jsonl", "rejects.jsonl", "summary.json"]);
+    assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 1);
+}
+
+#[test]
+fn the_lock_of_a_killed_process_is_no_lock() {
+    let shop = Shop::new();
+    let run = ["run", "--set", "sink.type=file", "--set", "sink.path=out"];
+    let mut child = shop.command(&run).stdin(Stdio::piped()).spawn().expect("cartguard runs");
+    wait_for(|| shop.path("out/.cartguard.lock").exists());
+    child.kill().expect("killed");
+    child.wait().expect("an end");
+    assert!(shop.path("out/.cartguard.lock").exists());
+    shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "out", "--force"]);
+    assert!(!shop.path("out/.cartguard.lock").exists());
+    // It is no content of the folder either.
+    shop.make_folder("fresh");
+    shop.write("fresh/.cartguard.lock", "4194305\n");
+    shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "fresh"]);
+}
+
+/// Looks again and again; the test's own limit ends it where it never comes.
+fn wait_for(mut there: impl FnMut() -> bool) {
+    while !there() {
+        std::thread::yield_now();
+    }
 }
