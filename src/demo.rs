@@ -104,7 +104,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
         Some(rate) => rate,
         None => None,
     };
-    let stop = signals::stop_flag()?;
+    let stop = signals::listen()?.flag;
     let engine = engine::open(config)?;
     let settings = loadgen::Settings {
         seed: arguments.seed,

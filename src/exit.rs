@@ -11,6 +11,10 @@ pub(crate) enum Exit {
     Failed,
     /// 2: what was asked for is wrong: arguments, configuration, features file, model.
     Refused,
+    /// 130: SIGINT came before a replay's end.
+    Interrupted,
+    /// 143: SIGTERM came before a replay's end.
+    Terminated,
 }
 
 /// What was asked for is wrong, and will be as wrong the next time.
@@ -31,6 +35,8 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Refused => 2,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
         })
     }
 }

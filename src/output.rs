@@ -4,6 +4,7 @@
 //!
 //! Holds: a folder that is not empty is refused unless forced; one in which an input lies under the name of an output is
 //! refused always, since writing would destroy it while it is read; so is one that another process writes into.
+//! `summary.json` is there only where the run that wrote the rest has ended and all of it is there.
 //! Not here: lines (`cartguard_io::FileSink`).
 
 use crate::exit::Refusal;
@@ -13,7 +14,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Everything that a run writes.
+/// Everything that a run writes: the lines, then what is about them.
 const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FEATURES, SUMMARY];
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
@@ -37,6 +38,23 @@ impl Output {
         }
         spare(inputs, folder)?;
         Ok(Self { folder: folder.to_path_buf(), _lock: lock })
+    }
+
+    /// Removes what a run before wrote and this one does not, or only at its end; lines are overwritten where there
+    /// will be `lines`.
+    pub(crate) fn clear(&self, lines: bool) -> anyhow::Result<()> {
+        let kept = if lines { 3 } else { 0 };
+        // The summary first: from here on the rest is not what it tells of.
+        for name in NAMES[kept..].iter().rev() {
+            let path = self.folder.join(name);
+            match fs::remove_file(&path) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                    return Err(why).with_context(|| format!("{}: cannot be removed", path.display()));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes the names of the features, where decisions carry values alone.

@@ -16,6 +16,7 @@ use cartguard_engine::record::Records;
 use cartguard_io::{Advice, Output, Read, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
+use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,10 +81,27 @@ pub(crate) struct Finished {
 /// Why no more was taken.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The source has no more, or it was asked to stop.
+    /// The source has no more.
     Source,
+    /// It was asked to stop, and took nothing from this place on.
+    Stopped(Place),
     /// Whoever read the sink's lines wants no more of them.
     Closed(Trouble),
+}
+
+/// Where a source stood.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Name of the partition.
+    partition: String,
+    /// From 1.
+    line: u64,
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.partition, self.line)
+    }
 }
 
 /// Records on their way to the engine.
@@ -141,8 +159,8 @@ pub(crate) fn run(
         let written = join(writer);
         let read = join(reader);
         match written {
-            Err(closed) if closed.advice() == Advice::Done => read.map(|()| Ended::Closed(closed)),
-            written => written.and(read).map(|()| Ended::Source),
+            Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
+            written => written.and(read),
         }
     });
     Ok(Finished { engine, latency, wall: started.elapsed(), ended: ended? })
@@ -174,21 +192,23 @@ fn read_all(
     empty: &Receiver<Records>,
     settings: Settings,
     should_stop: impl Fn() -> bool,
-) -> Result<(), Trouble> {
+) -> Result<Ended, Trouble> {
     let records_max = settings.batch_max.min(BATCH_RECORDS_MAX);
     while !should_stop() {
         let mut records = empty.try_recv().unwrap_or_default();
         match source.read(&mut records, BATCH_BYTES, records_max)? {
             Read::More => {
                 if taken.send(Taken { records, at: Instant::now() }).is_err() {
-                    return Ok(());
+                    break;
                 }
             }
             Read::Idle => {}
-            Read::End => return Ok(()),
+            Read::End => return Ok(Ended::Source),
         }
     }
-    Ok(())
+    let at = source.position();
+    let partition = source.partitions().get(at.partition as usize).cloned().unwrap_or_default();
+    Ok(Ended::Stopped(Place { partition, line: at.line }))
 }
 
 /// The sink's thread.

@@ -4,15 +4,15 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::pipeline::{self, Ended};
 use crate::run::workers_flag;
 use crate::summary::Summary;
-use crate::{engine, pipeline};
+use crate::{engine, signals};
 use cartguard_engine::batch::Engine;
 use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Sink};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
     };
     match replay(arguments, &config, engine) {
-        Ok(summary) => say(&summary.to_text()),
+        Ok(exit) => exit,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
             Exit::of(&why)
@@ -61,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Summary> {
+fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
+    let stop = signals::listen()?;
     let source = FileSource::open(&arguments.input)?;
     for note in source.notes() {
         complain(&format!("note: {note}\n"));
@@ -69,6 +70,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let bar = Bar::new(source.meter());
     let names = config.output.as_array.then(|| engine.feature_names_json());
     let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
+    output.clear(!arguments.discard)?;
     let mut sink: Box<dyn Sink> = if arguments.discard {
         Box::new(NullSink::default())
     } else {
@@ -79,12 +81,18 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
         output.write_features(&names)?;
     }
     let settings = pipeline::Settings::of(config, None);
-    let stop = AtomicBool::new(false);
-    let finished = pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop, |_| bar.tick())?;
+    let finished =
+        pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop.flag, |_| bar.tick())?;
     bar.finish();
+    if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
+        complain(&format!(
+            "cartguard: {name}: stopped before {place}; what came before it is delivered, and no summary.json is written\n"
+        ));
+        return Ok(exit);
+    }
     let summary = Summary::of(&finished);
     output.write_summary(&summary.to_json())?;
-    Ok(summary)
+    Ok(say(&summary.to_text()))
 }
 
 /// A progress bar on a terminal, by bytes of the input.

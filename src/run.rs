@@ -65,7 +65,7 @@ pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
 }
 
 fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
-    let stop = signals::stop_flag()?;
+    let stop = signals::listen()?;
     let engine = engine::open(config)?;
     let started = Instant::now();
     let mut paced = None;
@@ -82,6 +82,7 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         SinkConfig::File { folder } => {
             let opened = output.insert(Output::open(folder, force, &inputs(config))?);
             // Whether it may be written into was found out just now.
+            opened.clear(true)?;
             let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
             if config.output.as_array {
                 opened.write_features(&engine.feature_names_json())?;
@@ -92,7 +93,7 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         SinkConfig::Null => Box::new(NullSink::default()),
     };
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
-    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop, |_| {})?;
+    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }

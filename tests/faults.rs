@@ -3,6 +3,7 @@
 //! Holds: a test waits for bytes, an end of file or an exit, never for a time.
 //! Not here: what a good run writes (`cli`), models (`model_cli`).
 
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
@@ -229,4 +230,46 @@ fn wait_for(mut there: impl FnMut() -> bool) {
     while !there() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_replay_that_a_signal_ends_is_whole_lines_without_a_summary() {
+    for (name, code) in [("TERM", 143), ("INT", 130)] {
+        let shop = Shop::new();
+        let made = Command::new("mkfifo").arg(shop.path("pipe.jsonl")).status();
+        assert!(made.expect("mkfifo runs").success());
+        let replay = ["replay", "--input", "in.jsonl", "pipe.jsonl", "--output", "out"];
+        shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "out"]);
+        let forced = [replay.as_slice(), &["--force"]].concat();
+        let child = shop.start(&forced);
+        let mut pipe = fs::File::options().write(true).open(shop.path("pipe.jsonl")).expect("a reader");
+        // What stood there of the run before would look like this one's.
+        assert!(!shop.path("out/summary.json").exists());
+        pipe.write_all(checkouts(1_000, 1_010).as_bytes()).expect("taken");
+        wait_for(|| shop.read("out/decisions.jsonl").contains("e-1009"));
+        signal(&format!("-{name}"), &child);
+        let (said, complained) = said(child.wait_with_output().expect("an end"), code, &forced);
+        assert_eq!(said, "");
+        let text = shop.read("out/decisions.jsonl");
+        assert!(text.ends_with('\n'), "a torn line");
+        let ids = |line: &str| serde_json::from_str::<Value>(line).expect("a decision")["event_id"].clone();
+        assert_eq!(text.lines().map(ids).last(), Some("e-1009".into()));
+        assert_eq!(text.lines().count(), 1_010);
+        holds(&complained, &[&format!("SIG{name}"), "pipe.jsonl, line 11", "no summary.json"]);
+        assert_eq!(shop.files("out"), ["alerts.jsonl", "decisions.jsonl", "rejects.jsonl"]);
+    }
+}
+
+#[test]
+fn files_of_a_run_before_that_are_not_written_again_go() {
+    let shop = Shop::new();
+    let replay = ["replay", "--input", "in.jsonl", "--output", "out"];
+    shop.ends(0, &[replay.as_slice(), &["--set", "output.features_as=array"]].concat());
+    let three = ["alerts.jsonl", "decisions.jsonl", "rejects.jsonl"];
+    assert_eq!(shop.files("out"), [&three[..2], &["features.json"], &three[2..], &["summary.json"]].concat());
+    shop.write("out/mine.txt", "mine");
+    shop.ends(0, &[replay.as_slice(), &["--force"]].concat());
+    assert_eq!(shop.files("out"), [&three[..2], &["mine.txt"], &three[2..], &["summary.json"]].concat());
+    shop.ends(0, &[replay.as_slice(), &["--force", "--discard"]].concat());
+    assert_eq!(shop.files("out"), ["mine.txt", "summary.json"]);
 }

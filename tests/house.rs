@@ -78,7 +78,7 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("usage", &[]),
     ("panics", &[]),
-    ("signals", &[]),
+    ("signals", &["exit"]),
     ("output", &["exit"]),
     ("config", &[]),
     ("synthetic", &["config"]),
@@ -90,7 +90,7 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("list", &["cli", "config", "exit"]),
     ("run", &["cli", "config", "engine", "exit", "output", "pipeline", "signals", "summary", "synthetic"]),
     // `run` has the flag --workers, for all commands that start an engine.
-    ("replay", &["cli", "config", "engine", "exit", "output", "pipeline", "run", "summary"]),
+    ("replay", &["cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
     ("cli", &["bench", "check", "config", "demo", "exit", "list", "model", "replay", "run"]),
