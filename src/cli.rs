@@ -7,6 +7,7 @@
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
 use crate::{bench, check, demo, list, model, replay, run};
+use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,15 +69,17 @@ impl ConfigArguments {
             });
         }
         given.flags.extend(flags);
-        config::load(&given).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            let lines = lines.join("\n");
-            let many =
-                if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
-            complain(&format!("{lines}\ncartguard: the configuration has {many}\n"));
-            Exit::Refused
-        })
+        config::load(&given).map_err(|faults| refuse(&faults))
     }
+}
+
+/// Prints faults of a configuration.
+pub(crate) fn refuse(faults: &[Fault]) -> Exit {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n");
+    let many = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+    complain(&format!("{lines}\ncartguard: the configuration has {many}\n"));
+    Exit::Refused
 }
 
 /// Runs the command that the arguments name.

@@ -273,3 +273,49 @@ fn files_of_a_run_before_that_are_not_written_again_go() {
     shop.ends(0, &[replay.as_slice(), &["--force", "--discard"]].concat());
     assert_eq!(shop.files("out"), ["mine.txt", "summary.json"]);
 }
+
+fn amount_model(shop: &Shop, feature: &str) {
+    let model = format!(
+        r#"{{"format":"cartguard.logistic","version":1,"features":["{feature}"],"weights":[0.01],"intercept":-1.0}}"#
+    );
+    shop.write("amount.json", model);
+    shop.ends(0, &["model", "import", "--from", "amount.json", "--output", "models/amount/7"]);
+}
+
+#[test]
+fn check_opens_the_model() {
+    let model = ["--set", "model.path=models/amount/7"];
+    let check = [["check"].as_slice(), &model].concat();
+    let run = [["run"].as_slice(), &model].concat();
+    let key = "flag --set model.path=models/amount/7: model.path: ";
+    let absent = |_: &Shop| {};
+    let tampered = |shop: &Shop| {
+        amount_model(shop, "amount");
+        let file = fs::read_dir(shop.path("models/amount/7")).expect("a folder");
+        let mut names = file.map(|entry| entry.expect("an entry").path());
+        let weights =
+            names.find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("intercept")));
+        let weights = weights.expect("a model file");
+        let text = fs::read_to_string(&weights).expect("text").replace("0.01", "0.02");
+        fs::write(weights, text).expect("written");
+    };
+    let foreign = |shop: &Shop| amount_model(shop, "amounts");
+    let cases: [(fn(&Shop), &[&str]); 3] = [
+        (absent, &["models/amount/7: no model folder"]),
+        (tampered, &["has SHA-256", "says"]),
+        (foreign, &["amounts", "did you mean"]),
+    ];
+    for (make, parts) in cases {
+        let shop = Shop::new();
+        make(&shop);
+        let (_, checked) = shop.ends(2, &check);
+        holds(&checked, parts);
+        holds(&checked, &[key, "cartguard: the configuration has 1 fault"]);
+        let (_, ran) = shop.ends(2, &run);
+        holds(&ran, parts);
+    }
+    let shop = Shop::new();
+    amount_model(&shop, "amount");
+    let (said, _) = shop.ends(0, &check);
+    holds(&said, &[": ok, ", "model amount/7"]);
+}

@@ -85,8 +85,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("pipeline", &["config"]),
     ("summary", &["pipeline", "usage"]),
     ("model", &["cli", "exit"]),
-    ("engine", &["config", "model"]),
-    ("check", &["cli", "config", "exit"]),
+    ("engine", &["config", "exit", "model"]),
+    ("check", &["cli", "config", "engine", "exit"]),
     ("list", &["cli", "config", "exit"]),
     ("run", &["cli", "config", "engine", "exit", "output", "pipeline", "signals", "summary", "synthetic"]),
     // `run` has the flag --workers, for all commands that start an engine.

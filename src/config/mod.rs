@@ -24,6 +24,7 @@ use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::FeatureSet;
 use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,6 +85,13 @@ impl Config {
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) effective: Effective,
+}
+
+impl Loaded {
+    /// A fault of what a key names, which only its user finds.
+    pub(crate) fn fault(&self, key: &str, what: impl Display) -> Fault {
+        Fault { place: self.effective.place_of(key), key: key.to_owned(), what: what.to_string() }
+    }
 }
 
 /// Reads all layers and checks them.
