@@ -481,8 +481,7 @@ fn check_tells_every_fault_with_its_place() {
         "broken.toml:2:1: time.latenes: unknown key; did you mean \"lateness\"?",
         "broken.toml:3:8: time.skew: \"ten minutes\" is not a duration",
         "such as \"90s\"",
-        "broken.toml:6:8: sink.type: this build has no adapter for kinesis",
-        "--features aws",
+        "broken.toml:6:8: sink.type: this version has no adapter for kinesis; one of file, stdout, null",
         "did you mean \"engine\"?",
         "4 faults",
     ] {
