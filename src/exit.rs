@@ -1,5 +1,6 @@
 //! Exit codes: what the process tells whoever started it.
 
+use cartguard_io::{Advice, Trouble};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -23,9 +24,13 @@ pub(crate) enum Exit {
 pub(crate) struct Refusal(pub(crate) String);
 
 impl Exit {
-    /// Of a command that ended with an error.
+    /// Of a command that ended with an error: whose fault it is.
     pub(crate) fn of(why: &anyhow::Error) -> Self {
-        if why.is::<Refusal>() { Self::Refused } else { Self::Failed }
+        let trouble = why.downcast_ref::<Trouble>();
+        let is_refused = why.is::<Refusal>()
+            || why.is::<loadgen::Error>()
+            || trouble.is_some_and(|trouble| trouble.advice() == Advice::Refuse);
+        if is_refused { Self::Refused } else { Self::Failed }
     }
 }
 

@@ -319,3 +319,47 @@ fn check_opens_the_model() {
     let (said, _) = shop.ends(0, &check);
     holds(&said, &[": ok, ", "model amount/7"]);
 }
+
+/// 2: what was asked for is wrong; the same every time, and nothing was done.
+#[test]
+fn refusals_end_with_2_and_leave_nothing() {
+    let shop = Shop::new();
+    shop.write("in.txt", "");
+    shop.make_folder("folder.jsonl");
+    shop.make_folder("full");
+    shop.write("full/mine.txt", "mine");
+    amount_model(&shop, "amount");
+    shop.write("rows.csv", "amount\n1\n");
+    shop.write("scores.csv", "mine");
+    let file = |path: &str| format!("source.paths=[\"{path}\"]");
+    let (text, folder) = (file("in.txt"), file("folder.jsonl"));
+    let cases: [&[&str]; 17] = [
+        &["run", "--set", "model.path=gone"],
+        &["replay", "--set", "model.path=gone", "--input", "in.jsonl", "--output", "out"],
+        &["bench", "--set", "model.path=gone", "--rate", "1000", "--seconds", "1"],
+        &["run", "--set", "source.type=file", "--set", &text],
+        &["run", "--set", "source.type=file", "--set", &folder],
+        &["run", "--set", "sink.type=file", "--set", "sink.path=full"],
+        &["replay", "--input", "in.txt", "--output", "out"],
+        &["replay", "--input", "folder.jsonl", "--output", "out"],
+        &["replay", "--input", "in.jsonl", "--output", "full"],
+        &["replay", "--input", "in.jsonl", "--output", "full", "--discard"],
+        &["demo", "--plain", "--rate", "fast"],
+        &["demo", "--plain", "--rate", "0"],
+        &["demo", "--plain", "--seconds", "0"],
+        &["bench", "--rate", "0"],
+        &["bench", "--rate", "1000", "--seconds", "0"],
+        &["bench", "--find-max", "--p99", "soon"],
+        &["model", "score", "--model", "models/amount/7", "--input", "rows.csv", "--output", "scores.csv"],
+    ];
+    for arguments in cases {
+        let (said, complained) = shop.ends(2, arguments);
+        assert_eq!(said, "", "{arguments:?}");
+        assert!(complained.contains("cartguard"), "{arguments:?}: {complained}");
+        assert!(!shop.path("out").exists(), "{arguments:?}");
+    }
+    assert_eq!(shop.files("full"), ["mine.txt"]);
+    assert_eq!(shop.read("scores.csv"), "mine");
+    // What is not there is the world's.
+    shop.ends(1, &["replay", "--input", "gone.jsonl", "--output", "out"]);
+}

@@ -165,12 +165,12 @@ impl Reader {
 fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
     let meta = path.metadata().map_err(|e| cannot_open(path, e))?;
     if meta.is_dir() {
-        return Err(Trouble::at(path, "is a directory, not a file"));
+        return Err(Trouble::refused(path, "is a directory, not a file"));
     }
     let checked = Checked { path: path.to_path_buf(), format: Format::of(path)?, bytes: meta.len() };
     if !meta.is_file() {
         return match checked.format {
-            Format::Parquet => Err(Trouble::at(path, "is not a file; Parquet is read from its end")),
+            Format::Parquet => Err(Trouble::refused(path, "is not a file; Parquet is read from its end")),
             Format::JsonLines(_) | Format::Csv(_) => Ok(checked),
         };
     }
