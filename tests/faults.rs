@@ -363,3 +363,25 @@ fn refusals_end_with_2_and_leave_nothing() {
     // What is not there is the world's.
     shop.ends(1, &["replay", "--input", "gone.jsonl", "--output", "out"]);
 }
+
+#[test]
+fn rejects_of_a_run_to_standard_output_are_seen() {
+    let shop = Shop::new();
+    let mut records = checkouts(0, 3);
+    records += "not json\n{\"event_id\":\"a\"}\nnot json either\n";
+    shop.write("in.jsonl", records);
+    let input = fs::File::open(shop.path("in.jsonl")).expect("the input");
+    let output = shop.command(&["run"]).stdin(input).output().expect("cartguard runs");
+    let (decisions, complained) = said(output, 0, &["run"]);
+    assert_eq!(decisions.lines().count(), 3);
+    let rejects: Vec<Value> = complained
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect("a reject"))
+        .collect();
+    let reasons: Vec<_> = rejects.iter().map(|reject| reject["reason"].clone()).collect();
+    assert_eq!(reasons, ["invalid_json", "missing_field", "invalid_json"]);
+    let lines: Vec<_> = rejects.iter().map(|reject| reject["position"]["line"].clone()).collect();
+    assert_eq!(lines, [4, 5, 6]);
+    holds(&complained, &["rejects 3 (invalid_json 2, missing_field 1)"]);
+}
