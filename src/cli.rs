@@ -55,19 +55,7 @@ impl ConfigArguments {
     /// Reads the configuration; `flags` are those of the command itself. Faults are printed here.
     pub(crate) fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Exit> {
         let mut given = Given { file: self.config.clone(), environment: environment(), flags: Vec::new() };
-        for text in &self.set {
-            let Some((key, value)) = text.split_once('=') else {
-                complain(&format!(
-                    "cartguard: --set {text}: write --set key=value, such as time.lateness=2s\n"
-                ));
-                return Err(Exit::Refused);
-            };
-            given.flags.push(Flag {
-                name: "--set".to_owned(),
-                key: key.trim().to_owned(),
-                value: value.to_owned(),
-            });
-        }
+        given.flags.extend(self.set.iter().map(|text| Flag::set(text)));
         given.flags.extend(flags);
         config::load(&given).map_err(|faults| refuse(&faults))
     }

@@ -63,11 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
     };
     let mut flags = crate::run::workers_flag(arguments.workers);
-    flags.push(Flag {
-        name: "demo".into(),
-        key: "model.path".into(),
-        value: format!("{:?}", model.display().to_string()),
-    });
+    flags.push(Flag::own("demo", "model.path", format!("{:?}", model.display().to_string())));
     let config = match ConfigArguments::default().load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,

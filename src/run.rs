@@ -56,11 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 /// `--workers N` as a setting.
 pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
-    let flag = |workers: usize| Flag {
-        name: "--workers".into(),
-        key: "engine.workers".into(),
-        value: workers.to_string(),
-    };
+    let flag = |workers: usize| Flag::own("--workers", "engine.workers", workers.to_string());
     workers.map(flag).into_iter().collect()
 }
 

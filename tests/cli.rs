@@ -512,7 +512,7 @@ fn check_config_and_features_print() {
     let said = shop.good(&["config", "--config", "mine.toml", "--set", set]);
     let line = |key: &str| said.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("{key}"));
     assert!(line("time.lateness").contains("\"2h\"") && line("time.lateness").contains("mine.toml:2"));
-    assert!(line("time.skew").contains("default.toml:"));
+    assert!(line("time.skew").contains("built-in default:"));
     assert!(line("engine.workers").contains("--set"));
 
     // A variable wins over the file, a flag over a variable.

@@ -385,3 +385,31 @@ fn rejects_of_a_run_to_standard_output_are_seen() {
     assert_eq!(lines, [4, 5, 6]);
     holds(&complained, &["rejects 3 (invalid_json 2, missing_field 1)"]);
 }
+
+#[test]
+fn faults_name_what_the_user_gave() {
+    let shop = Shop::new();
+    let told = |arguments: &[&str]| shop.ends(2, arguments).1;
+    let faults = told(&["run", "--workers", "99999"]);
+    assert!(faults.starts_with("flag --workers 99999: engine.workers: "), "{faults}");
+    // Nobody has a file of that name.
+    let defaults = told(&["check", "--set", "sink.type=file"]);
+    assert!(defaults.starts_with("built-in default:"), "{defaults}");
+    holds(&defaults, &[": sink.path: is empty; the folder to write into\n"]);
+    // One bad flag hides no other fault.
+    let faults = told(&["check", "--set", "foo", "--set", "time.skew=soon"]);
+    holds(&faults, &["flag --set foo: has no value; write --set key=value, such as time.lateness=2s"]);
+    holds(&faults, &["flag --set time.skew=soon: time.skew: ", "the configuration has 2 faults"]);
+}
+
+#[test]
+fn a_file_that_is_no_toml_has_that_fault_alone() {
+    let shop = Shop::new();
+    for text in ["[time\nskew = \"1m\"\n", "[event]\nid = \"n\"\ntime = \"t\namount = \"a\"\n"] {
+        shop.write("torn.toml", text);
+        let (_, complained) = shop.ends(2, &["check", "--config", "torn.toml"]);
+        for line in complained.lines() {
+            assert!(line.contains("not TOML") || line.starts_with("cartguard: "), "{complained}");
+        }
+    }
+}

@@ -31,7 +31,7 @@ use std::sync::Arc;
 /// The configuration that holds where nothing else is said.
 const DEFAULT: &str = include_str!("../../config/default.toml");
 /// What faults and `cartguard config` call it.
-const DEFAULT_NAME: &str = "default.toml";
+const DEFAULT_NAME: &str = "built-in default";
 /// The features files that are compiled in, by what `features.file` calls them.
 const BUILTIN_FEATURES: [(&str, &str); 1] =
     [("builtin:checkout", include_str!("../../config/features/checkout.toml"))];
@@ -111,7 +111,7 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
 /// The same with the file's name and text.
 fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
     let faults = Faults::default();
-    let effective = layers::merge(file, given, &faults);
+    let Some(effective) = layers::merge(file, given, &faults) else { return Err(faults.take()) };
     let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
     let config = check(&effective, folder, &faults);
     match config {

@@ -13,9 +13,9 @@ fn faults(text: &str, expected: &[&str]) {
 
 /// Lines of the default file move with every key that is added to it.
 fn without_place(line: &str) -> String {
-    let Some(rest) = line.strip_prefix("default.toml:") else { return line.to_owned() };
+    let Some(rest) = line.strip_prefix("built-in default:") else { return line.to_owned() };
     let rest = rest.trim_start_matches(|place: char| place.is_ascii_digit() || place == ':');
-    format!("default.toml:{rest}")
+    format!("built-in default:{rest}")
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn adapters() {
         ),
         (
             "[source]\ntype = 'file'\n",
-            "default.toml: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]",
+            "built-in default: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]",
         ),
-        ("[sink]\ntype = 'file'\n", "default.toml: sink.path: is empty; the folder to write into"),
+        ("[sink]\ntype = 'file'\n", "built-in default: sink.path: is empty; the folder to write into"),
     ] {
         faults(text, &[expected]);
     }
