@@ -413,3 +413,39 @@ fn a_file_that_is_no_toml_has_that_fault_alone() {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_not_what_its_name_says_is_refused() {
+    let shop = Shop::new();
+    let refused = |name: &str, bytes: &[u8], parts: &[&str]| {
+        shop.write(name, bytes);
+        let (_, complained) = shop.ends(2, &["replay", "--input", "in.jsonl", name, "--output", "out"]);
+        holds(&complained, &[&format!("{name}: ")]);
+        holds(&complained, parts);
+        assert!(!shop.path("out").exists());
+    };
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0];
+    refused("a.jsonl", &gzip, &["gzip", "a.jsonl.gz"]);
+    refused("a.csv", &gzip, &["gzip", "a.csv.gz"]);
+    refused("z.json", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0], &["zstd", "z.json.zst"]);
+    refused("p.jsonl", b"PAR1....PAR1", &["Parquet", ".parquet"]);
+    refused("list.json", b"\n [\n{\"event_id\":1}\n]\n", &["JSON array", "one record a line"]);
+    refused("list.jsonl", b"[{\"event_id\":1}]", &["JSON array", "one record a line"]);
+}
+
+/// D1: what is no JSON object is a reject with its place, and the stream goes on; an empty line is no record.
+#[test]
+fn blank_lines_and_byte_order_marks() {
+    let shop = Shop::new();
+    let lines = ["\u{feff}", &checkout(0), "\n", "\r\n", " \t\n", &checkout(1), "\n"].concat();
+    shop.write("in.jsonl", lines);
+    shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "out"]);
+    let rejects: Vec<Value> = shop
+        .read("out/rejects.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a reject"))
+        .collect();
+    let told: Vec<_> = rejects.iter().map(|r| (r["position"]["line"].clone(), r["reason"].clone())).collect();
+    assert_eq!(told, [(1.into(), "invalid_json".into()), (4.into(), "invalid_json".into())]);
+    assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 1);
+}
