@@ -449,3 +449,25 @@ fn blank_lines_and_byte_order_marks() {
     assert_eq!(told, [(1.into(), "invalid_json".into()), (4.into(), "invalid_json".into())]);
     assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 1);
 }
+
+#[test]
+fn a_row_that_cannot_be_read_is_an_invalid_row() {
+    let shop = Shop::new();
+    let rows = "event_id,event_time,amount\n\
+                a,2026-03-01T10:00:00Z,1.00\n\
+                b,2026-03-01T10:00:00Z\n\
+                c,2026-03-01T10:00:00Z,1.00,more\n\
+                d,\"2026-03-01T10:00:00Z\"x,1.00\n\
+                e,2026-03-01T10:00:00Z,\"1.00\n";
+    shop.write("in.csv", rows);
+    let (said, _) = shop.ends(0, &["replay", "--input", "in.csv", "--output", "out"]);
+    holds(&said, &["accepted 1, ", "rejects 4"]);
+    for line in shop.read("out/rejects.jsonl").lines() {
+        let reject: Value = serde_json::from_str(line).expect("a reject");
+        assert_eq!(reject["reason"], "invalid_row", "{line}");
+        assert_eq!(
+            reject["detail"],
+            "the record is a row with other columns than the header, or with quotes that do not match"
+        );
+    }
+}
