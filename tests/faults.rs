@@ -471,3 +471,27 @@ fn a_row_that_cannot_be_read_is_an_invalid_row() {
         );
     }
 }
+
+/// ("a|b", "c") is not ("a", "b|c").
+#[test]
+fn the_parts_of_a_composite_key_stay_apart_in_an_alert() {
+    let shop = Shop::new();
+    amount_model(&shop, "amount");
+    let record = |id: u32, customer: &str, card: &str| {
+        format!(
+            "{{\"event_id\":{id},\"event_time\":\"2026-03-01T10:00:00Z\",\"amount\":9000,\
+             \"customer_id\":\"{customer}\",\"card_id\":\"{card}\"}}\n"
+        )
+    };
+    shop.write("in.jsonl", record(1, "a|b", "c") + &record(2, "a", "b|\\\"c"));
+    let model = ["--set", "model.path=models/amount/7"];
+    shop.ends(0, &[["replay", "--input", "in.jsonl", "--output", "out"].as_slice(), &model].concat());
+    let alerts: Vec<Value> = shop
+        .read("out/alerts.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an alert"))
+        .collect();
+    let of = |kind: &str| alerts.iter().map(|alert| alert["entities"][kind].clone()).collect::<Vec<_>>();
+    assert_eq!(of("customer"), ["a|b", "a"]);
+    assert_eq!(of("customer_card"), [serde_json::json!(["a|b", "c"]), serde_json::json!(["a", "b|\"c"])]);
+}

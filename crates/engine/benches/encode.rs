@@ -220,7 +220,7 @@ fn lines(criterion: &mut Criterion) {
 
     let mut writer = LineWriter::new(plan(&features, &base));
     let mut out = Vec::new();
-    let keys: Vec<Option<String>> = (0..4).map(|index| Some(format!("key-{index}"))).collect();
+    let keys: Vec<Option<Vec<String>>> = (0..4).map(|index| Some(vec![format!("key-{index}")])).collect();
     let reasons: Vec<Reason> = [4u16, 9, 14, 84, 85]
         .iter()
         .map(|&feature| Reason { feature, contribution: 0.1 + f64::from(feature), approximate: false })

@@ -70,7 +70,7 @@ fn a_grown_writer_allocates_nothing() {
         LineWriter::new(Arc::new(LinePlan::new(&metas, &options, &schema)))
     };
     let mut writers = [writer(true), writer(false)];
-    let keys = [Some("key \"1\"".to_owned())];
+    let keys = [Some(vec!["key \"1\"".to_owned()])];
     let reasons: Vec<Reason> =
         (0..5).map(|feature| Reason { feature, contribution: 0.1, approximate: true }).collect();
     let reject = RejectLine {

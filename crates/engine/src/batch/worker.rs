@@ -74,7 +74,7 @@ pub(crate) struct Worker {
     forest: Option<cartguard_forest::Scratch>,
     contributions: Vec<f64>,
     reasons: Vec<AlertReason>,
-    key_texts: Vec<Option<String>>,
+    key_texts: Vec<Option<Vec<String>>>,
 }
 
 /// An accepted event between scoring and encoding.

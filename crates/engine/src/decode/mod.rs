@@ -98,9 +98,8 @@ impl Decoder {
         result
     }
 
-    /// The text of each entity's key of a record that decoded (`None` without a key; the parts of a composite key
-    /// joined by `|`), for alerts.
-    pub fn key_texts(&mut self, record: &[u8], texts: &mut Vec<Option<String>>) {
+    /// The texts of each entity's key of a record that decoded, one a part (`None` without a key), for alerts.
+    pub fn key_texts(&mut self, record: &[u8], texts: &mut Vec<Option<Vec<String>>>) {
         texts.clear();
         if self.find(record).is_err() {
             texts.resize(self.schema.entities.len(), None);

@@ -204,21 +204,14 @@ impl Reader {
         paths: &Paths,
         found: &Found,
         record: &[u8],
-        texts: &mut Vec<Option<String>>,
+        texts: &mut Vec<Option<Vec<String>>>,
     ) {
         for parts in &paths.keys {
-            let mut joined = Some(String::new());
-            for (index, &part) in parts.iter().enumerate() {
-                let text = value::text(found.leaves[usize::from(part)], record, &mut self.text);
-                joined = joined.zip(text).map(|(mut joined, text)| {
-                    if index > 0 {
-                        joined.push('|');
-                    }
-                    joined.push_str(&String::from_utf8_lossy(text));
-                    joined
-                });
-            }
-            texts.push(joined);
+            let parts = parts.iter().map(|&part| {
+                let text = value::text(found.leaves[usize::from(part)], record, &mut self.text)?;
+                Some(String::from_utf8_lossy(text).into_owned())
+            });
+            texts.push(parts.collect());
         }
     }
 }

@@ -28,7 +28,11 @@ fn keys_are_the_decoded_text() {
     let mut texts = Vec::new();
     let record = least(r#""customer_id":"\u0061\"","card_id":12.50,"#);
     Case::new(checkout()).decoder.key_texts(record.as_bytes(), &mut texts);
-    assert_eq!(texts, [Some("a\"".to_owned()), Some("12.50".to_owned()), Some("a\"|12.50".to_owned())]);
+    assert_eq!(
+        texts,
+        [["a\""].as_slice(), &["12.50"], &["a\"", "12.50"]]
+            .map(|parts| Some(parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>()))
+    );
     Case::new(checkout()).decoder.key_texts(least("").as_bytes(), &mut texts);
     assert_eq!(texts, [None, None, None]);
 }
