@@ -8,7 +8,7 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Source as SourceConfig, Synthetic, World};
 use crate::engine;
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::run::workers_flag;
 use crate::synthetic::generator_settings;
 use anyhow::{Context, bail, ensure};
@@ -69,26 +69,28 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(text) => say(&text),
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
 
 fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
-    ensure!(arguments.seconds > 0.0, "--seconds {}: must be above 0", arguments.seconds);
+    ensure!(arguments.seconds > 0.0, Refusal(format!("--seconds {}: must be above 0", arguments.seconds)));
     let limit = arguments.p99.as_deref().map(duration).transpose()?;
     if let Some(limit) = limit.filter(|_| arguments.find_max) {
         let input = Input::make(arguments, config, EVENTS_MAX)?;
         return find_max(arguments, config, &input, limit);
     }
-    let Some(rate) = arguments.rate else { bail!("--rate R or --find-max --p99 DURATION") };
-    ensure!(rate > 0.0 && rate.is_finite(), "--rate {rate}: must be above 0");
+    let Some(rate) = arguments.rate else { bail!(Refusal("--rate R or --find-max --p99 DURATION".into())) };
+    ensure!(rate > 0.0 && rate.is_finite(), Refusal(format!("--rate {rate}: must be above 0")));
     let events = arguments.warm_up + (rate * arguments.seconds).ceil() as u64;
     ensure!(
         events <= EVENTS_MAX * 4,
-        "--rate {rate} for {} s is {events} events; at most {} are made before a run: lower --seconds",
-        arguments.seconds,
-        EVENTS_MAX * 4
+        Refusal(format!(
+            "--rate {rate} for {} s is {events} events; at most {} are made before a run: lower --seconds",
+            arguments.seconds,
+            EVENTS_MAX * 4
+        ))
     );
     let input = Input::make(arguments, config, events)?;
     let run = open_loop(engine::open(config)?, &input, arguments.warm_up, rate)?;
@@ -269,17 +271,21 @@ fn closed_loop(mut engine: Engine, input: &Input) -> f64 {
 }
 
 /// `1ms`, `250us`, `2s`.
-fn duration(text: &str) -> anyhow::Result<Duration> {
+fn duration(text: &str) -> Result<Duration, Refusal> {
+    let refused = |what: &str| Refusal(format!("--p99 {text}: {what}"));
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "us" => 1e-6,
         "ms" => 1e-3,
         "s" => 1.0,
-        _ => bail!("--p99 {text}: a number and a unit, such as 250us, 1ms or 2s"),
+        _ => return Err(refused("a number and a unit, such as 250us, 1ms or 2s")),
     };
-    let number: f64 = digits.parse().with_context(|| format!("--p99 {text}: not a number"))?;
-    ensure!(number > 0.0 && number < 1e6, "--p99 {text}: must be above 0");
-    Ok(Duration::from_secs_f64(number * unit))
+    let number: f64 = digits.parse().map_err(|_| refused("not a number"))?;
+    if number > 0.0 && number < 1e6 {
+        Ok(Duration::from_secs_f64(number * unit))
+    } else {
+        Err(refused("must be above 0"))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
 use crate::{bench, check, demo, list, model, replay, run};
+use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
@@ -54,29 +55,19 @@ impl ConfigArguments {
     /// Reads the configuration; `flags` are those of the command itself. Faults are printed here.
     pub(crate) fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Exit> {
         let mut given = Given { file: self.config.clone(), environment: environment(), flags: Vec::new() };
-        for text in &self.set {
-            let Some((key, value)) = text.split_once('=') else {
-                complain(&format!(
-                    "cartguard: --set {text}: write --set key=value, such as time.lateness=2s\n"
-                ));
-                return Err(Exit::Refused);
-            };
-            given.flags.push(Flag {
-                name: "--set".to_owned(),
-                key: key.trim().to_owned(),
-                value: value.to_owned(),
-            });
-        }
+        given.flags.extend(self.set.iter().map(|text| Flag::set(text)));
         given.flags.extend(flags);
-        config::load(&given).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            let lines = lines.join("\n");
-            let many =
-                if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
-            complain(&format!("{lines}\ncartguard: the configuration has {many}\n"));
-            Exit::Refused
-        })
+        config::load(&given).map_err(|faults| refuse(&faults))
     }
+}
+
+/// Prints faults of a configuration.
+pub(crate) fn refuse(faults: &[Fault]) -> Exit {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n");
+    let many = if faults.len() == 1 { "1 fault".to_owned() } else { format!("{} faults", faults.len()) };
+    complain(&format!("{lines}\ncartguard: the configuration has {many}\n"));
+    Exit::Refused
 }
 
 /// Runs the command that the arguments name.

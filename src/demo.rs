@@ -7,7 +7,7 @@ mod view;
 
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Flag};
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Finished};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
@@ -63,11 +63,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
     };
     let mut flags = crate::run::workers_flag(arguments.workers);
-    flags.push(Flag {
-        name: "demo".into(),
-        key: "model.path".into(),
-        value: format!("{:?}", model.display().to_string()),
-    });
+    flags.push(Flag::own("demo", "model.path", format!("{:?}", model.display().to_string())));
     let mut config = match ConfigArguments::default().load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
@@ -81,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(finished) => say(&closing(&Summary::of(&finished))),
         Err(why) => {
             complain(&format!("cartguard demo: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
@@ -99,17 +95,21 @@ fn model_folder() -> anyhow::Result<PathBuf> {
 }
 
 fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
-    ensure!(arguments.seconds > 0.0, "--seconds {}: must be above 0", arguments.seconds);
+    let seconds = arguments.seconds;
+    ensure!(
+        seconds > 0.0 && seconds <= 1e9,
+        Refusal(format!("--seconds {seconds}: must be above 0, at most 1e9"))
+    );
     let rate = match arguments.rate.as_str() {
         "max" => None,
         text => Some(text.parse::<f64>().ok().filter(|rate| *rate > 0.0 && rate.is_finite())),
     };
     let rate = match rate {
-        Some(None) => bail!("--rate {}: events a second, or max", arguments.rate),
+        Some(None) => bail!(Refusal(format!("--rate {}: events a second, or max", arguments.rate))),
         Some(rate) => rate,
         None => None,
     };
-    let stop = signals::stop_flag()?;
+    let stop = signals::listen()?.flag;
     let engine = engine::open(config)?;
     let settings = loadgen::Settings {
         seed: arguments.seed,

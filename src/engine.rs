@@ -1,8 +1,9 @@
 //! From a checked configuration to an engine: compile the features, load the model.
 
 use crate::config::Config;
-use crate::model;
-use cartguard_engine::batch::{Engine, EngineSettings};
+use crate::exit::Refusal;
+use crate::model::{self, Fault};
+use cartguard_engine::batch::{Engine, EngineSettings, Scorer};
 use cartguard_engine::features::plan::Plan;
 use std::sync::Arc;
 
@@ -11,10 +12,15 @@ pub(crate) fn plan(config: &Config) -> Arc<Plan> {
     Arc::new(Plan::new(config.schema().clone(), config.feature_set().clone(), config.state.lateness_ms))
 }
 
+/// The model that the configuration names, for an engine that computes these features.
+pub(crate) fn scorer(config: &Config, plan: &Plan) -> Result<Option<Scorer>, Fault> {
+    config.model.as_deref().map(|folder| model::load(folder, plan)).transpose()
+}
+
 /// An engine with an empty state, and the model that the configuration names.
-pub(crate) fn open(config: &Config) -> anyhow::Result<Engine> {
+pub(crate) fn open(config: &Config) -> Result<Engine, Refusal> {
     let plan = plan(config);
-    let scorer = config.model.as_deref().map(|folder| model::load(folder, &plan)).transpose()?;
+    let scorer = scorer(config, &plan).map_err(|fault| Refusal(fault.to_string()))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers =
         if config.engine.workers == 0 { cores.min(config.state.shards) } else { config.engine.workers };

@@ -1,5 +1,6 @@
 //! Exit codes: what the process tells whoever started it.
 
+use cartguard_io::{Advice, Trouble};
 use std::process::ExitCode;
 
 /// How a command ended.
@@ -11,6 +12,26 @@ pub(crate) enum Exit {
     Failed,
     /// 2: what was asked for is wrong: arguments, configuration, features file, model.
     Refused,
+    /// 130: SIGINT came before a replay's end.
+    Interrupted,
+    /// 143: SIGTERM came before a replay's end.
+    Terminated,
+}
+
+/// What was asked for is wrong, and will be as wrong the next time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) String);
+
+impl Exit {
+    /// Of a command that ended with an error: whose fault it is.
+    pub(crate) fn of(why: &anyhow::Error) -> Self {
+        let trouble = why.downcast_ref::<Trouble>();
+        let is_refused = why.is::<Refusal>()
+            || why.is::<loadgen::Error>()
+            || trouble.is_some_and(|trouble| trouble.advice() == Advice::Refuse);
+        if is_refused { Self::Refused } else { Self::Failed }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +40,8 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Refused => 2,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
         })
     }
 }

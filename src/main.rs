@@ -11,6 +11,7 @@ mod engine;
 mod exit;
 mod list;
 mod model;
+mod output;
 mod panics;
 mod pipeline;
 mod replay;

@@ -6,21 +6,29 @@
 //! dropped anywhere. Batches go round: what the writer has written the engine fills again, so a steady state
 //! allocates nothing. A batch is whatever the source had: nobody waits to fill one.
 //!
-//! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`.
+//! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`,
+//! unless the sink's reader went away.
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 use crate::config::{Config, Idle};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::Records;
-use cartguard_io::{Output, Read, Sink, Source, Trouble};
+use cartguard_io::{Advice, Output, Read, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
+use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of records in a batch at most. Measured in a prototype: 128 KiB 884, 512 KiB 1,005, 2 MiB 839 thousand events a second.
 const BATCH_BYTES: usize = 512 * 1024;
+/// The longest pause before a batch is tried again. Arbitrary.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often trouble that lasts is told. Arbitrary: seen by whoever looks, and no flood.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How soon a pause ends once all is to end. Arbitrary: at once, for a person.
+const NOTICE: Duration = Duration::from_millis(50);
 
 /// How a pipeline is set up.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +42,12 @@ pub(crate) struct Settings {
     pub(crate) spin: bool,
     /// Start of the schedule by which a synthetic source's records are due; their latency counts from then.
     pub(crate) paced: Option<Instant>,
+    /// Hears of trouble with the sink that may pass, while the batch is tried again; none: such trouble ends it.
+    pub(crate) retrying: Option<fn(&Trouble)>,
 }
 
 impl Settings {
-    /// Of a configuration.
+    /// Of a configuration; trouble with the sink ends it.
     pub(crate) fn of(config: &Config, paced: Option<Instant>) -> Self {
         Self {
             input: config.queue.input,
@@ -45,6 +55,7 @@ impl Settings {
             batch_max: config.engine.batch_max,
             spin: config.engine.idle == Idle::Spin,
             paced,
+            retrying: None,
         }
     }
 }
@@ -64,6 +75,33 @@ pub(crate) struct Finished {
     /// From a record's place in the input queue to its lines in the output queue, ns.
     pub(crate) latency: Histogram<u64>,
     pub(crate) wall: Duration,
+    pub(crate) ended: Ended,
+}
+
+/// Why no more was taken.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// The source has no more.
+    Source,
+    /// It was asked to stop, and took nothing from this place on.
+    Stopped(Place),
+    /// Whoever read the sink's lines wants no more of them.
+    Closed(Trouble),
+}
+
+/// Where a source stood.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Name of the partition.
+    partition: String,
+    /// From 1.
+    line: u64,
+}
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, line {}", self.partition, self.line)
+    }
 }
 
 /// Records on their way to the engine.
@@ -98,7 +136,7 @@ pub(crate) fn run(
             })
         });
         let writer = spawn(scope, "sink", move || {
-            let written = write_all(sink, &to_sink, &empty_outputs);
+            let written = write_all(sink, &to_sink, &empty_outputs, settings.retrying, stop);
             if written.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
@@ -122,10 +160,12 @@ pub(crate) fn run(
         drop(to_engine);
         let written = join(writer);
         let read = join(reader);
-        written.and(read)
+        match written {
+            Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
+            written => written.and(read),
+        }
     });
-    ended?;
-    Ok(Finished { engine, latency, wall: started.elapsed() })
+    Ok(Finished { engine, latency, wall: started.elapsed(), ended: ended? })
 }
 
 /// From when each record was due, or from when its batch was taken, until now.
@@ -175,21 +215,23 @@ fn read_all(
     empty: &Receiver<Records>,
     settings: Settings,
     should_stop: impl Fn() -> bool,
-) -> Result<(), Trouble> {
+) -> Result<Ended, Trouble> {
     let records_max = settings.batch_max.min(BATCH_RECORDS_MAX);
     while !should_stop() {
         let mut records = empty.try_recv().unwrap_or_default();
         match source.read(&mut records, BATCH_BYTES, records_max)? {
             Read::More => {
                 if taken.send(Taken { records, at: Instant::now() }).is_err() {
-                    return Ok(());
+                    break;
                 }
             }
             Read::Idle => {}
-            Read::End => return Ok(()),
+            Read::End => return Ok(Ended::Source),
         }
     }
-    Ok(())
+    let at = source.position();
+    let partition = source.partitions().get(at.partition as usize).cloned().unwrap_or_default();
+    Ok(Ended::Stopped(Place { partition, line: at.line }))
 }
 
 /// The sink's thread.
@@ -197,30 +239,73 @@ fn write_all(
     sink: &mut dyn Sink,
     finished: &Receiver<Outputs>,
     empty: &Sender<Outputs>,
+    retrying: Option<fn(&Trouble)>,
+    stop: &AtomicBool,
 ) -> Result<(), Trouble> {
     for outputs in finished {
-        write_batch(sink, &outputs)?;
+        if let Err(trouble) = write_batch(sink, &outputs, retrying, stop) {
+            // All is ending, so what was taken ends soon: whoever hears of the trouble hears what it cost.
+            let is_given_up = retrying.is_some() && trouble.advice() == Advice::Retry;
+            return Err(if is_given_up { undelivered(trouble, outputs, finished) } else { trouble });
+        }
         let _ = empty.try_send(outputs);
     }
     sink.finish()
 }
 
-/// One batch into the sink; trouble that passes is waited for.
-fn write_batch(sink: &mut dyn Sink, outputs: &Outputs) -> Result<(), Trouble> {
+/// One batch into the sink; trouble that passes is waited for until all is to end.
+fn write_batch(
+    sink: &mut dyn Sink,
+    outputs: &Outputs,
+    retrying: Option<fn(&Trouble)>,
+    stop: &AtomicBool,
+) -> Result<(), Trouble> {
     let decisions: Vec<&[u8]> = outputs.decisions().collect();
     let alerts: Vec<&[u8]> = outputs.alerts().collect();
     let rejects: Vec<&[u8]> = outputs.rejects().collect();
     let batch = Output { decisions: &decisions, alerts: &alerts, rejects: &rejects };
     let mut pause = Duration::from_millis(10);
+    let mut told: Option<Instant> = None;
     loop {
-        match sink.write(&batch) {
-            Err(trouble) if trouble.advice() == cartguard_io::Advice::Retry => {
-                thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            ended => return ended,
+        let Err(trouble) = sink.write(&batch) else { return Ok(()) };
+        let (Advice::Retry, Some(tell)) = (trouble.advice(), retrying) else { return Err(trouble) };
+        if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            told = Some(Instant::now());
+            tell(&trouble);
         }
+        if !wait(pause, stop) {
+            return Err(trouble);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Whether the pause passed before all is to end.
+fn wait(pause: Duration, stop: &AtomicBool) -> bool {
+    let started = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        let left = pause.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(NOTICE));
+    }
+    false
+}
+
+/// The trouble, and how many lines it kept back: those of this batch and of everything that is still to come.
+fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Outputs>) -> Trouble {
+    fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+        pieces.map(|piece| piece.split(|&byte| byte == b'\n').count() - 1).sum()
+    }
+    let (mut decisions, mut alerts, mut rejects) = (0, 0, 0);
+    for outputs in std::iter::once(first).chain(rest) {
+        decisions += lines(outputs.decisions());
+        alerts += lines(outputs.alerts());
+        rejects += lines(outputs.rejects());
+    }
+    Trouble::stop(format!("{decisions} decisions, {alerts} alerts and {rejects} rejects were not delivered"))
+        .because(trouble)
 }
 
 /// The next batch, or nothing once the source has ended and all is taken.

@@ -3,17 +3,16 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::output::Output;
+use crate::pipeline::{self, Ended};
 use crate::run::workers_flag;
 use crate::summary::Summary;
-use crate::{engine, pipeline};
-use anyhow::{Context, bail};
+use crate::{engine, signals};
 use cartguard_engine::batch::Engine;
 use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Sink};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
@@ -54,56 +53,46 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         }
     };
     match replay(arguments, &config, engine) {
-        Ok(summary) => say(&summary.to_text()),
+        Ok(exit) => exit,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
 
-fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Summary> {
+fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
+    let stop = signals::listen()?;
     let source = FileSource::open(&arguments.input)?;
     for note in source.notes() {
         complain(&format!("note: {note}\n"));
     }
     let bar = Bar::new(source.meter());
     let names = config.output.as_array.then(|| engine.feature_names_json());
-    // Refuses a folder that is not empty, before any work is done.
-    let options = FileSinkOptions { force: arguments.force, sync: false };
+    let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
+    output.clear(!arguments.discard)?;
     let mut sink: Box<dyn Sink> = if arguments.discard {
-        prepare(&arguments.output, arguments.force)?;
         Box::new(NullSink::default())
     } else {
-        Box::new(FileSink::open(&arguments.output, options)?)
+        // Whether it may be written into was found out above.
+        Box::new(FileSink::open(&arguments.output, FileSinkOptions { force: true, sync: false })?)
     };
     if let Some(names) = names.filter(|_| !arguments.discard) {
-        write(&arguments.output.join("features.json"), &names)?;
+        output.write_features(&names)?;
     }
     let settings = pipeline::Settings::of(config, None);
-    let stop = AtomicBool::new(false);
-    let finished = pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop, |_| bar.tick())?;
+    let finished =
+        pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop.flag, |_| bar.tick())?;
     bar.finish();
-    let summary = Summary::of(&finished);
-    write(&arguments.output.join("summary.json"), summary.to_json().as_bytes())?;
-    Ok(summary)
-}
-
-/// Makes the output folder where only a summary goes into it.
-fn prepare(folder: &Path, force: bool) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    let is_empty = fs::read_dir(folder)
-        .with_context(|| format!("{}: the folder cannot be read", folder.display()))?
-        .next()
-        .is_none();
-    if !is_empty && !force {
-        bail!("{}: the folder is not empty; --force overwrites what is in it", folder.display());
+    if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
+        complain(&format!(
+            "cartguard: {name}: stopped before {place}; what came before it is delivered, and no summary.json is written\n"
+        ));
+        return Ok(exit);
     }
-    Ok(())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+    let summary = Summary::of(&finished);
+    output.write_summary(&summary.to_json())?;
+    Ok(say(&summary.to_text()))
 }
 
 /// A progress bar on a terminal, by bytes of the input.

@@ -3,15 +3,17 @@
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::Exit;
-use crate::pipeline::{self, Finished};
+use crate::output::Output;
+use crate::pipeline::{self, Ended, Finished};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
 use cartguard_io::sink::stdout::StdoutSink;
 use cartguard_io::source::stdin::StdinSource;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source};
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source, Trouble};
 use clap::Args;
-use std::fs;
+use std::error::Error as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -38,29 +40,28 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
     match serve(&config, arguments.force) {
         Ok(finished) => {
+            if let Ended::Closed(closed) = &finished.ended {
+                complain(&format!("note: {closed}; what came later was not delivered\n"));
+            }
             // Standard output may carry the decisions.
             complain(&Summary::of(&finished).to_text());
             Exit::Done
         }
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            Exit::Failed
+            Exit::of(&why)
         }
     }
 }
 
 /// `--workers N` as a setting.
 pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
-    let flag = |workers: usize| Flag {
-        name: "--workers".into(),
-        key: "engine.workers".into(),
-        value: workers.to_string(),
-    };
+    let flag = |workers: usize| Flag::own("--workers", "engine.workers", workers.to_string());
     workers.map(flag).into_iter().collect()
 }
 
 fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
-    let stop = signals::stop_flag()?;
+    let stop = signals::listen()?;
     let engine = engine::open(config)?;
     let started = Instant::now();
     let mut paced = None;
@@ -72,21 +73,42 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
             Box::new(SyntheticSource::configured(settings, started)?)
         }
     };
+    let mut output = None;
     let mut sink: Box<dyn Sink> = match &config.sink {
         SinkConfig::File { folder } => {
-            let sink = FileSink::open(folder, FileSinkOptions { force, sync: true })?;
+            let opened = output.insert(Output::open(folder, force, &inputs(config))?);
+            // Whether it may be written into was found out just now.
+            opened.clear(true)?;
+            let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
             if config.output.as_array {
-                fs::write(folder.join("features.json"), engine.feature_names_json())?;
+                opened.write_features(&engine.feature_names_json())?;
             }
             Box::new(sink)
         }
         SinkConfig::Stdout => Box::new(StdoutSink::open()?),
         SinkConfig::Null => Box::new(NullSink::default()),
     };
-    let settings = pipeline::Settings::of(config, paced);
-    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop, |_| {})?;
-    if let SinkConfig::File { folder } = &config.sink {
-        fs::write(folder.join("summary.json"), Summary::of(&finished).to_json())?;
+    let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
+    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
+    if let Some(output) = output {
+        output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+/// Files that will be read.
+fn inputs(config: &Config) -> Vec<PathBuf> {
+    match &config.source {
+        SourceConfig::File { paths } => paths.clone(),
+        // It may be a file that the shell opened.
+        SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
+        SourceConfig::Synthetic(_) => Vec::new(),
+    }
+}
+
+fn tell(trouble: &Trouble) {
+    let cause = trouble.source().map_or_else(String::new, |cause| format!(": {cause}"));
+    complain(&format!(
+        "warning: {trouble}{cause}; it is tried again until there is room, or a signal comes\n"
+    ));
 }

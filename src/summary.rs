@@ -134,10 +134,13 @@ impl Summary {
     /// A few lines for a person.
     pub(crate) fn to_text(&self) -> String {
         let rejected: u64 = self.rejects.values().sum();
+        let reasons: Vec<_> =
+            self.rejects.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
         let decided = |name| self.decisions.get(name).copied().unwrap_or_default();
         format!(
             "{} events in {:.2} s, {} events/s ({:.2} CPU seconds a million)\n\
-             accepted {}, duplicates {}, rejects {}, late {}, saturated {}\n\
+             accepted {}, duplicates {}, rejects {}{reasons}, late {}, saturated {}\n\
              approve {}, review {}, decline {}; alerts {}\n\
              latency p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, max {:.1} us\n\
              state {:.1} MiB: {} keys, {} entries; peak memory {:.1} MiB\n",

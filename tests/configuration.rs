@@ -60,7 +60,7 @@ fn config_says_what_holds_and_why() {
     for expected in [
         "event.currency = { constant = \"EUR\" } # config/handbook.toml:10:12",
         "time.skew = \"5m\" # flag --set time.skew=5m",
-        "output.features = \"all\" # default.toml:",
+        "output.features = \"all\" # built-in default:",
     ] {
         assert!(lines.iter().any(|line| line.starts_with(expected)), "{printed}");
     }

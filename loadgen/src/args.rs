@@ -109,6 +109,11 @@ pub(crate) struct Args {
     pub(crate) progress: bool,
 }
 
+/// What was asked for is wrong, and nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(crate) struct Refusal(pub(crate) anyhow::Error);
+
 /// What is to be done.
 pub(crate) struct Job {
     pub(crate) settings: Settings,

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use crate::args::Refusal;
 use anyhow::Context;
 
 /// Bytes collected before a file is written.
@@ -74,7 +75,9 @@ pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<File> {
         options.create_new(true)
     };
     options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => anyhow::anyhow!("{}: exists; --force replaces it", path.display()),
+        io::ErrorKind::AlreadyExists => {
+            Refusal(anyhow::anyhow!("{}: exists; --force replaces it", path.display())).into()
+        }
         _ => anyhow::Error::new(error).context(name(path)),
     })
 }

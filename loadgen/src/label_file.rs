@@ -10,13 +10,14 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use arrow_array::{
     ArrayRef, RecordBatch,
     builder::{StringBuilder, TimestampMillisecondBuilder},
 };
 use loadgen::Label;
 
+use crate::args::Refusal;
 use crate::files;
 use crate::table::Batches;
 
@@ -46,7 +47,10 @@ impl LabelFile {
                 Format::Csv(Box::new(to))
             }
             "parquet" => Format::Parquet(Box::new(Columns::create(path, force)?)),
-            _ => bail!("{}: labels are written as .jsonl, .csv or .parquet", path.display()),
+            _ => {
+                let what = "labels are written as .jsonl, .csv or .parquet";
+                bail!(Refusal(anyhow!("{}: {what}", path.display())))
+            }
         };
         Ok(Self { path: path.to_owned(), format, written: 0 })
     }

@@ -3,7 +3,8 @@
 //! arguments -> generator -> **stream** (`send`) or table; labels and report beside
 //!
 //! Holds: standard output carries events only, everything for people goes to standard error; an
-//! interrupt or a closed pipe ends it with a report and exit code 0.
+//! interrupt or a closed pipe ends it with a report and exit code 0; what was asked for wrongly is refused with 2
+//! before anything is written.
 //! Not here: what events are (the library).
 
 mod args;
@@ -19,13 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Parser;
 use loadgen::handbook::Handbook;
 use loadgen::{Generator, Label, LatencySummary, World};
 use serde::Serialize;
 
-use args::{Args, Cli, Job};
+use args::{Args, Cli, Job, Refusal};
 use label_file::LabelFile;
 use send::{Ended, Sender, Sent};
 use table::Table;
@@ -35,15 +36,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("loadgen: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Refusal>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let job = args.job()?;
+    let job = args.job().map_err(Refusal)?;
     if args.hgrm.is_some() && job.schedule.is_none() {
-        bail!("--hgrm: without --rate or --ramp there is no latency");
+        bail!(Refusal(anyhow!("--hgrm: without --rate or --ramp there is no latency")));
     }
     let stop = interrupts()?;
     let mut labels = args.labels.as_deref().map(|path| LabelFile::create(path, args.force)).transpose()?;
@@ -81,6 +82,7 @@ fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
 /// A table where the output is one; a refusal where nothing can be written so.
 fn table(args: &Args, job: &Job) -> anyhow::Result<Option<Table>> {
     let path = args.output.as_path();
+    let refused = |what: &str| Refusal(anyhow!("{}: {what}", path.display()));
     let plain = match files::ending(path).as_str() {
         "gz" | "zst" => files::ending(Path::new(path.file_stem().unwrap_or_default())),
         ending => ending.to_owned(),
@@ -90,14 +92,14 @@ fn table(args: &Args, job: &Job) -> anyhow::Result<Option<Table>> {
         "jsonl" | "json" | "ndjson" => Ok(None),
         "csv" | "parquet" if job.settings.world == World::Handbook => {
             if job.schedule.is_some() || job.seconds.is_some() {
-                bail!("{}: a table is written without --rate, --ramp and --seconds", path.display());
+                bail!(refused("a table is written without --rate, --ramp and --seconds"));
             }
             let table = Table::create(path, args.force)?;
-            table.map(Some).with_context(|| format!("{}: tables are not compressed", path.display()))
+            table.map(Some).ok_or_else(|| refused("tables are not compressed").into())
         }
-        "csv" | "parquet" => bail!("{}: only the handbook world is a table; use .jsonl", path.display()),
+        "csv" | "parquet" => bail!(refused("only the handbook world is a table; use .jsonl")),
         _ => {
-            bail!("{}: .jsonl or .json, each also .gz or .zst; handbook also .csv, .parquet", path.display())
+            bail!(refused(".jsonl or .json, each also .gz or .zst; handbook also .csv, .parquet"))
         }
     }
 }

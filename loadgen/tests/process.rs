@@ -22,11 +22,18 @@ fn works(arguments: &str, folder: &Path) -> Output {
     output
 }
 
+/// What was asked for is wrong.
 #[track_caller]
 fn refused(arguments: &str, folder: &Path, words: &str) {
+    fails(2, arguments, folder, words);
+}
+
+#[track_caller]
+fn fails(code: i32, arguments: &str, folder: &Path, words: &str) {
     let output = loadgen(arguments, folder).output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && output.stdout.is_empty(), "{arguments}");
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {message}");
+    assert!(output.stdout.is_empty(), "{arguments}");
     for word in words.split_whitespace() {
         assert!(message.contains(word), "{arguments}: {message} lacks {word}");
     }
@@ -120,19 +127,20 @@ fn what_cannot_be_is_refused_by_name() {
     assert_eq!(std::fs::read(at.join("there.jsonl")).unwrap(), b"precious");
     works("--events 10 --output there.jsonl --force", at);
     assert_eq!(lines(&std::fs::read(at.join("there.jsonl")).unwrap()).len(), 10);
-    refused("--events 10 --output no/such/folder.jsonl", at, "no/such/folder.jsonl");
+    fails(1, "--events 10 --output no/such/folder.jsonl", at, "no/such/folder.jsonl");
     refused("--events 10 --output events.xml", at, "events.xml .jsonl");
     refused("--world shop --events 10 --output events.csv", at, "events.csv handbook");
     refused("--world moon", at, "moon shop");
     refused("--rate fast", at, "--rate fast");
     refused("--ramp 1:2", at, "--ramp 1:2");
+    refused("--duplicates 2", at, "duplicates 2");
     refused("--burst 10:1:5", at, "--burst --rate");
     refused("--events 10 --hgrm l.hgrm", at, "--hgrm --rate");
     refused("--start yesterday", at, "--start yesterday");
     refused("--customers 1", at, "customers 1");
     refused("--labels labels.txt --events 10", at, "labels.txt");
     if Path::new("/dev/full").exists() {
-        refused("--events 1000 --output /dev/full --force", at, "/dev/full");
+        fails(1, "--events 1000 --output /dev/full --force", at, "/dev/full");
     }
 }
 

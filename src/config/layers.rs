@@ -19,7 +19,32 @@ pub(crate) struct Flag {
     pub(crate) name: String,
     /// `engine.workers`
     pub(crate) key: String,
-    pub(crate) value: String,
+    /// None: a `--set` without one, which is a fault.
+    pub(crate) value: Option<String>,
+}
+
+impl Flag {
+    /// A command's own flag, which always has a value.
+    pub(crate) fn own(name: &str, key: &str, value: String) -> Self {
+        Self { name: name.to_owned(), key: key.to_owned(), value: Some(value) }
+    }
+
+    /// What was written after `--set`.
+    pub(crate) fn set(text: &str) -> Self {
+        let (key, value) =
+            text.split_once('=').map_or((text, None), |(key, value)| (key.trim(), Some(value)));
+        Self { name: "--set".to_owned(), key: key.to_owned(), value: value.map(str::to_owned) }
+    }
+
+    /// As the user wrote it.
+    fn written(&self) -> String {
+        let (name, key) = (&self.name, &self.key);
+        match &self.value {
+            None => format!("{name} {key}"),
+            Some(value) if name == "--set" => format!("{name} {key}={value}"),
+            Some(value) => format!("{name} {value}"),
+        }
+    }
 }
 
 /// What holds, and where each value was given.
@@ -29,13 +54,17 @@ pub(crate) struct Effective {
     pub(super) place: Place,
 }
 
-/// Lays the layers over each other.
-pub(super) fn merge(file: Option<(&str, &str)>, given: &Given, faults: &Faults) -> Effective {
+/// Lays the layers over each other; nothing where the file is no TOML: what could be read of it would make faults of
+/// what could not.
+pub(super) fn merge(file: Option<(&str, &str)>, given: &Given, faults: &Faults) -> Option<Effective> {
     let mut table = table_of(parse(DEFAULT, Layer::Default, DEFAULT_NAME, faults));
     let mut place = Place::whole(Layer::Default, DEFAULT_NAME);
     if let Some((name, text)) = file {
         place = Place::whole(Layer::File, name);
         let over = table_of(parse(text, Layer::File, name, faults));
+        if !faults.is_empty() {
+            return None;
+        }
         if own_schema(&over) {
             for entry in &mut table.entries {
                 if entry.key == "event" || (entry.key == "entities" && over.get("entities").is_some()) {
@@ -52,11 +81,14 @@ pub(super) fn merge(file: Option<(&str, &str)>, given: &Given, faults: &Faults) 
         set(&mut table, &key, value, &at, faults);
     }
     for flag in &given.flags {
-        let at = Place::whole(Layer::Flag, &format!("{} {}={}", flag.name, flag.key, flag.value));
-        set(&mut table, &flag.key, &flag.value, &at, faults);
+        let at = Place::whole(Layer::Flag, &flag.written());
+        match &flag.value {
+            Some(value) => set(&mut table, &flag.key, value, &at, faults),
+            None => faults.add(&at, "", "has no value; write --set key=value, such as time.lateness=2s"),
+        }
     }
     placeholders(&table, "", faults);
-    Effective { table, place }
+    Some(Effective { table, place })
 }
 
 impl Effective {

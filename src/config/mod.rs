@@ -24,13 +24,14 @@ use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::FeatureSet;
 use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration that holds where nothing else is said.
 const DEFAULT: &str = include_str!("../../config/default.toml");
 /// What faults and `cartguard config` call it.
-const DEFAULT_NAME: &str = "default.toml";
+const DEFAULT_NAME: &str = "built-in default";
 /// The features files that are compiled in, by what `features.file` calls them.
 const BUILTIN_FEATURES: [(&str, &str); 1] =
     [("builtin:checkout", include_str!("../../config/features/checkout.toml"))];
@@ -86,6 +87,13 @@ pub(crate) struct Loaded {
     pub(crate) effective: Effective,
 }
 
+impl Loaded {
+    /// A fault of what a key names, which only its user finds.
+    pub(crate) fn fault(&self, key: &str, what: impl Display) -> Fault {
+        Fault { place: self.effective.place_of(key), key: key.to_owned(), what: what.to_string() }
+    }
+}
+
 /// Reads all layers and checks them.
 pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
     let Some(file) = &given.file else { return load_text(None, given) };
@@ -103,7 +111,7 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
 /// The same with the file's name and text.
 fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
     let faults = Faults::default();
-    let effective = layers::merge(file, given, &faults);
+    let Some(effective) = layers::merge(file, given, &faults) else { return Err(faults.take()) };
     let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
     let config = check(&effective, folder, &faults);
     match config {

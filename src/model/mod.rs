@@ -21,4 +21,5 @@ mod score;
 mod trainer_rows;
 
 pub(crate) use cli::{Arguments, run};
+pub(crate) use fault::Fault;
 pub(crate) use folder::load;

@@ -75,12 +75,22 @@ pub struct EventRef<'a> {
     pub slots: &'a [i64],
 }
 
-/// The texts of an event's keys, one after the other in one buffer that is used again for the next event.
+/// The texts of an event's keys, part after part in one buffer that is used again for the next event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyTexts {
     text: String,
-    /// Where each entity's text ends, and whether it has all its parts.
-    ends: Vec<(usize, bool)>,
+    /// Where each part's text ends.
+    ends: Vec<usize>,
+    /// Where each entity's parts end, and whether it has all of them.
+    keys: Vec<(usize, bool)>,
+}
+
+/// The text of one key.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyText<'a> {
+    text: &'a str,
+    start: usize,
+    ends: &'a [usize],
 }
 
 impl KeyTexts {
@@ -88,30 +98,38 @@ impl KeyTexts {
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
+        self.keys.clear();
     }
 
     /// Begins the next entity's key with its first part. Without a part there is no key.
     pub fn begin(&mut self, part: Option<&[u8]>) {
-        self.text.push_str(&String::from_utf8_lossy(part.unwrap_or_default()));
-        self.ends.push((self.text.len(), part.is_some()));
+        self.keys.push((0, true));
+        self.add(part);
     }
 
-    /// Adds a part to the key that was begun last, behind a `|`.
+    /// Adds a part to the key that was begun last.
     pub fn add(&mut self, part: Option<&[u8]>) {
-        let Some((end, is_whole)) = self.ends.last_mut() else { return };
-        match part {
-            Some(part) => {
-                self.text.push('|');
-                self.text.push_str(&String::from_utf8_lossy(part));
-            }
-            None => *is_whole = false,
-        }
-        *end = self.text.len();
+        let Some((end, is_whole)) = self.keys.last_mut() else { return };
+        self.text.push_str(&String::from_utf8_lossy(part.unwrap_or_default()));
+        self.ends.push(self.text.len());
+        *end = self.ends.len();
+        *is_whole &= part.is_some();
     }
 
-    /// The text of each entity's key, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Option<&str>> {
-        let starts = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
-        starts.zip(&self.ends).map(|(start, (end, is_whole))| is_whole.then(|| &self.text[start..*end]))
+    /// Each entity's key, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Option<KeyText<'_>>> {
+        let firsts = std::iter::once(0).chain(self.keys.iter().map(|(end, _)| *end));
+        firsts.zip(&self.keys).map(|(first, &(end, is_whole))| {
+            let start = if first == 0 { 0 } else { self.ends[first - 1] };
+            is_whole.then(|| KeyText { text: &self.text, start, ends: &self.ends[first..end] })
+        })
+    }
+}
+
+impl<'a> KeyText<'a> {
+    /// Its parts; of most keys one.
+    pub fn parts(self) -> impl ExactSizeIterator<Item = &'a str> {
+        let Self { text, start, ends } = self;
+        (0..ends.len()).map(move |part| &text[if part == 0 { start } else { ends[part - 1] }..ends[part]])
     }
 }

@@ -9,6 +9,8 @@
 pub enum Reason {
     /// Not a JSON text (syntax, numbers such as `NaN`, text after the object, an empty record).
     InvalidJson,
+    /// A row of a table that cannot be read: other columns than the header, quotes that do not match.
+    InvalidRow,
     /// Bytes that are not UTF-8.
     InvalidUtf8,
     /// Longer than `RECORD_BYTES_MAX`.
@@ -45,8 +47,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidJson,
+        Self::InvalidRow,
         Self::InvalidUtf8,
         Self::TooLarge,
         Self::TooDeep,
@@ -69,6 +72,7 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidJson => "invalid_json",
+            Self::InvalidRow => "invalid_row",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::TooLarge => "too_large",
             Self::TooDeep => "too_deep",

@@ -17,6 +17,8 @@ pub enum Advice {
     Stop,
     /// The other side went away on purpose (a closed pipe): stop, and it is no failure.
     Done,
+    /// What was asked for is wrong, whatever the world does: stop before anything is done.
+    Refuse,
 }
 
 /// The world's fault.
@@ -52,6 +54,11 @@ impl Trouble {
     /// Trouble with one file.
     pub(crate) fn at(path: &Path, what: impl std::fmt::Display) -> Self {
         Self::stop(format!("{}: {what}", path.display()))
+    }
+
+    /// A file that was asked for wrongly.
+    pub(crate) fn refused(path: &Path, what: impl std::fmt::Display) -> Self {
+        Self::at(path, what).with_advice(Advice::Refuse)
     }
 
     /// What to do about it.

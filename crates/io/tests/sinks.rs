@@ -62,32 +62,38 @@ fn stdout_delivers_the_decisions_and_a_closed_pipe_is_no_failure() {
         reader.read_to_end(&mut bytes).unwrap();
         bytes
     });
-    let mut sink = Some(StdoutSink::of("stdout", writer.into()));
-    let mut moved = sink.take().unwrap();
-    check_stdout(&mut moved);
-    drop(moved);
+    let nowhere = || File::create("/dev/null").unwrap().into();
+    let mut sink = StdoutSink::of(writer.into(), nowhere());
+    check_sink(&mut sink, || [None, None, None]);
+    drop(sink);
     assert!(taken.join().unwrap().starts_with(b"{\"decision\":1}\n{\"decision\":2}\n"));
 
     let (reader, writer) = io::pipe().unwrap();
-    let mut sink = StdoutSink::of("stdout", writer.into());
+    let mut sink = StdoutSink::of(writer.into(), nowhere());
     drop(reader);
     let trouble = sink.write(&Output { decisions: &[b"x\n"], ..Output::default() }).unwrap_err();
     assert_eq!(
         (trouble.advice(), trouble.to_string().as_str()),
         (Advice::Done, "stdout: closed by its reader after 0 bytes")
     );
-}
 
-fn check_stdout(sink: &mut StdoutSink) {
-    check_sink(sink, || [None, None, None]);
+    let (reader, writer) = io::pipe().unwrap();
+    let mut sink = StdoutSink::of(nowhere(), writer.into());
+    drop(reader);
+    let trouble = sink.write(&Output { rejects: &[b"x\n"], ..Output::default() }).unwrap_err();
+    assert_eq!(
+        (trouble.advice(), trouble.to_string().as_str()),
+        (Advice::Stop, "stderr: closed by its reader after 0 bytes")
+    );
 }
 
 #[test]
-fn stdout_into_a_file_holds_the_contract() {
+fn stdout_and_stderr_into_files_hold_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("out");
-    let mut sink = StdoutSink::of("stdout", File::create(&path).unwrap().into());
-    check_sink(&mut sink, || [fs::read(&path).ok(), None, None]);
+    let [decisions, rejects] = ["out", "err"].map(|name| folder.path().join(name));
+    let open = |path: &Path| File::create(path).unwrap().into();
+    let mut sink = StdoutSink::of(open(&decisions), open(&rejects));
+    check_sink(&mut sink, || [fs::read(&decisions).ok(), None, fs::read(&rejects).ok()]);
 }
 
 #[test]

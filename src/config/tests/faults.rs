@@ -13,9 +13,9 @@ fn faults(text: &str, expected: &[&str]) {
 
 /// Lines of the default file move with every key that is added to it.
 fn without_place(line: &str) -> String {
-    let Some(rest) = line.strip_prefix("default.toml:") else { return line.to_owned() };
+    let Some(rest) = line.strip_prefix("built-in default:") else { return line.to_owned() };
     let rest = rest.trim_start_matches(|place: char| place.is_ascii_digit() || place == ':');
-    format!("default.toml:{rest}")
+    format!("built-in default:{rest}")
 }
 
 #[test]
@@ -206,15 +206,15 @@ fn adapters() {
     for (text, expected) in [
         (
             "[source]\ntype = 'kinesis'\n",
-            "shop.toml:2:8: source.type: this build has no adapter for kinesis, only file, stdin, synthetic; build one with `cargo build --release --features aws`",
+            "shop.toml:2:8: source.type: this version has no adapter for kinesis; one of file, stdin, synthetic",
         ),
         (
             "[source]\ntype = 'kafka'\n",
-            "shop.toml:2:8: source.type: this build has no adapter for kafka, only file, stdin, synthetic; build one with `cargo build --release --features kafka`",
+            "shop.toml:2:8: source.type: this version has no adapter for kafka; one of file, stdin, synthetic",
         ),
         (
             "[sink]\ntype = 's3'\n",
-            "shop.toml:2:8: sink.type: this build has no adapter for s3, only file, stdout, null; build one with `cargo build --release --features aws`",
+            "shop.toml:2:8: sink.type: this version has no adapter for s3; one of file, stdout, null",
         ),
         (
             "[source]\ntype = 'stdn'\n",
@@ -222,9 +222,9 @@ fn adapters() {
         ),
         (
             "[source]\ntype = 'file'\n",
-            "default.toml: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]",
+            "built-in default: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]",
         ),
-        ("[sink]\ntype = 'file'\n", "default.toml: sink.path: is empty; the folder to write into"),
+        ("[sink]\ntype = 'file'\n", "built-in default: sink.path: is empty; the folder to write into"),
     ] {
         faults(text, &[expected]);
     }

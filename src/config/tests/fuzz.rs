@@ -98,7 +98,7 @@ fn no_text_makes_it_panic() {
                 format!("CARTGUARD__{}", key.to_uppercase().replace('.', "__")),
                 value.clone(),
             )],
-            flags: vec![Flag { name: "--set".into(), key, value }],
+            flags: vec![Flag { name: "--set".into(), key, value: Some(value) }],
             ..Given::default()
         };
         let outcome = std::panic::catch_unwind(|| load_text(Some(("shop.toml", &text)), &given).map(|_| ()));

@@ -93,20 +93,17 @@ fn later_layers_win_and_say_so() {
             ("CARTGUARD_FUZZ_RUNS".into(), "7".into()),
             ("HOME".into(), "/".into()),
         ],
-        flags: vec![
-            Flag { name: "--set".into(), key: "state.shards".into(), value: "16".into() },
-            Flag { name: "--workers".into(), key: "engine.workers".into(), value: "3".into() },
-        ],
+        flags: vec![Flag::set("state.shards=16"), Flag::own("--workers", "engine.workers", "3".into())],
     };
     let text = "[time]\nlateness = '2s'\nskew = '1m'\n[reasons]\nmax_share = 1\n";
     let loaded = load_text(Some(("conf/shop.toml", text)), &given).map_err(|_| "faults").expect("good");
     for (key, expected) in [
-        ("dedupe.span", "\"24h\" # default.toml"),
+        ("dedupe.span", "\"24h\" # built-in default"),
         ("time.skew", "\"1m\" # conf/shop.toml:3:8"),
         ("reasons.max_share", "1 # conf/shop.toml:5:13"),
         ("time.lateness", "\"3s\" # environment CARTGUARD__TIME__LATENESS"),
         ("state.shards", "16 # flag --set state.shards=16"),
-        ("engine.workers", "3 # flag --workers engine.workers=3"),
+        ("engine.workers", "3 # flag --workers 3"),
     ] {
         let line = line(&loaded.effective, key);
         assert!(line == expected || line.starts_with(&format!("{expected}:")), "{line}");

@@ -9,11 +9,7 @@ use super::{Flag, Given, Loaded, load_text};
 
 /// Loads a file's text with flags `key=value`.
 fn load(text: &str, flags: &[&str]) -> Result<Loaded, Vec<String>> {
-    let flag = |text: &&str| {
-        let (key, value) = text.split_once('=').expect("key=value");
-        Flag { name: "--set".into(), key: key.into(), value: value.into() }
-    };
-    let given = Given { flags: flags.iter().map(flag).collect(), ..Given::default() };
+    let given = Given { flags: flags.iter().map(|text| Flag::set(text)).collect(), ..Given::default() };
     load_text(Some(("shop.toml", text)), &given)
         .map_err(|faults| faults.iter().map(ToString::to_string).collect())
 }

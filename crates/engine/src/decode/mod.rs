@@ -50,6 +50,14 @@ use paths::Paths;
 use scan::Scratch;
 use std::sync::Arc;
 
+/// Of a row a source makes a JSON object, or, where it cannot, a text that is none.
+fn of_form(reject: Reject, form: Form) -> Reject {
+    match (form, reject.reason) {
+        (Form::Row, Reason::InvalidJson) => Reject { reason: Reason::InvalidRow, ..reject },
+        _ => reject,
+    }
+}
+
 /// Reads records by one schema; owns the buffers that reading needs.
 pub struct Decoder {
     schema: Arc<Schema>,
@@ -83,15 +91,14 @@ impl Decoder {
         arrival_ms: i64,
         event: &mut EventMut<'_>,
     ) -> Result<(), Reject> {
-        self.find(record)?;
+        self.find(record).map_err(|reject| of_form(reject, form))?;
         let result =
             self.reader.event(&self.schema, &self.paths, &self.found, record, form, arrival_ms, event);
         self.learn(record);
         result
     }
 
-    /// The text of each entity's key of a record that decoded (`None` without a key; the parts of a composite key
-    /// joined by `|`), for alerts.
+    /// The texts of each entity's key of a record that decoded, part by part, for alerts.
     pub fn key_texts(&mut self, record: &[u8], texts: &mut KeyTexts) {
         texts.clear();
         if self.find(record).is_err() {

@@ -13,7 +13,7 @@ use super::text::{push_escaped, push_one_line};
 use super::time::{TIME_LEN, TimeWriter};
 use crate::currency::Currency;
 use crate::decide::Decision;
-use crate::event::{EventRef, KeyTexts, marks};
+use crate::event::{EventRef, KeyText, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl LineWriter {
     }
 
     /// Appends an alert line. `keys` are the texts of the event's keys, one an entity, as
-    /// `Decoder::key_texts` gives them.
+    /// `Decoder::key_texts` gives them; a key of several parts is a list of them.
     pub fn alert(&mut self, out: &mut Vec<u8>, line: &Line<'_>, keys: &KeyTexts) {
         self.push_head(out, line);
         let head = line.event.head;
@@ -97,8 +97,7 @@ impl LineWriter {
             }
             first = false;
             out.extend_from_slice(name);
-            push_escaped(out, key);
-            out.push(b'"');
+            push_key(out, key);
         }
         out.extend_from_slice(b"}}\n");
     }
@@ -146,6 +145,25 @@ fn push_score(out: &mut Vec<u8>, score: Option<ScoreText>) {
         Some(ScoreText::F32(_) | ScoreText::F64(_)) | None => "null",
     };
     out.extend_from_slice(text.as_bytes());
+}
+
+/// One part as a text, several as a list: joined, ("a|b", "c") could be ("a", "b|c").
+fn push_key(out: &mut Vec<u8>, key: KeyText<'_>) {
+    let parts = key.parts();
+    let is_list = parts.len() > 1;
+    for (at, part) in parts.enumerate() {
+        let before: &[u8] = match (is_list, at) {
+            (false, _) => b"\"",
+            (true, 0) => b"[\"",
+            (true, _) => b",\"",
+        };
+        out.extend_from_slice(before);
+        push_escaped(out, part);
+        out.push(b'"');
+    }
+    if is_list {
+        out.push(b']');
+    }
 }
 
 /// Ends the reasons and writes the marks that are set.

@@ -85,7 +85,7 @@ pub struct LinePlan {
     /// `,"model":"name/version","reasons":[`
     pub(super) model: Vec<u8>,
     pub(super) reasons: Vec<Reasoned>,
-    /// `"kind":"` by entity.
+    /// `"kind":` by entity.
     pub(super) entities: Vec<Vec<u8>>,
     pub(super) subjects: Subjects,
     names_json: Vec<u8>,
@@ -116,7 +116,7 @@ impl LinePlan {
                 .map(|decision| format!(",\"decision\":\"{}\",\"score\":", decision.name()).into_bytes()),
             model: model_member(options.model.as_deref()),
             reasons: features.iter().map(reasoned).collect(),
-            entities: schema.entities.iter().map(|entity| member(&entity.name, b":\"")).collect(),
+            entities: schema.entities.iter().map(|entity| member(&entity.name, b":")).collect(),
             subjects: Subjects::new(schema),
             names_json: names_json(features, &chosen),
         }

@@ -121,6 +121,9 @@ fn called(name: &str, paths: &[&Path]) -> Vec<u8> {
 fn fault(reason: Reason) -> &'static str {
     match reason {
         Reason::InvalidJson => " is not valid JSON",
+        Reason::InvalidRow => {
+            " is a row with other columns than the header, or with quotes that do not match"
+        }
         Reason::InvalidUtf8 => " is not valid UTF-8",
         Reason::TooLarge => " is larger than a record may be",
         Reason::TooDeep => " is nested deeper than a record may be",

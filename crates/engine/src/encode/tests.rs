@@ -142,10 +142,12 @@ fn an_alert() {
     let (mut head, cells) = (head(), [Cell(3)]);
     let reasons = [Reason { feature: 0, contribution: 2.0, approximate: false }];
     let mut writer = writer(&metas, &LineOptions { model: Some("demo/1".into()), ..LineOptions::default() });
-    let mut alert = |head: &Head, keys: [Option<&str>; 2]| {
+    let mut alert = |head: &Head, keys: [Option<&[&str]>; 2]| {
         let mut texts = KeyTexts::default();
         for key in keys {
-            texts.begin(key.map(str::as_bytes));
+            let mut parts = key.into_iter().flatten().map(|part| part.as_bytes());
+            texts.begin(parts.next());
+            parts.for_each(|part| texts.add(Some(part)));
         }
         let line = Line {
             decision: Decision::Review,
@@ -159,16 +161,16 @@ fn an_alert() {
         String::from_utf8(out).expect("UTF-8")
     };
     assert_eq!(
-        alert(&head, [Some("c\n\"1"), Some("b")]),
+        alert(&head, [Some(&["c\n\"1"]), Some(&["b|", "\""])]),
         concat!(
             r#"{"event_id":"a\"1","event_time":"2018-04-01T00:00:31.000Z","sequence":17,"decision":"review","#,
             r#""score":0.75,"model":"demo/1","reasons":[{"code":"SOME_CODE","text":"about 3, you see","#,
             r#""feature":"n","value":3,"contribution":2.0}],"marks":[],"amount":12.34,"currency":"EUR","#,
-            r#""entities":{"card":"c\n\"1","pair":"b"}}"#,
+            r#""entities":{"card":"c\n\"1","pair":["b|","\""]}}"#,
             "\n"
         )
     );
-    assert!(alert(&head, [None, Some("b")]).ends_with("\"entities\":{\"pair\":\"b\"}}\n"));
+    assert!(alert(&head, [None, Some(&["a", "b"])]).ends_with("\"entities\":{\"pair\":[\"a\",\"b\"]}}\n"));
     head.currency = Currency::from_code(b"JPY").expect("a currency").0;
     let text = alert(&head, [None, None]);
     assert!(text.ends_with("\"amount\":1234,\"currency\":\"JPY\",\"entities\":{}}\n"), "{text}");

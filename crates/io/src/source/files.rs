@@ -3,7 +3,7 @@
 //! paths -> **files** -> lines, csv, parquet -> records
 //!
 //! Holds: every input is looked at before the first record (it exists, is no directory, can be opened, has an
-//! extension and a head that are read), so that a typing error in the last name does not end a long run; a
+//! extension and a head that fit, a JSON file is no array), so that a typing error in the last name does not end a long run; a
 //! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes,
 //! since opening it waits for a writer.
 //!
@@ -20,6 +20,9 @@ use cartguard_engine::record::Records;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+/// What is looked at of a JSON file. Arbitrary: who begins with more blanks than that has chosen to.
+const HEAD_BYTES: usize = 4096;
 
 /// Reads files; see the module.
 pub struct FileSource {
@@ -165,17 +168,20 @@ impl Reader {
 fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
     let meta = path.metadata().map_err(|e| cannot_open(path, e))?;
     if meta.is_dir() {
-        return Err(Trouble::at(path, "is a directory, not a file"));
+        return Err(Trouble::refused(path, "is a directory, not a file"));
     }
     let checked = Checked { path: path.to_path_buf(), format: Format::of(path)?, bytes: meta.len() };
     if !meta.is_file() {
         return match checked.format {
-            Format::Parquet => Err(Trouble::at(path, "is not a file; Parquet is read from its end")),
+            Format::Parquet => Err(Trouble::refused(path, "is not a file; Parquet is read from its end")),
             Format::JsonLines(_) | Format::Csv(_) => Ok(checked),
         };
     }
     match checked.format {
-        Format::JsonLines(packing) => check_head(path, packing)?,
+        Format::JsonLines(packing) => {
+            check_head(path, packing)?;
+            refuse_array(path, packing)?;
+        }
         Format::Csv(packing) => {
             check_head(path, packing)?;
             checked.open(0, &Meter::default())?;
@@ -187,12 +193,12 @@ fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
     Ok(checked)
 }
 
-/// Whether a compressed file begins like one.
+/// Whether a file begins like what its name says.
 fn check_head(path: &Path, packing: Packing) -> Result<(), Trouble> {
     let mut head = Vec::new();
     open(path)?.take(4).read_to_end(&mut head).map_err(|e| cannot_open(path, e))?;
     let (expected, name) = match packing {
-        Packing::Plain => return Ok(()),
+        Packing::Plain => return refuse_packed(path, &head),
         Packing::Gzip => (head.starts_with(&[0x1f, 0x8b]), "gzip"),
         // A frame, or a skippable one (RFC 8878, 3.1).
         Packing::Zstd => (
@@ -205,7 +211,32 @@ fn check_head(path: &Path, packing: Packing) -> Result<(), Trouble> {
         return Ok(());
     }
     let what = if head.is_empty() { "is empty" } else { "does not begin like one" };
-    Err(Trouble::at(path, format_args!("is not a {name} file: it {what}")))
+    Err(Trouble::refused(path, format_args!("is not a {name} file: it {what}")))
+}
+
+/// Refuses a file whose name says text and whose first bytes say something else: each of its lines would be a reject.
+fn refuse_packed(path: &Path, head: &[u8]) -> Result<(), Trouble> {
+    let (name, ending) = match head {
+        [0x1f, 0x8b, ..] => ("gzip", ".gz"),
+        [0x28, 0xb5, 0x2f, 0xfd] => ("zstd", ".zst"),
+        b"PAR1" => return Err(Trouble::refused(path, "is a Parquet file; its name must end in .parquet")),
+        _ => return Ok(()),
+    };
+    let what = format_args!("is a {name} file; name it {}{ending}", path.display());
+    Err(Trouble::refused(path, what))
+}
+
+/// Refuses a JSON array: it has records, but not one a line.
+fn refuse_array(path: &Path, packing: Packing) -> Result<(), Trouble> {
+    let mut blocks =
+        Blocks::of_file(open(path)?, packing, Meter::default()).map_err(|e| cannot_open(path, e))?;
+    let mut head = Vec::new();
+    // What cannot be read is told with its place when its turn comes.
+    let _ = blocks.fill(&mut head, HEAD_BYTES);
+    if head.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Trouble::refused(path, "is a JSON array; one record a line is read"));
+    }
+    Ok(())
 }
 
 pub(crate) fn open(path: &Path) -> Result<File, Trouble> {

@@ -33,7 +33,7 @@ impl Format {
             Some("csv") => Ok(Self::Csv(packing)),
             Some("parquet") if packing == Packing::Plain => Ok(Self::Parquet),
             Some(_) | None => {
-                Err(Trouble::at(path, format_args!("the format is told by the extension: {ACCEPTED}")))
+                Err(Trouble::refused(path, format_args!("the format is told by the extension: {ACCEPTED}")))
             }
         }
     }

@@ -329,7 +329,8 @@ fn twin(
 ) -> Result<Event, (Reason, Option<Subject>)> {
     let fault = |reason, subject| (reason, Some(subject));
     let trimmed = record.trim_matches([' ', '\t', '\n', '\r']);
-    let root = tree(trimmed).ok_or((Reason::InvalidJson, Some(Subject::Record)))?;
+    let unread = if form == Form::Row { Reason::InvalidRow } else { Reason::InvalidJson };
+    let root = tree(trimmed).ok_or((unread, Some(Subject::Record)))?;
     if !matches!(root, Tree::Object(_)) {
         return Err(fault(Reason::NotAnObject, Subject::Record));
     }

@@ -5,7 +5,7 @@
 //! Holds: the columns stand in their order under the header's names; a value is its text as a JSON string, an
 //! empty one (quoted or not) is null; the record's line is where its row starts. A row that cannot be read
 //! becomes a record that the engine rejects, with the row's place: too few or too many fields, or quotes
-//! that do not match, become a text that is no JSON (`invalid_json`) and says which, without any of the row;
+//! that do not match, become a text that is no JSON (`invalid_row`) and says which, without any of the row;
 //! bytes that are not UTF-8 pass through (`invalid_utf8`); a row over `RECORD_BYTES_MAX` passes with its
 //! first `RECORD_BYTES_MAX + 1` bytes (`too_large`).
 //!
