@@ -64,6 +64,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     };
     let mut flags = crate::run::workers_flag(arguments.workers);
     flags.push(Flag::own("demo", "model.path", format!("{:?}", model.display().to_string())));
+    // Its shop is under attack all the time: more than one event in a hundred is an alert.
+    flags.push(Flag::own("demo", "reasons.max_share", "0.05".to_owned()));
     let mut config = match ConfigArguments::default().load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,

@@ -7,10 +7,15 @@
 //! its entries and offers no prefetch; on the workload, 5 % of all time was spent waiting in it.)
 //! A place holds the upper half of the hash and the slot; where two hashes share that half the caller's look at the slot decides.
 
+use crate::window::arena::PAGE_WORDS;
 use crate::window::prefetch;
+use crate::window::reserve::Reserve;
+use std::ops::RangeInclusive;
 
 /// Places of a new index.
 const PLACES_MIN: usize = 16;
+/// Places for which a page of the reserve is taken: a quarter of it to all.
+const PAGE_PLACES: RangeInclusive<usize> = PAGE_WORDS / 4..=PAGE_WORDS;
 /// Bits of a hash that name its part.
 pub(crate) const PART_BITS: u32 = 10;
 /// A place without a slot.
@@ -31,7 +36,7 @@ impl Index {
 
     /// Bytes of the array.
     pub(crate) fn bytes(&self) -> u64 {
-        self.places.len() as u64 * 8
+        self.places.capacity() as u64 * 8
     }
 
     /// Prefetches where the look-up of a hash begins.
@@ -57,9 +62,9 @@ impl Index {
     }
 
     /// Adds a slot that is not there yet.
-    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, slot: u32, reserve: &Reserve) {
         if (self.taken + 1) * 4 > self.places.len() * 3 {
-            self.grow();
+            self.grow(reserve);
         }
         self.put((hash >> 32 << 32) | (u64::from(slot) + 1));
         self.taken += 1;
@@ -127,9 +132,18 @@ impl Index {
     }
 
     #[cold]
-    fn grow(&mut self) {
+    fn grow(&mut self, reserve: &Reserve) {
         let room = self.places.len() * 2;
-        let old = std::mem::replace(&mut self.places, vec![FREE; room]);
+        // Fresh memory of that size is better touched by the reserve's thread, though the page may be larger than asked for.
+        let places = if PAGE_PLACES.contains(&room) {
+            let page: Box<[u64]> = reserve.page();
+            let mut places = page.into_vec();
+            places.truncate(room);
+            places
+        } else {
+            vec![FREE; room]
+        };
+        let old = std::mem::replace(&mut self.places, places);
         for place in old.into_iter().filter(|&place| place != FREE) {
             self.put(place);
         }
@@ -145,6 +159,18 @@ fn slot_of(place: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_grows_past_a_page() {
+        let (mut index, reserve) = (Index::new(), Reserve::start());
+        let hash = |slot: u32| u64::from(slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for slot in 0..60_000 {
+            index.insert(hash(slot), slot, &reserve);
+        }
+        assert!((0..60_000).all(|slot| index.find(hash(slot), |found| found == slot) == Some(slot)));
+        assert_eq!(index.slots().count(), 60_000);
+    }
+
     use proptest::prelude::*;
     use std::collections::HashMap;
     use std::collections::hash_map::Entry;
@@ -166,7 +192,7 @@ mod tests {
                     let slot = hashes.len() as u32;
                     hashes.push(hash);
                     vacant.insert(slot);
-                    index.insert(hash, slot);
+                    index.insert(hash, slot, &Reserve::none());
                 }
                 for (&hash, &slot) in &map {
                     prop_assert_eq!(index.find(hash, |slot| hashes[slot as usize] == hash), Some(slot));

@@ -281,7 +281,7 @@ impl Shard {
             entity: plan.entity as u8,
             ..Slot::FREE
         };
-        self.index.insert(update.hash, slot);
+        self.index.insert(update.hash, slot, &self.reserve);
         self.history_mut(plan, slot).create();
         self.size.keys += 1;
         self.size.bytes += plan.layout.sizes.key_bytes;
