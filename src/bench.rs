@@ -34,13 +34,13 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
     /// Events a second that are meant to come
-    #[arg(long, value_name = "R", required_unless_present = "find_max")]
+    #[arg(long, value_name = "R", required_unless_present = "find_max", conflicts_with = "find_max")]
     pub(crate) rate: Option<f64>,
     /// Search the highest rate at which the latency of --p99 holds
     #[arg(long, requires = "p99")]
     pub(crate) find_max: bool,
     /// Latency that 99 of 100 events keep, such as 1ms
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", requires = "find_max")]
     pub(crate) p99: Option<String>,
     /// Seconds of a run
     #[arg(long, value_name = "N", default_value_t = 10.0)]
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
     /// Write the histogram in HdrHistogram's text form
-    #[arg(long, value_name = "FILE.hgrm")]
+    #[arg(long, value_name = "FILE.hgrm", conflicts_with = "find_max")]
     pub(crate) hgrm: Option<PathBuf>,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
