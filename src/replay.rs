@@ -80,7 +80,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     if let Some(names) = names.filter(|_| !arguments.discard) {
         output.write_features(&names)?;
     }
-    let settings = pipeline::Settings::of(config, None);
+    let settings = pipeline::Settings::of_history(config);
     let finished =
         pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop.flag, |_| bar.tick())?;
     bar.finish();
