@@ -450,21 +450,13 @@ fn store_totals(window: &SlidingWindow, words: &mut [u64], totals: &Totals) -> b
 }
 
 fn add_entry(window: &SlidingWindow, words: &mut [u64], entry: &Entry) -> bool {
-    let mut saturated = false;
-    let events = words[EVENTS];
-    words[EVENTS] += 1;
-    let mut rest = &mut words[WINDOW_FIXED..];
-    for &(column, usage) in &window.columns {
-        let mut totals = usage.load(rest, events);
-        totals.add(entry.columns[column]);
-        saturated |= totals.is_saturated();
-        usage.store(&totals, rest);
-        rest = &mut rest[usage.words()..];
-    }
-    for (&condition, word) in window.conditions.iter().zip(rest) {
-        *word += entry.conditions >> condition & 1;
-    }
-    saturated
+    add_events(
+        window,
+        words,
+        1,
+        |column| ColumnTotals::of(entry.columns[column]),
+        |condition| entry.conditions >> condition & 1,
+    )
 }
 
 fn add_row(
@@ -474,19 +466,36 @@ fn add_row(
     layout: &Layout,
     row: usize,
 ) -> bool {
+    add_events(
+        window,
+        words,
+        chunk.events(row),
+        |column| chunk.column(column, row),
+        |condition| chunk.condition_events(layout, row, condition),
+    )
+}
+
+#[inline]
+fn add_events(
+    window: &SlidingWindow,
+    words: &mut [u64],
+    events: u64,
+    column_totals: impl Fn(usize) -> ColumnTotals,
+    condition_events: impl Fn(usize) -> u64,
+) -> bool {
     let mut saturated = false;
-    let events = words[EVENTS];
-    words[EVENTS] += chunk.events(row);
+    let before = words[EVENTS];
+    words[EVENTS] += events;
     let mut rest = &mut words[WINDOW_FIXED..];
     for &(column, usage) in &window.columns {
-        let mut totals = usage.load(rest, events);
-        totals.merge(&chunk.column(column, row));
+        let mut totals = usage.load(rest, before);
+        totals.merge(&column_totals(column));
         saturated |= totals.is_saturated();
         usage.store(&totals, rest);
         rest = &mut rest[usage.words()..];
     }
     for (&condition, word) in window.conditions.iter().zip(rest) {
-        *word += chunk.condition_events(layout, row, condition);
+        *word += condition_events(condition);
     }
     saturated
 }
