@@ -1,44 +1,17 @@
 //! Decoding allocates nothing once its buffers have grown: counted, over every parser and over rejects.
 
-#![expect(unsafe_code, reason = "counting allocations takes an allocator")]
+mod counting;
 
 use cartguard_engine::decode::Decoder;
 use cartguard_engine::event::{EventMut, Head};
 use cartguard_engine::record::{Form, NO_ARRIVAL};
 use cartguard_engine::schema::samples::{checkout, entity, field};
 use cartguard_engine::schema::{FieldKind, Schema};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use counting::COUNT;
 use std::sync::Arc;
 
 #[path = "../src/decode/tests/sample.rs"]
 mod sample;
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; counting touches a thread's own cell, which needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn schema() -> Schema {
     Schema {

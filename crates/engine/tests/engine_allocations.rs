@@ -1,7 +1,7 @@
 //! A batch allocates a fixed number of times, however many events and alerts it has, once keys, history and buffers have
 //! grown.
 
-#![expect(unsafe_code, reason = "counting allocations takes an allocator")]
+mod counting;
 
 use cartguard_engine::batch::{
     DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings, Scorer,
@@ -15,35 +15,8 @@ use cartguard_engine::record::Records;
 use cartguard_engine::schema::Schema;
 use cartguard_engine::schema::samples::{entity, least};
 use cartguard_forest::{Format, Model};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use counting::COUNT;
 use std::sync::Arc;
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is the system allocator's; counting touches a thread's own cell, which needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What a batch may allocate: the lists of guards of the lanes, one for each of the phases that read them (order,
 /// update, encode), two for the one that scores, and one of the ids' shards.
