@@ -12,7 +12,7 @@
 
 use crate::config::{Config, Idle};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
-use cartguard_engine::record::Records;
+use cartguard_engine::record::{Location, Records};
 use cartguard_io::{Advice, Output, Read, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
@@ -187,7 +187,9 @@ fn record_latency(latency: &mut Histogram<u64>, batch: &Taken, paced: Option<Ins
         Some(started) => {
             let now = since(started);
             for record in &batch.records.list {
-                latency.saturating_record(now.saturating_sub(record.offset).max(1));
+                // A synthetic source's place in its schedule.
+                let Location::Row { offset: due_ns, .. } = record.place else { continue };
+                latency.saturating_record(now.saturating_sub(due_ns).max(1));
             }
         }
     }
@@ -275,7 +277,7 @@ fn write_batch(
     let decisions: Vec<&[u8]> = outputs.decisions().collect();
     let alerts: Vec<&[u8]> = outputs.alerts().collect();
     let rejects: Vec<&[u8]> = outputs.rejects().collect();
-    let batch = Output { decisions: &decisions, alerts: &alerts, rejects: &rejects };
+    let batch = Output { batch: 0, decisions: &decisions, alerts: &alerts, rejects: &rejects };
     let mut pause = Duration::from_millis(10);
     let mut told: Option<Instant> = None;
     loop {

@@ -7,7 +7,7 @@
 //! schedule it is the byte offset in what was generated.
 
 use crate::config::{Synthetic, World};
-use cartguard_engine::record::{Form, NO_ARRIVAL, RecordMeta, Records};
+use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use cartguard_io::{Position, Read, Source, Trouble};
 use loadgen::{Generator, Schedule};
 use std::thread;
@@ -104,8 +104,7 @@ impl Source for SyntheticSource {
                 len: len as u32,
                 partition: 0,
                 form: Form::Json,
-                line: self.made,
-                offset,
+                place: Location::Row { line: self.made, offset },
                 arrival_ms: NO_ARRIVAL,
             });
         }

@@ -10,10 +10,17 @@ use std::process::Command;
 
 /// Crates, and which of ours each may use; the second list is for its tests and benches.
 const CRATES: &[(&str, &[&str], &[&str])] = &[
-    ("cartguard", &["cartguard-engine", "cartguard-forest", "cartguard-io", "loadgen"], &[]),
+    (
+        "cartguard",
+        &["cartguard-engine", "cartguard-forest", "cartguard-history", "cartguard-io", "loadgen"],
+        &[],
+    ),
     ("cartguard-engine", &["cartguard-forest"], &["cartguard-oracle"]),
     ("cartguard-forest", &[], &[]),
-    ("cartguard-io", &["cartguard-engine"], &[]),
+    ("cartguard-history", &[], &[]),
+    ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
+    ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
+    ("cartguard-kinesis-tests", &["cartguard-kinesis"], &[]),
     ("cartguard-oracle", &[], &[]),
     ("loadgen", &[], &[]),
 ];
@@ -48,7 +55,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     // The vocabulary.
     ("limits", &[]),
     ("reject", &[]),
-    ("record", &[]),
+    ("record", &["reject"]),
     ("event", &["limits"]),
     ("schema", &["limits", "currency"]),
     ("currency", &["limits", "reject", "schema"]),
@@ -62,7 +69,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("state", &["event", "features", "limits", "window"]),
     // What comes of it.
     ("decide", &["limits"]),
-    ("encode", &["currency", "decide", "event", "features", "limits", "reject", "schema"]),
+    ("encode", &["currency", "decide", "event", "features", "limits", "record", "reject", "schema"]),
     // The story.
     (
         "batch",

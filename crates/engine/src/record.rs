@@ -5,6 +5,8 @@
 //! A batch owns one buffer of bytes; a record is a range of it. Refilling a batch allocates nothing once it
 //! has grown to the size in use.
 
+use crate::reject::Reason;
+
 /// How a record's bytes came to be, which decides how its amount is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Form {
@@ -14,10 +16,40 @@ pub enum Form {
     /// A JSON object made from a row of a CSV or Parquet file: numbers are binary floats of the file, so an
     /// amount within 1e-6 of a minor unit is that unit.
     Row,
+    /// No record could be got out of what the upstream holds at this place: a broken aggregate, a broken or too large
+    /// compressed payload. It is a reject for that reason, and has no bytes.
+    Refused(Reason),
 }
 
 /// Marks an arrival that the source does not know.
 pub const NO_ARRIVAL: i64 = i64::MIN;
+
+/// Where a record stands in its partition, as its upstream counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In a file.
+    Row {
+        /// Line (from 1), row number (from 1) in a Parquet file.
+        line: u64,
+        /// Byte offset of the record in its (decompressed) file, 0 where there is none.
+        offset: u64,
+    },
+    /// In a shard of a stream.
+    Sequence {
+        /// Range in [`Records::bytes`] of the sequence number's digits, up to 56 of them.
+        start: u32,
+        len: u8,
+        /// Which of the records that were put as one, from 0.
+        sub: u64,
+    },
+}
+
+/// The place of a record as a text is written of it, without its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceRef<'a> {
+    Row { line: u64, offset: u64 },
+    Sequence { number: &'a [u8], sub: u64 },
+}
 
 /// One record's place in its batch and in its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +62,8 @@ pub struct RecordMeta {
     pub partition: u32,
     /// How the bytes came to be.
     pub form: Form,
-    /// Line (from 1) in a file, row number (from 1) in a Parquet file.
-    pub line: u64,
-    /// Byte offset of the record in its (decompressed) file, 0 where there is none.
-    pub offset: u64,
+    /// Where it stands in its partition.
+    pub place: Location,
     /// When the upstream got it, ms UTC, or [`NO_ARRIVAL`].
     pub arrival_ms: i64,
 }
@@ -45,6 +75,16 @@ pub struct Records {
     pub bytes: Vec<u8>,
     /// The records, in order.
     pub list: Vec<RecordMeta>,
+}
+
+impl Location {
+    /// The same in a batch whose bytes come after so many others.
+    fn moved(self, base: u32) -> Self {
+        match self {
+            Self::Row { .. } => self,
+            Self::Sequence { start, len, sub } => Self::Sequence { start: start + base, len, sub },
+        }
+    }
 }
 
 impl Records {
@@ -70,6 +110,16 @@ impl Records {
         &self.bytes[meta.start as usize..(meta.start + meta.len) as usize]
     }
 
+    /// The place of record `index`.
+    pub fn place_of(&self, index: usize) -> PlaceRef<'_> {
+        match self.list[index].place {
+            Location::Row { line, offset } => PlaceRef::Row { line, offset },
+            Location::Sequence { start, len, sub } => {
+                PlaceRef::Sequence { number: &self.bytes[start as usize..][..len.into()], sub }
+            }
+        }
+    }
+
     /// Appends a record whose bytes are copied in; for tests and small sources.
     pub fn push(&mut self, bytes: &[u8], mut meta: RecordMeta) {
         meta.start = self.bytes.len() as u32;
@@ -82,7 +132,11 @@ impl Records {
     pub fn append(&mut self, other: &Self) {
         let base = self.bytes.len() as u32;
         self.bytes.extend_from_slice(&other.bytes);
-        self.list.extend(other.list.iter().map(|meta| RecordMeta { start: meta.start + base, ..*meta }));
+        self.list.extend(other.list.iter().map(|meta| RecordMeta {
+            start: meta.start + base,
+            place: meta.place.moved(base),
+            ..*meta
+        }));
     }
 
     /// Appends a JSON record with no known arrival; line and offset count within this batch.
@@ -92,8 +146,7 @@ impl Records {
             len: 0,
             partition: 0,
             form: Form::Json,
-            line: self.list.len() as u64 + 1,
-            offset: self.bytes.len() as u64,
+            place: Location::Row { line: self.list.len() as u64 + 1, offset: self.bytes.len() as u64 },
             arrival_ms: NO_ARRIVAL,
         };
         self.push(bytes, meta);
@@ -114,5 +167,18 @@ mod tests {
         one.append(&other);
         let all: Vec<&[u8]> = (0..one.len()).map(|index| one.bytes_of(index)).collect();
         assert_eq!(all, [&b"a"[..], b"bc", b"d"]);
+    }
+
+    #[test]
+    fn a_place_in_a_shard_moves_with_its_bytes() {
+        let (mut one, mut other) = (Records::default(), Records::default());
+        one.push_json(b"a");
+        other.push_json(b"bc");
+        let start = other.bytes.len() as u32;
+        other.bytes.extend_from_slice(b"4951");
+        other.list[0].place = Location::Sequence { start, len: 4, sub: 3 };
+        one.append(&other);
+        assert_eq!(one.place_of(0), PlaceRef::Row { line: 1, offset: 0 });
+        assert_eq!(one.place_of(1), PlaceRef::Sequence { number: b"4951", sub: 3 });
     }
 }

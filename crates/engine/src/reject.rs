@@ -41,13 +41,17 @@ pub enum Reason {
     UnknownCurrency,
     /// Rates are configured and this currency has none.
     NoRate,
+    /// A KPL aggregate whose parts cannot be told apart.
+    InvalidAggregate,
+    /// A compressed payload that cannot be decompressed.
+    InvalidCompression,
     /// The decoder panicked on it; a bug of ours, the record is passed by.
     Panic,
 }
 
 impl Reason {
     /// Every reason, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidJson,
         Self::InvalidRow,
         Self::InvalidUtf8,
@@ -65,6 +69,8 @@ impl Reason {
         Self::AmountOutOfRange,
         Self::UnknownCurrency,
         Self::NoRate,
+        Self::InvalidAggregate,
+        Self::InvalidCompression,
         Self::Panic,
     ];
 
@@ -88,6 +94,8 @@ impl Reason {
             Self::AmountOutOfRange => "amount_out_of_range",
             Self::UnknownCurrency => "unknown_currency",
             Self::NoRate => "no_rate",
+            Self::InvalidAggregate => "invalid_aggregate",
+            Self::InvalidCompression => "invalid_compression",
             Self::Panic => "panic",
         }
     }

@@ -8,6 +8,7 @@ use cartguard_engine::encode::{
 use cartguard_engine::event::{EventRef, Head, IdText, KeyTexts, marks};
 use cartguard_engine::features::cell::{Cell, Shape};
 use cartguard_engine::features::sentence::Sentences;
+use cartguard_engine::record::PlaceRef;
 use cartguard_engine::reject::{Reason as RejectReason, Reject};
 use cartguard_engine::schema::Schema;
 use cartguard_engine::schema::samples::{checkout, entity};
@@ -72,8 +73,7 @@ fn a_grown_writer_allocates_nothing() {
         (0..5).map(|feature| Reason { feature, contribution: 0.1, approximate: true }).collect();
     let reject = RejectLine {
         partition: "a.jsonl",
-        line: 1,
-        offset: 0,
+        place: PlaceRef::Row { line: 1, offset: 0 },
         sequence: 0,
         reject: Reject::record(RejectReason::InvalidJson),
     };

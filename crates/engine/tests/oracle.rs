@@ -15,7 +15,7 @@ use cartguard_engine::features::spec::{
     Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
 use cartguard_engine::limits::DISTINCT_VALUES_MAX;
-use cartguard_engine::record::Records;
+use cartguard_engine::record::{Location, Records};
 use cartguard_engine::schema::samples::{entity, field, least};
 use cartguard_engine::schema::{FieldKind, Schema};
 use cartguard_oracle as oracle;
@@ -218,7 +218,7 @@ impl Twins {
             for record in now {
                 batch.push_json(record);
                 let meta = batch.list.last_mut().expect("just pushed");
-                (meta.line, meta.offset) = (line, 0);
+                meta.place = Location::Row { line, offset: 0 };
                 line += 1;
             }
             engine.process(&mut batch, &mut outputs);

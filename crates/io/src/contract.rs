@@ -4,7 +4,7 @@
 //! differs, as a test does.
 
 use crate::{Output, Position, Read, Sink, Source};
-use cartguard_engine::record::{Form, Records};
+use cartguard_engine::record::{Form, Location, Records};
 
 /// A record that a source must yield.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub fn take_all<S: Source>(source: &mut S, max_bytes: usize, max_records: usize)
         let bytes: usize = (0..batch.len()).map(|index| batch.bytes_of(index).len()).sum();
         assert!(bytes <= max_bytes || batch.len() == 1, "{bytes} bytes of at most {max_bytes}");
         for (index, meta) in batch.list.iter().enumerate() {
-            let at = Position { partition: meta.partition, line: meta.line, offset: meta.offset };
+            let Location::Row { line, offset } = meta.place else { panic!("a file has lines or rows") };
+            let at = Position { partition: meta.partition, line, offset };
             assert!(at >= before, "a record at {at:?}, which was said to be taken: {before:?}");
             assert!((at.partition as usize) < source.partitions().len(), "an unknown partition");
             taken.push(Expected { at, form: meta.form, bytes: batch.bytes_of(index).to_vec() });
@@ -101,7 +102,7 @@ pub fn check_sink(sink: &mut dyn Sink, delivered: impl FnOnce() -> [Option<Vec<u
         let [decisions, alerts, rejects] =
             batch.each_ref().map(|pieces| pieces.iter().map(Vec::as_slice).collect());
         let (decisions, alerts, rejects): (Vec<_>, Vec<_>, Vec<_>) = (decisions, alerts, rejects);
-        let output = Output { decisions: &decisions, alerts: &alerts, rejects: &rejects };
+        let output = Output { batch: 0, decisions: &decisions, alerts: &alerts, rejects: &rejects };
         sink.write(&output).unwrap_or_else(|e| panic!("{e}: {e:?}"));
     }
     sink.finish().unwrap_or_else(|e| panic!("{e}: {e:?}"));

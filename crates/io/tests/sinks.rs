@@ -99,7 +99,7 @@ fn stdout_and_stderr_into_files_hold_the_contract() {
 #[test]
 fn null_counts() {
     let mut sink = NullSink::default();
-    sink.write(&Output { decisions: &[b"ab", b"c"], alerts: &[b"d"], rejects: &[] }).unwrap();
+    sink.write(&Output { batch: 0, decisions: &[b"ab", b"c"], alerts: &[b"d"], rejects: &[] }).unwrap();
     assert_eq!(sink, NullSink { decisions: 3, alerts: 1, rejects: 0 });
     check_sink(&mut sink, || [None, None, None]);
 }
@@ -110,7 +110,7 @@ fn a_failure_names_the_path_and_the_bytes() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("/dev/full", folder.path().join("alerts.jsonl")).unwrap();
     let mut sink = FileSink::open(folder.path(), FORCED).unwrap();
-    let output = Output { decisions: &[b"ab\n", b"c\n"], alerts: &[b"dd\n"], rejects: &[] };
+    let output = Output { batch: 0, decisions: &[b"ab\n", b"c\n"], alerts: &[b"dd\n"], rejects: &[] };
     for _ in 0..2 {
         let trouble = sink.write(&output).unwrap_err();
         let path = folder.path().join("alerts.jsonl");

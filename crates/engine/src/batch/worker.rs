@@ -15,6 +15,7 @@ use crate::event::{EventRef, Head, KeyTexts, NO_KEY, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
+use crate::record::Form;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
 use cartguard_forest::{Precision, Score};
@@ -138,6 +139,9 @@ impl Worker {
 
     fn decode_one(&mut self, job: &Job, event: usize, lane: &mut EventLane, row: usize) -> Option<Reject> {
         let meta = &job.records.list[event];
+        if let Form::Refused(reason) = meta.form {
+            return Some(Reject::record(reason));
+        }
         let bytes = job.records.bytes_of(event);
         let decoder = &mut self.decoder;
         let mut target = lane.event_mut(row);
@@ -339,8 +343,7 @@ impl Worker {
         let meta = &job.records.list[event];
         let line = RejectLine {
             partition: job.partitions.get(meta.partition as usize).map_or("", String::as_str),
-            line: meta.line,
-            offset: meta.offset,
+            place: job.records.place_of(event),
             sequence: job.first_sequence + event as u64,
             reject,
         };

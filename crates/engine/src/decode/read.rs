@@ -156,7 +156,7 @@ impl Reader {
         }
         match (leaf.kind, form) {
             (Kind::Number, Form::Json) => amount::exact(leaf.bytes(record), true, digits),
-            (Kind::Number, Form::Row) => amount::near(leaf.bytes(record), digits),
+            (Kind::Number, _) => amount::near(leaf.bytes(record), digits),
             _ => {
                 let text = value::string(leaf, record, &mut self.text).ok_or(Reason::WrongType)?;
                 amount::exact(text, false, digits)

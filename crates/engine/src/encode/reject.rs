@@ -5,6 +5,7 @@
 //! Holds: the line carries no part of the record's payload; what it names comes from the configuration.
 
 use super::text::{push_escaped, push_string};
+use crate::record::PlaceRef;
 use crate::reject::{Reason, Reject, Subject};
 use crate::schema::{CurrencySource, Path, Schema};
 
@@ -13,10 +14,7 @@ use crate::schema::{CurrencySource, Path, Schema};
 pub struct RejectLine<'a> {
     /// The file or shard.
     pub partition: &'a str,
-    /// Line or row, from 1.
-    pub line: u64,
-    /// Byte offset.
-    pub offset: u64,
+    pub place: PlaceRef<'a>,
     pub sequence: u64,
     pub reject: Reject,
 }
@@ -72,10 +70,21 @@ impl Subjects {
         let mut number = itoa::Buffer::new();
         out.extend_from_slice(b"{\"partition\":");
         push_string(out, line.partition);
-        out.extend_from_slice(b",\"position\":{\"line\":");
-        out.extend_from_slice(number.format(line.line).as_bytes());
-        out.extend_from_slice(b",\"offset\":");
-        out.extend_from_slice(number.format(line.offset).as_bytes());
+        match line.place {
+            PlaceRef::Row { line, offset } => {
+                out.extend_from_slice(b",\"position\":{\"line\":");
+                out.extend_from_slice(number.format(line).as_bytes());
+                out.extend_from_slice(b",\"offset\":");
+                out.extend_from_slice(number.format(offset).as_bytes());
+            }
+            PlaceRef::Sequence { number: digits, sub } => {
+                // More digits than a JSON number keeps everywhere: a text.
+                out.extend_from_slice(b",\"position\":{\"sequence_number\":\"");
+                out.extend_from_slice(digits);
+                out.extend_from_slice(b"\",\"sub_sequence\":");
+                out.extend_from_slice(number.format(sub).as_bytes());
+            }
+        }
         out.extend_from_slice(b"},\"sequence\":");
         out.extend_from_slice(number.format(line.sequence).as_bytes());
         out.extend_from_slice(b",\"reason\":\"");
@@ -139,6 +148,10 @@ fn fault(reason: Reason) -> &'static str {
         Reason::AmountOutOfRange => " is larger than an amount may be",
         Reason::UnknownCurrency => " is not an ISO 4217 code",
         Reason::NoRate => " has no rate to the base currency in the configuration",
+        Reason::InvalidAggregate => {
+            " is an aggregate of the Kinesis Producer Library that cannot be taken apart"
+        }
+        Reason::InvalidCompression => " is compressed and cannot be decompressed",
         Reason::Panic => " could not be decoded because of a fault in cartguard; please report it",
     }
 }

@@ -6,6 +6,7 @@ use crate::decide::Decision;
 use crate::event::{EventRef, Head, IdText, KeyTexts, marks};
 use crate::features::cell::{Cell, Shape};
 use crate::features::sentence::Sentences;
+use crate::record::PlaceRef;
 use crate::reject::{Reason as RejectReason, Reject, Subject};
 use crate::schema::samples::{checkout, entity, path};
 use crate::schema::{CurrencySource, Field, FieldKind, Schema};
@@ -184,7 +185,12 @@ fn a_reject_names_what_is_mapped_and_nothing_of_the_payload() {
         let reject = Reject { reason, subject };
         writer.reject(
             &mut out,
-            &RejectLine { partition: "in \"1\".jsonl", line: 12, offset: 3456, sequence: 17, reject },
+            &RejectLine {
+                partition: "in \"1\".jsonl",
+                place: PlaceRef::Row { line: 12, offset: 3456 },
+                sequence: 17,
+                reject,
+            },
         );
         let value: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         (String::from_utf8(out).expect("UTF-8"), value["detail"].as_str().expect("a text").to_owned())

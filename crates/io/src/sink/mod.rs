@@ -11,10 +11,14 @@ pub mod null;
 pub mod stdout;
 
 use crate::Trouble;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The finished bytes of a batch: whole lines, each list in order, cut into pieces as it suited the engine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Output<'a> {
+    /// Number of the batch, from 0; the next write has the next number.
+    pub batch: u64,
     /// A line for each accepted event.
     pub decisions: &'a [&'a [u8]],
     /// A line for each decision that is not approve.
@@ -30,4 +34,25 @@ pub trait Sink: Send {
 
     /// Makes everything written so far durable. Nothing may be written after it.
     fn finish(&mut self) -> Result<(), Trouble>;
+
+    /// How far batches are delivered, where that is not known when `write` returns; none: what was written is delivered.
+    fn delivered(&self) -> Option<Delivered> {
+        None
+    }
+}
+
+/// The frontier of a sink: every batch before it was acknowledged, whatever came back first. Clones watch the same sink.
+#[derive(Clone, Debug, Default)]
+pub struct Delivered(Arc<AtomicU64>);
+
+impl Delivered {
+    /// The first batch that is not delivered.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// All batches before `batch` are delivered. Never goes back.
+    pub fn advance(&self, batch: u64) {
+        self.0.fetch_max(batch, Ordering::AcqRel);
+    }
 }

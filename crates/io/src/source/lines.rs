@@ -13,7 +13,7 @@
 use super::block::{Blocks, Fill};
 use super::{Position, Read};
 use cartguard_engine::limits::RECORD_BYTES_MAX;
-use cartguard_engine::record::{Form, NO_ARRIVAL, RecordMeta, Records};
+use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use std::io;
 
 /// The longest record that leaves here.
@@ -222,8 +222,7 @@ impl Place {
             len: len.min(CUT_BYTES) as u32,
             partition: self.partition,
             form: Form::Json,
-            line: self.line,
-            offset: self.offset,
+            place: Location::Row { line: self.line, offset: self.offset },
             arrival_ms: NO_ARRIVAL,
         });
     }

@@ -19,6 +19,7 @@ pub use meter::Meter;
 
 use crate::Trouble;
 use cartguard_engine::record::Records;
+use cartguard_history::{Change, Partitions, Run};
 
 /// What a read came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +54,31 @@ pub trait Source: Send {
 
     /// How far it was taken.
     fn position(&self) -> Position;
+
+    /// What happened to the partitions, in order, before the records of the last read; taken by asking. A read may bring changes and
+    /// no record: it is then [`Read::Idle`].
+    fn changes(&mut self) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
+/// A source whose records can be read again: what recovery needs.
+///
+/// Its life: opened, then [`Replayable::resume`] once, then [`Replayable::take`] and [`Replayable::apply`] for everything that the
+/// order log has behind the snapshot, then [`Source::read`] for what is new.
+pub trait Replayable: Source {
+    /// What must be the same when it is opened again: the paths of files, a stream's ARN and its time of creation.
+    fn identity(&self) -> String;
+
+    /// Goes on behind what was taken, before anything is read. With no partitions it begins as configured, and its first reads tell of
+    /// every partition by [`Source::changes`]. Trouble where records behind a place are no longer there, naming partition and range,
+    /// unless gaps are accepted.
+    fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble>;
+
+    /// Empties `into` and fills it with exactly the records of a run that was taken before; waits for them. Trouble where the
+    /// partition has other records there than then.
+    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble>;
+
+    /// A change as it was logged, at its place between the runs. The source does not tell of it again.
+    fn apply(&mut self, change: &Change) -> Result<(), Trouble>;
 }

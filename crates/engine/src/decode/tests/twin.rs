@@ -490,7 +490,7 @@ fn amounts_equal_big_decimals() {
                 let expected = minor(&Tree::Number(text.clone()), form, digits);
                 let actual = match form {
                     Form::Json => super::super::amount::exact(text.as_bytes(), true, digits),
-                    Form::Row => super::super::amount::near(text.as_bytes(), digits),
+                    _ => super::super::amount::near(text.as_bytes(), digits),
                 };
                 assert_eq!(actual, expected, "{text} to {digits} digits, {form:?}");
             }

@@ -16,7 +16,7 @@ pub(crate) mod split;
 use super::block::Blocks;
 use super::{Position, Read};
 use crate::{Trouble, json};
-use cartguard_engine::record::{Form, NO_ARRIVAL, RecordMeta, Records};
+use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use split::{Fault, Next, Row, Splitter};
 use std::collections::HashSet;
 use std::io::{self, Write as _};
@@ -78,8 +78,7 @@ impl Csv {
                 len: (into.bytes.len() - start) as u32,
                 partition: self.partition,
                 form: Form::Row,
-                line: self.rows.line(),
-                offset: self.rows.offset(),
+                place: Location::Row { line: self.rows.line(), offset: self.rows.offset() },
                 arrival_ms: NO_ARRIVAL,
             });
             self.rows.take(&self.row);

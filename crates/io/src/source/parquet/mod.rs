@@ -16,7 +16,7 @@ use super::{Meter, Position, Read};
 use crate::Trouble;
 use crate::guard::guarded;
 use arrow_array::RecordBatch;
-use cartguard_engine::record::{Form, NO_ARRIVAL, RecordMeta, Records};
+use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use cell::Cells;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -108,7 +108,11 @@ impl Parquet {
             let Some(batch) = &self.batch else { break };
             let taken = push_rows(batch, self.at, &self.shape, into, max_bytes, max_records, |meta| {
                 self.rows += 1;
-                RecordMeta { partition: self.partition, line: self.rows, ..meta }
+                RecordMeta {
+                    partition: self.partition,
+                    place: Location::Row { line: self.rows, offset: 0 },
+                    ..meta
+                }
             });
             self.at += taken;
             self.progress.tell(self.rows);
@@ -166,8 +170,7 @@ fn push_rows(
             len: (into.bytes.len() - start) as u32,
             partition: 0,
             form: Form::Row,
-            line: 0,
-            offset: 0,
+            place: Location::Row { line: 0, offset: 0 },
             arrival_ms: NO_ARRIVAL,
         }));
     }

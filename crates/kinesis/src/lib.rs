@@ -1,0 +1,5 @@
+//! Kinesis Data Streams in and out.
+//!
+//! stream -> **source** -> engine -> **sink** -> streams
+//!
+//! Not here: what a record means (engine), which shard waits for which (`cartguard_history::lineage`).
