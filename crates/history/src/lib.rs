@@ -9,8 +9,12 @@
 //! partition that were taken one after the other · a *change* is what happened to partitions themselves (a shard opened, ended,
 //! lost records to retention) · a *bound* batch is one whose record in the order log was written, so that its outputs may leave.
 
+mod manifest;
+mod order_log;
 mod partitions;
 mod place;
 
+pub use manifest::{Manifest, Part, Retention};
+pub use order_log::{Bound, LogFault, OutputHash, Tip, begins_with};
 pub use partitions::{Change, Fault, Opened, PartitionState, Partitions, Run, Start};
 pub use place::{NoPlace, Place, SequenceNumber};
