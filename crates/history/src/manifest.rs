@@ -12,9 +12,6 @@ use crate::partitions::Partitions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Version of the format; another one is refused.
-const FORMAT: u32 = 1;
-
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -52,6 +49,9 @@ pub struct Part {
 }
 
 impl Manifest {
+    /// Version of the format; another one is refused.
+    pub const FORMAT: u32 = 1;
+
     /// As it is stored.
     pub fn to_text(&self) -> String {
         let json = serde_json::to_string(self).expect("a manifest is plain data");
@@ -70,8 +70,11 @@ impl Manifest {
             format: u32,
         }
         let Format { format } = serde_json::from_str(json).map_err(|why| why.to_string())?;
-        if format != FORMAT {
-            return Err(format!("it has format {format}, and this version of cartguard reads {FORMAT}"));
+        if format != Self::FORMAT {
+            return Err(format!(
+                "it has format {format}, and this version of cartguard reads {}",
+                Self::FORMAT
+            ));
         }
         serde_json::from_str(json).map_err(|why| why.to_string())
     }
@@ -133,7 +136,7 @@ mod tests {
         let part =
             |hash: &u8| Part { name: "keys-00".into(), hash: hash.to_string(), bytes: 1, stored_bytes: 1 };
         Manifest {
-            format: FORMAT,
+            format: Manifest::FORMAT,
             written_by: "0.1.0".into(),
             pipeline: "shop".into(),
             source: "files".into(),

@@ -24,7 +24,7 @@ pub use rows::RowReader;
 pub use segments::{Level, Segments};
 pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
-pub use sink::{Delivered, Output, Sink};
+pub use sink::{Delivered, Left, Output, Sink};
 pub use source::files::FileSource;
 pub use source::{Meter, Position, Read, Replayable, Source};
 pub use store::{FolderStore, Store};
