@@ -12,7 +12,7 @@ use crate::exit::Refusal;
 use anyhow::{Context, bail};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{Head, Identity};
-use cartguard_history::{Bound, LogFault, Manifest, Partitions, Tip, begins_with};
+use cartguard_history::{Bound, LogFault, Manifest, Pack, Partitions, Tip, begins_with};
 use cartguard_io::{Delivered, FolderStore, Segments, Store};
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -52,7 +52,7 @@ impl Opening<'_> {
             Some(manifest) => (manifest.tip, manifest.partitions.clone(), manifest.output_bytes),
             None => (Tip::default(), Partitions::default(), [0; 3]),
         };
-        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.parts.is_empty()) {
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
             let head: Head = serde_json::from_value(manifest.engine.clone())
                 .context("the snapshot's head is of another version of cartguard")?;
             engine.resume(&head);
@@ -76,7 +76,7 @@ impl Opening<'_> {
         }
         let epoch = tail.last().map_or(head_tip.epoch, |bound| bound.epoch) + 1;
         let template = Manifest {
-            parts: Vec::new(),
+            packs: Vec::new(),
             ..self.template(head_tip, &engine, partitions.clone(), output_bytes)?
         };
         if manifest.is_none() && tail.is_empty() {
@@ -115,7 +115,7 @@ impl Opening<'_> {
             tip,
             partitions,
             output_bytes,
-            parts: Vec::new(),
+            packs: Vec::new(),
             engine: serde_json::Value::Null,
             identity: serde_json::to_value(engine.identity())?,
             versions: self.versions.clone(),
@@ -142,7 +142,7 @@ impl Opening<'_> {
             };
             let engine = make()?;
             self.check(&manifest, &engine)?;
-            if manifest.parts.is_empty() {
+            if manifest.packs.is_empty() {
                 // The first one, of an empty state.
                 return Ok((Some(manifest), engine));
             }
@@ -248,26 +248,19 @@ impl Opening<'_> {
 
 /// Every part of a snapshot into an engine, by several threads.
 fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<(), String> {
+    let parts: usize = manifest.packs.iter().map(|pack| pack.parts.len()).sum();
+    if parts != engine.snapshot_parts() {
+        return Err(format!("it has {parts} parts of {}", engine.snapshot_parts()));
+    }
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<String>> = Mutex::new(None);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let restore_one = |part: &cartguard_history::Part| -> Result<(), String> {
-        let name = Manifest::part_name(&part.hash);
-        let of = |why: String| format!("its part {} ({name}) {why}", part.name);
-        let packed =
-            store.get(&name).map_err(|e| of(e.to_string()))?.ok_or_else(|| of("is gone".to_owned()))?;
-        let bytes = zstd::bulk::decompress(&packed, part.bytes as usize)
-            .map_err(|e| of(format!("cannot be decompressed: {e}")))?;
-        if blake3::hash(&bytes).to_string() != part.hash {
-            return Err(of("is damaged: its hash does not fit".to_owned()));
-        }
-        engine.restore_part(&bytes).map_err(|why| of(why.to_string()))
-    };
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(part) = manifest.parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = restore_one(part) {
+                while let Some(pack) = manifest.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = restore_pack(store, pack, engine) {
+                        let why = format!("its pack {} {why}", Manifest::pack_name(&pack.hash));
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                         return;
                     }
@@ -275,10 +268,23 @@ fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<()
             });
         }
     });
-    if manifest.parts.len() != engine.snapshot_parts() {
-        return Err(format!("it has {} parts of {}", manifest.parts.len(), engine.snapshot_parts()));
-    }
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), String> {
+    let packed = store.get(&Manifest::pack_name(&pack.hash)).map_err(|e| e.to_string())?.ok_or("is gone")?;
+    let bytes = zstd::bulk::decompress(&packed, pack.bytes as usize)
+        .map_err(|e| format!("cannot be decompressed: {e}"))?;
+    if blake3::hash(&bytes).to_string() != pack.hash {
+        return Err("is damaged: its hash does not fit".to_owned());
+    }
+    let mut rest = &bytes[..];
+    for (name, length) in &pack.parts {
+        let (part, behind) = rest.split_at_checked(*length as usize).ok_or("is shorter than its parts")?;
+        engine.restore_part(part).map_err(|why| format!("with {name}: {why}"))?;
+        rest = behind;
+    }
+    Ok(())
 }
 
 /// Takes the folder for this process, until it ends.
