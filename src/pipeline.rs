@@ -265,6 +265,9 @@ pub(crate) fn run(
                     break Ok(());
                 }
                 batch_number += 1;
+                if let Some(history) = &history {
+                    history.released();
+                }
                 outputs = from_sink.try_recv().unwrap_or_default();
             };
             if worked.is_err() {

@@ -7,6 +7,7 @@
 //! Holds: no output leaves before the record of its batch is in the order log; a recovery that comes to other bytes than were bound says so
 //! and sends nothing. Not here: how the bytes are laid out (`cartguard_history`), how they get to disk (`cartguard_io`).
 
+mod kill_point;
 mod open;
 mod snapshots;
 
@@ -34,6 +35,8 @@ pub(crate) struct History {
     segments: Segments,
     snapshots: Snapshots,
     delivered: Delivered,
+    /// The folder was a history's before.
+    was_begun: bool,
     /// Batches that are in the order log and not in the snapshot, to be done again; oldest first.
     tail: Vec<Bound>,
     /// A record on its way to the order log.
@@ -50,9 +53,9 @@ impl History {
         Left { batch: self.tip.batch, bytes: self.output_bytes, delivered: known.max(self.tip.batch) }
     }
 
-    /// Whether anything was bound before.
+    /// Whether a process before this one had begun it.
     pub(crate) fn goes_on(&self) -> bool {
-        self.tip.batch > 0 || !self.tail.is_empty()
+        self.was_begun
     }
 
     /// Where deliveries are told of; `from` is the first batch that the sink wants again.
@@ -98,6 +101,7 @@ impl History {
             );
             return Err(Trouble::stop(what).with_advice(Advice::Refuse));
         }
+        kill_point::pass("repeated");
         // The tip moves on as it did when the record was written.
         self.record.clear();
         self.tip.append(bound, &mut self.record);
@@ -123,6 +127,7 @@ impl History {
             outputs: hash_of(outputs),
             delivered: self.delivered.get(),
         };
+        kill_point::pass("processed");
         self.record.clear();
         self.tip.append(&bound, &mut self.record);
         let mut told = false;
@@ -136,8 +141,14 @@ impl History {
             }
             thread::sleep(NO_ROOM_PAUSE);
         }
+        kill_point::pass("bound");
         self.follow(&bound, outputs)?;
         self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
+    }
+
+    /// The outputs of a batch are on their way.
+    pub(crate) fn released(&self) {
+        kill_point::pass("released");
     }
 
     /// Between batches, and while there are none: what has to be done some time. Whether there is more to do at once.

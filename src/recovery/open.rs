@@ -92,6 +92,7 @@ impl Opening<'_> {
             segments,
             snapshots,
             delivered: Delivered::default(),
+            was_begun: manifest.is_some() || !tail.is_empty(),
             tail,
             record: Vec::new(),
             tell: self.tell,

@@ -8,6 +8,7 @@
 //! Holds: the engine waits for none of it but the copying, 128 KiB at a time; a manifest is stored only where all its packs are durable and everything
 //! before it was delivered.
 
+use super::kill_point;
 use crate::config::Snapshot as Settings;
 use anyhow::Context;
 use cartguard_engine::batch::Engine;
@@ -216,6 +217,7 @@ impl Snapshots {
             engine: serde_json::to_value(&head).unwrap_or_default(),
             ..self.template.clone()
         };
+        kill_point::pass("cut");
         self.send(Work::Begin(Box::new(manifest)));
         self.phase = Phase::Copying;
         self.last = Instant::now();
@@ -322,6 +324,7 @@ impl Writer {
         if !self.stored.contains(&name) {
             self.store.put(&name, &packed)?;
             self.stored.insert(name);
+            kill_point::pass("pack_stored");
         }
         begun.manifest.packs.push(Pack {
             parts: std::mem::take(&mut begun.parts),
@@ -342,8 +345,12 @@ impl Writer {
         if !self.wait_for_delivery(manifest.tip.batch) {
             return Ok(None);
         }
+        kill_point::pass("delivered");
         self.store.put(&Manifest::file_name(manifest.tip.batch), manifest.to_text().as_bytes())?;
-        self.remove_old().map(Some)
+        kill_point::pass("manifest_stored");
+        let log_before = self.remove_old()?;
+        kill_point::pass("old_removed");
+        Ok(Some(log_before))
     }
 
     /// Whether it came; not where whoever would tell of it is gone.
