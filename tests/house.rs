@@ -20,7 +20,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-history", &[], &[]),
     ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
     ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
-    ("cartguard-kinesis-tests", &["cartguard-kinesis"], &[]),
+    ("cartguard-kinesis-tests", &["cartguard-io", "cartguard-kinesis"], &[]),
     ("cartguard-oracle", &[], &[]),
     ("loadgen", &[], &[]),
 ];

@@ -83,14 +83,13 @@ fn skip_value(bytes: &[u8], from: usize) -> Option<usize> {
             match byte {
                 b'"' => in_text = true,
                 b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => return Some(at),
+                b'}' | b']' | b',' | b':' if depth == 0 => return Some(at),
                 b'}' | b']' => {
                     depth -= 1;
                     if depth == 0 {
                         return Some(at + 1);
                     }
                 }
-                b',' | b':' if depth == 0 => return Some(at),
                 _ => {}
             }
         }

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// The service's limit of a record where a stream says nothing else.
 const RECORD_BYTES: usize = 1024 * 1024;
@@ -148,14 +149,30 @@ impl KinesisSink {
         client: &ClientSettings,
         around: Surroundings,
     ) -> Result<Self, Trouble> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Trouble::stop("the runtime of the AWS SDK").because(e))?;
+        let runtime = runtime()?;
         let client = runtime.block_on(connect(client));
+        Self::start(settings, &client, runtime, around)
+    }
+
+    /// The same with a client that is there.
+    pub fn with_client(
+        settings: &SinkSettings,
+        client: &Client,
+        around: Surroundings,
+    ) -> Result<Self, Trouble> {
+        Self::start(settings, client, runtime()?, around)
+    }
+
+    fn start(
+        settings: &SinkSettings,
+        client: &Client,
+        runtime: Runtime,
+        around: Surroundings,
+    ) -> Result<Self, Trouble> {
         let own = client.config().to_builder().retry_config(RetryConfig::disabled());
         // A call's own time limit is the shorter one.
         let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let client = Client::from_conf(own.build());
-
         let began = Instant::now();
         let names = [&settings.decisions, &settings.alerts, &settings.rejects];
         let count = names.iter().filter(|name| name.is_some()).count();
@@ -350,6 +367,12 @@ impl Drop for KinesisSink {
     fn drop(&mut self) {
         self.end_thread();
     }
+}
+
+/// For one thread.
+fn runtime() -> Result<Runtime, Trouble> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|e| Trouble::stop("the runtime of the AWS SDK").because(e))
 }
 
 /// The lines of pieces, each without its end.

@@ -235,9 +235,8 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
              until they are taken",
             stream.name
         )),
-        Some(_) => {}
         None if trouble.is_over() => tell(&format!("stream {} takes records again", stream.name)),
-        None => {}
+        Some(_) | None => {}
     }
 }
 
