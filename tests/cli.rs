@@ -474,14 +474,14 @@ fn check_tells_every_fault_with_its_place() {
     let shop = Shop::new();
     shop.write(
         "broken.toml",
-        "[time]\nlatenes = \"1h\"\nskew = \"ten minutes\"\n\n[sink]\ntype = \"kinesis\"\n\n[engne]\n",
+        "[time]\nlatenes = \"1h\"\nskew = \"ten minutes\"\n\n[sink]\ntype = \"kafka\"\n\n[engne]\n",
     );
     let (_, complained) = shop.ends(2, &["check", "--config", "broken.toml"]);
     for part in [
         "broken.toml:2:1: time.latenes: unknown key; did you mean \"lateness\"?",
         "broken.toml:3:8: time.skew: \"ten minutes\" is not a duration",
         "such as \"90s\"",
-        "broken.toml:6:8: sink.type: this version has no adapter for kinesis; one of file, stdout, null",
+        "broken.toml:6:8: sink.type: this version has no adapter for kafka; one of file, stdout, null",
         "did you mean \"engine\"?",
         "4 faults",
     ] {

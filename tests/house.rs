@@ -12,7 +12,14 @@ use std::process::Command;
 const CRATES: &[(&str, &[&str], &[&str])] = &[
     (
         "cartguard",
-        &["cartguard-engine", "cartguard-forest", "cartguard-history", "cartguard-io", "loadgen"],
+        &[
+            "cartguard-engine",
+            "cartguard-forest",
+            "cartguard-history",
+            "cartguard-io",
+            "cartguard-kinesis",
+            "loadgen",
+        ],
         &[],
     ),
     ("cartguard-engine", &["cartguard-forest"], &["cartguard-oracle"]),

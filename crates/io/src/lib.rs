@@ -21,6 +21,7 @@ pub use guard::panic_is_caught;
 pub use rows::RowReader;
 pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
+pub use sink::rejects::RejectsFile;
 pub use sink::{Delivered, Output, Sink};
 pub use source::files::FileSource;
 pub use source::{Meter, Position, Read, Replayable, Source};

@@ -76,7 +76,9 @@ async fn listen(rig: &Rig, consumer: &str) -> Result<(usize, Option<String>), St
             Ok(Some(_)) => {}
             Ok(None) => return Ok((events, None)),
             Err(error) => {
-                let code = error.as_service_error().and_then(|e| e.code()).unwrap_or("broken");
+                let is_told =
+                    error.as_service_error().is_some_and(|error| error.is_internal_failure_exception());
+                let code = if is_told { "InternalFailureException" } else { "broken" };
                 return Ok((events, Some(code.to_owned())));
             }
         }
