@@ -101,13 +101,14 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("model", &["cli", "exit"]),
     ("engine", &["config", "exit", "model"]),
     ("check", &["cli", "config", "engine", "exit"]),
+    ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
     ("run", &["cli", "config", "engine", "exit", "output", "pipeline", "signals", "summary", "synthetic"]),
     // `run` has the flag --workers, for all commands that start an engine.
     ("replay", &["cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
-    ("cli", &["bench", "check", "config", "demo", "exit", "list", "model", "replay", "run"]),
+    ("cli", &["bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run"]),
     ("main", &["cli", "exit", "panics"]),
 ];
 

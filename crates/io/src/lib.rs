@@ -10,8 +10,10 @@
 //! own, behind features), the synthetic source (loadgen).
 
 pub mod contract;
+pub mod dedupe;
 mod guard;
 mod json;
+pub mod member;
 pub mod rows;
 pub mod sink;
 pub mod source;

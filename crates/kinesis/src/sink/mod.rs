@@ -13,9 +13,9 @@
 //! Not here: when a batch may be released (the service), what a line says (engine).
 
 pub mod lane;
-mod member;
 mod meter;
 mod oversize;
+mod partition;
 mod put;
 
 pub use meter::Metrics;
@@ -24,6 +24,7 @@ use crate::client::{ClientSettings, connect};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::StalledStreamProtectionConfig;
 use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
 use cartguard_io::{Advice, Delivered, Output, Sink, Trouble};
 use lane::{Lane, Limits, Record};
@@ -170,8 +171,13 @@ impl KinesisSink {
         around: Surroundings,
     ) -> Result<Self, Trouble> {
         let own = client.config().to_builder().retry_config(RetryConfig::disabled());
-        // A call's own time limit is the shorter one.
+        // A call's time limit is ours, and no shorter one of the SDK's.
         let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(settings.timeout)
+            .operation_attempt_timeout(settings.timeout)
+            .build();
+        let own = own.timeout_config(timeouts);
         let client = Client::from_conf(own.build());
         let began = Instant::now();
         let names = [&settings.decisions, &settings.alerts, &settings.rejects];
@@ -251,7 +257,7 @@ impl KinesisSink {
     }
 
     fn key_of(&self, line: &[u8]) -> Box<str> {
-        member::key(line, &self.key)
+        partition::key(line, &self.key)
     }
 
     /// Hands a list of lines to its lane; waits while that is full.

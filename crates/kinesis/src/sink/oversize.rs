@@ -2,7 +2,7 @@
 //!
 //! Holds: it carries the event's id and sequence, and nothing else of the record.
 
-use super::member;
+use cartguard_io::member;
 
 /// What stands in the place of a line: which kind of output it was, its size and the limit.
 pub(super) fn reject(line: &[u8], kind: &str, bytes: usize, bytes_max: usize) -> Vec<u8> {

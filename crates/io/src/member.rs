@@ -1,36 +1,11 @@
 //! Find a member of a line that the engine wrote.
 //!
-//! Holds: only valid JSON objects come in, so that skipping may be simple; where they are not, nothing is found.
-//! Not here: what the member means.
-
-use std::borrow::Cow;
-
-/// Characters of a partition key; the service takes no longer ones.
-const KEY_CHARACTERS_MAX: usize = 256;
+//! Holds: only valid JSON objects come in, so that skipping may be simple; where they are not, nothing is found, or something
+//! that is within the line. Not here: what a member means.
 
 /// The value of a member, as it stands in the line; `path` goes down by a dot.
-pub(super) fn raw<'a>(line: &'a [u8], path: &str) -> Option<&'a [u8]> {
+pub fn raw<'a>(line: &'a [u8], path: &str) -> Option<&'a [u8]> {
     path.split('.').try_fold(line, |object, name| value(object, name.as_bytes()))
-}
-
-/// The partition key of a line: the value at `path`, else its sequence.
-pub(super) fn key(line: &[u8], path: &str) -> Box<str> {
-    let found = raw(line, path).and_then(text).filter(|text| !text.is_empty());
-    let found = found.or_else(|| raw(line, "sequence").and_then(text)).unwrap_or(Cow::Borrowed("-"));
-    match found.char_indices().nth(KEY_CHARACTERS_MAX) {
-        Some((end, _)) => found[..end].into(),
-        None => found.into(),
-    }
-}
-
-/// A text without its quotes; a number as it is written; of nothing else.
-fn text(raw: &[u8]) -> Option<Cow<'_, str>> {
-    match raw {
-        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => str::from_utf8(inner).ok().map(Cow::Borrowed),
-        [b'"', ..] => serde_json::from_slice::<String>(raw).ok().map(Cow::Owned),
-        [b'-' | b'0'..=b'9', ..] => str::from_utf8(raw).ok().map(Cow::Borrowed),
-        _ => None,
-    }
 }
 
 fn value<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
@@ -102,25 +77,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys() {
-        let line = br#"{"sequence":7,"event_id":"a\"\u00e9","list":[{"x":"}"}],"event":{"card":"c,1","n":12},"z":null}"#;
+    fn members_at_any_depth_and_torn_lines() {
+        let line = br#"{"a":"x\"}" , "list":[{"x":"}"}],"event":{"card":"c,1","n":12},"z":null}"#;
         for (path, want) in [
-            ("event_id", "a\"\u{e9}"),
-            ("event.card", "c,1"),
-            ("event.n", "12"),
-            ("list", "7"),
-            ("z", "7"),
-            ("absent", "7"),
-            ("event.absent", "7"),
+            ("a", Some(r#""x\"}""#)),
+            ("list", Some(r#"[{"x":"}"}]"#)),
+            ("event.card", Some(r#""c,1""#)),
+            ("event.n", Some("12")),
+            ("z", Some("null")),
+            ("card", None),
+            ("event.absent", None),
+            ("z.a", None),
         ] {
-            assert_eq!(&*key(line, path), want, "{path}");
+            assert_eq!(raw(line, path), want.map(str::as_bytes), "{path}");
         }
-        assert_eq!(&*key(b"{}", "event_id"), "-");
-        assert_eq!(&*key(br#"{"event_id":""}"#, "event_id"), "-");
-        let long = format!(r#"{{"id":"{}"}}"#, "\u{fc}".repeat(300));
-        assert_eq!(key(long.as_bytes(), "id").chars().count(), 256);
         for torn in 0..line.len() {
-            key(&line[..torn], "event.card");
+            raw(&line[..torn], "event.card");
         }
     }
 }
