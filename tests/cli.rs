@@ -565,3 +565,19 @@ fn the_demo_runs_and_ends_by_itself() {
         }
     }
 }
+
+#[test]
+fn dedupe_passes_each_id_once_and_alarms_where_bytes_differ() {
+    let shop = Shop::new();
+    let (a, b) = ("{\"event_id\":\"a\",\"score\":1}\n", "{\"event_id\":\"b\"}\n");
+    shop.write("one.jsonl", [a, b, a].concat());
+    shop.write("two.jsonl", [b, a].concat());
+    let (said, complained) = shop.ends(0, &["dedupe", "one.jsonl", "two.jsonl"]);
+    assert_eq!(said, [a, b].concat());
+    assert_eq!(complained, "5 lines, 2 passed, 3 repeated, 0 of a known id with other bytes\n");
+    shop.write("other.jsonl", "{\"event_id\":\"a\",\"score\":2}\n");
+    let (said, complained) = shop.ends(1, &["dedupe", "one.jsonl", "other.jsonl"]);
+    assert_eq!(said, [a, b].concat());
+    assert!(complained.starts_with("other.jsonl: \"a\" came before with other bytes\n"), "{complained}");
+    assert!(shop.ends(1, &["dedupe", "absent.jsonl"]).1.contains("absent.jsonl"));
+}

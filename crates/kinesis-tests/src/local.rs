@@ -7,7 +7,7 @@ use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use aws_sdk_kinesis::{Client, config};
 use ferrokinesis::store::StoreOptions;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use tokio::sync::oneshot;
 
 /// A local Kinesis; dropped, it ends.
@@ -28,17 +28,23 @@ pub fn options() -> StoreOptions {
 }
 
 impl Local {
-    /// Starts one.
+    /// Starts one on a port that is free.
     pub async fn start(options: StoreOptions) -> Self {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(free, options).await.expect("a port of the loopback")
+    }
+
+    /// Starts one there.
+    pub async fn start_at(address: SocketAddr, options: StoreOptions) -> std::io::Result<Self> {
         let (app, _) = ferrokinesis::create_app(options);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port of the loopback");
-        let address = listener.local_addr().expect("an address");
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let (end, ended) = oneshot::channel();
         tokio::spawn(ferrokinesis::serve_plain_http(listener, app, async {
             // An error is the end too: whoever would say it is gone.
             let _ = ended.await;
         }));
-        Self { address, _end: end }
+        Ok(Self { address, _end: end })
     }
 
     /// Where it listens.
