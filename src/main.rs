@@ -2,10 +2,12 @@
 //!
 //! arguments -> `cli` -> command -> exit code
 
+mod adapters;
 mod bench;
 mod check;
 mod cli;
 mod config;
+mod dedupe;
 mod demo;
 mod engine;
 mod exit;

@@ -1,22 +1,18 @@
 //! `cartguard run`: the engine on a stream, until it ends or a signal comes.
 
+use crate::adapters::{OpenSink, OpenSource, open_sink, open_source};
 use crate::cli::{ConfigArguments, complain};
-use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
+use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
-use crate::output::Output;
 use crate::pipeline::{self, Ended, Finished, Input};
 use crate::recovery::{Opening, Versions};
 use crate::summary::Summary;
-use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
 use anyhow::{Context, bail};
 use cartguard_engine::batch::Engine;
-use cartguard_io::sink::stdout::StdoutSink;
-use cartguard_io::source::stdin::StdinSource;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Replayable, Sink, Trouble};
+use cartguard_io::{Replayable, Trouble};
 use clap::Args;
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -66,36 +62,18 @@ pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
 fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     let stop = signals::listen()?;
     let started = Instant::now();
-    let mut paced = None;
-    let (input, engine) = match &config.source {
-        SourceConfig::File { paths } => with_history(config, Box::new(FileSource::open(paths)?))?,
-        SourceConfig::Stdin => {
-            if config.history.is_some() {
-                bail!(Refusal("history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()));
-            }
-            (Input::Once(Box::new(StdinSource::open()?)), engine::open(config)?)
+    let is_paced = matches!(&config.source, SourceConfig::Synthetic(settings) if settings.rate.is_some());
+    let (input, engine) = match open_source(config, started)? {
+        OpenSource::Again(source) => with_history(config, source)?,
+        OpenSource::Once(_) if config.history.is_some() => {
+            bail!(Refusal(
+                "history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()
+            ));
         }
-        SourceConfig::Synthetic(settings) => {
-            paced = settings.rate.map(|_| started);
-            with_history(config, Box::new(SyntheticSource::configured(settings, started)?))?
-        }
+        OpenSource::Once(source) => (Input::Once(source), engine::open(config)?),
     };
-    let force = force || input.goes_on();
-    let mut output = None;
-    let mut sink: Box<dyn Sink> = match &config.sink {
-        SinkConfig::File { folder } => {
-            let opened = output.insert(Output::open(folder, force, &inputs(config))?);
-            // Whether it may be written into was found out just now.
-            opened.clear(true)?;
-            let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
-            if config.output.as_array {
-                opened.write_features(&engine.feature_names_json())?;
-            }
-            Box::new(sink)
-        }
-        SinkConfig::Stdout => Box::new(StdoutSink::open()?),
-        SinkConfig::Null => Box::new(NullSink::default()),
-    };
+    let OpenSink { mut sink, output } = open_sink(config, &engine, force || input.goes_on(), &stop)?;
+    let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
     if let Some(output) = output {
@@ -105,10 +83,7 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
 }
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.
-fn with_history<'a>(
-    config: &Config,
-    source: Box<dyn Replayable + 'a>,
-) -> anyhow::Result<(Input<'a>, Engine)> {
+fn with_history(config: &Config, source: Box<dyn Replayable>) -> anyhow::Result<(Input<'static>, Engine)> {
     let Some(settings) = &config.history else {
         return Ok((Input::Once(source), engine::open(config)?));
     };
@@ -139,16 +114,6 @@ fn versions(config: &Config) -> anyhow::Result<Versions> {
         ("output".to_owned(), format!("{:?}", config.output)),
         ("reasons".to_owned(), format!("{:?}", config.reasons)),
     ])
-}
-
-/// Files that will be read.
-fn inputs(config: &Config) -> Vec<PathBuf> {
-    match &config.source {
-        SourceConfig::File { paths } => paths.clone(),
-        // It may be a file that the shell opened.
-        SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
-        SourceConfig::Synthetic(_) => Vec::new(),
-    }
 }
 
 fn tell(trouble: &Trouble) {
