@@ -23,6 +23,7 @@ mod signals;
 mod summary;
 mod synthetic;
 mod usage;
+mod verify;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

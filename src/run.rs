@@ -5,10 +5,10 @@ use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Ended, Finished, Input};
-use crate::recovery::{Opening, Versions};
+use crate::recovery::Opening;
 use crate::summary::Summary;
 use crate::{engine, signals};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use cartguard_engine::batch::Engine;
 use cartguard_io::{Replayable, Trouble};
 use clap::Args;
@@ -87,33 +87,10 @@ fn with_history(config: &Config, source: Box<dyn Replayable>) -> anyhow::Result<
     let Some(settings) = &config.history else {
         return Ok((Input::Once(source), engine::open(config)?));
     };
-    let opening = Opening {
-        config,
-        settings,
-        source: source.identity(),
-        versions: versions(config)?,
-        tell: |what| complain(&format!("note: {what}\n")),
-    };
+    let opening =
+        Opening::new(config, settings, source.identity(), |what| complain(&format!("note: {what}\n")))?;
     let (history, engine) = opening.open(|| Ok(engine::open(config)?))?;
     Ok((Input::Again(source, Box::new(history)), engine))
-}
-
-/// What decides besides the features.
-fn versions(config: &Config) -> anyhow::Result<Versions> {
-    let model = match &config.model {
-        None => "none".to_owned(),
-        Some(folder) => {
-            let path = folder.join("manifest.toml");
-            let bytes =
-                std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            blake3::hash(&bytes).to_string()
-        }
-    };
-    Ok(vec![
-        ("model".to_owned(), model),
-        ("output".to_owned(), format!("{:?}", config.output)),
-        ("reasons".to_owned(), format!("{:?}", config.reasons)),
-    ])
 }
 
 fn tell(trouble: &Trouble) {

@@ -9,14 +9,17 @@
 
 mod kill_point;
 mod open;
+mod retell;
 mod snapshots;
 
-pub(crate) use open::{Opening, Versions};
+pub(crate) use open::{Found, Opening, Which};
+use retell::hash_of;
+pub(crate) use retell::{Retelling, name_partitions};
 
 use crate::recovery::snapshots::Snapshots;
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_engine::record::Records;
-use cartguard_history::{Bound, Change, OutputHash, Partitions, Place, Run, Tip};
+use cartguard_history::{Bound, Change, Partitions, Place, Run, Tip};
 use cartguard_io::{Advice, Delivered, Left, Segments, Trouble};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -70,11 +73,6 @@ impl History {
         &self.partitions
     }
 
-    /// Names of the partitions, by number.
-    pub(crate) fn partition_names(&self) -> Vec<String> {
-        self.partitions.list().iter().map(|partition| partition.opened.name.clone()).collect()
-    }
-
     /// Number of the next batch.
     pub(crate) fn next_batch(&self) -> u64 {
         self.tip.batch
@@ -85,22 +83,13 @@ impl History {
         std::mem::take(&mut self.tail)
     }
 
-    /// A batch was done again: it must have come to what was bound.
+    /// A batch was done again and came to what was bound.
     pub(crate) fn repeat(
         &mut self,
         bound: &Bound,
         outputs: &Outputs,
         engine: &mut Engine,
     ) -> Result<(), Trouble> {
-        let hash = hash_of(outputs);
-        if hash != bound.outputs {
-            let what = format!(
-                "batch {} (records from sequence {}): what comes of it now is not what was bound before; nothing of it is sent. \
-                 Either another version, model or configuration decided then, or the source gives other records",
-                bound.batch, bound.first_sequence
-            );
-            return Err(Trouble::stop(what).with_advice(Advice::Refuse));
-        }
         kill_point::pass("repeated");
         // The tip moves on as it did when the record was written.
         self.record.clear();
@@ -201,14 +190,6 @@ fn runs_of(records: &Records) -> Vec<Run> {
         });
     }
     runs
-}
-
-fn hash_of(outputs: &Outputs) -> u128 {
-    let mut hash = OutputHash::default();
-    hash.list(outputs.decisions());
-    hash.list(outputs.alerts());
-    hash.list(outputs.rejects());
-    hash.finish()
 }
 
 #[cfg(test)]

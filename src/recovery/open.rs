@@ -22,22 +22,52 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// What decides besides the features: name and digest each.
-pub(crate) type Versions = Vec<(String, String)>;
+type Versions = Vec<(String, String)>;
 
 /// Locked while a process uses the folder; holds its id.
 const LOCK: &str = "lock";
 
-/// How to open a history.
-pub(crate) struct Opening<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) settings: &'a Settings,
-    /// What the source says of itself.
-    pub(crate) source: String,
-    pub(crate) versions: Versions,
-    pub(crate) tell: fn(&str),
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Newest,
+    /// As much as is kept.
+    Oldest,
+    /// With no state at all, at the first batch.
+    Empty,
 }
 
-impl Opening<'_> {
+/// What a data folder holds from a snapshot on.
+pub(crate) struct Found {
+    pub(crate) manifest: Option<Manifest>,
+    /// As of the snapshot.
+    pub(crate) engine: Engine,
+    /// Batches behind it.
+    pub(crate) tail: Vec<Bound>,
+    /// Segment and byte behind the last whole record.
+    append_at: Option<(u64, u64)>,
+}
+
+/// How to open a history.
+pub(crate) struct Opening<'a> {
+    config: &'a Config,
+    settings: &'a Settings,
+    source: String,
+    versions: Versions,
+    tell: fn(&str),
+}
+
+impl<'a> Opening<'a> {
+    /// `source` is what the source says of itself.
+    pub(crate) fn new(
+        config: &'a Config,
+        settings: &'a Settings,
+        source: String,
+        tell: fn(&str),
+    ) -> anyhow::Result<Self> {
+        Ok(Self { config, settings, source, versions: versions(config)?, tell })
+    }
+
     /// The history, and an engine as of its snapshot; `engine` makes an empty one.
     pub(crate) fn open(
         &self,
@@ -47,33 +77,15 @@ impl Opening<'_> {
         let lock = lock(folder)?;
         let store: Arc<dyn Store> = Arc::new(FolderStore::open(&folder.join("snapshots"))?);
         let mut segments = Segments::open(&folder.join("order"), self.settings.level)?;
-        let (manifest, mut engine) = self.newest(store.as_ref(), &engine)?;
+        let Found { manifest, engine, tail, append_at } =
+            self.find(store.as_ref(), &segments, Which::Newest, &engine)?;
+        if let Some((segment, bytes)) = append_at {
+            segments.continue_at(segment, bytes)?;
+        }
         let (head_tip, partitions, output_bytes) = match &manifest {
             Some(manifest) => (manifest.tip, manifest.partitions.clone(), manifest.output_bytes),
             None => (Tip::default(), Partitions::default(), [0; 3]),
         };
-        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
-            let head: Head = serde_json::from_value(manifest.engine.clone())
-                .context("the snapshot's head is of another version of cartguard")?;
-            engine.resume(&head);
-        }
-        let tail = self.tail(&mut segments, head_tip)?;
-        if let (Some(manifest), false) = (&manifest, tail.is_empty())
-            && manifest.versions != self.versions
-        {
-            let was = |versions: &Versions| {
-                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
-                list.join(", ")
-            };
-            bail!(Refusal(format!(
-                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
-                 SIGTERM, then change",
-                folder.display(),
-                tail.len(),
-                was(&manifest.versions),
-                was(&self.versions)
-            )));
-        }
         let epoch = tail.last().map_or(head_tip.epoch, |bound| bound.epoch) + 1;
         let template = Manifest {
             packs: Vec::new(),
@@ -101,6 +113,59 @@ impl Opening<'_> {
         Ok((history, engine))
     }
 
+    /// What the folder holds from a snapshot on, without taking it for this process or changing anything in it.
+    pub(crate) fn look(
+        &self,
+        which: Which,
+        engine: impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<Found> {
+        let folder = &self.settings.folder;
+        if !folder.join("order").is_dir() {
+            bail!(Refusal(format!("{}: holds no history", folder.display())));
+        }
+        let store = FolderStore::look(&folder.join("snapshots"));
+        let segments = Segments::open(&folder.join("order"), self.settings.level)?;
+        self.find(&store, &segments, which, &engine)
+    }
+
+    /// A snapshot, an engine as of it, and what the order log has behind it.
+    fn find(
+        &self,
+        store: &dyn Store,
+        segments: &Segments,
+        which: Which,
+        engine: &impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<Found> {
+        let (manifest, mut engine) = match which {
+            Which::Newest | Which::Oldest => self.snapshot(store, which, engine)?,
+            Which::Empty => (None, engine()?),
+        };
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
+            let head: Head = serde_json::from_value(manifest.engine.clone())
+                .context("the snapshot's head is of another version of cartguard")?;
+            engine.resume(&head);
+        }
+        let from = manifest.as_ref().map_or_else(Tip::default, |manifest| manifest.tip);
+        let (tail, append_at) = self.tail(segments, from)?;
+        if let (Some(manifest), false) = (&manifest, tail.is_empty())
+            && manifest.versions != self.versions
+        {
+            let list = |versions: &Versions| {
+                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
+                list.join(", ")
+            };
+            bail!(Refusal(format!(
+                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
+                 SIGTERM, then change",
+                self.settings.folder.display(),
+                tail.len(),
+                list(&manifest.versions),
+                list(&self.versions)
+            )));
+        }
+        Ok(Found { manifest, engine, tail, append_at })
+    }
+
     fn template(
         &self,
         tip: Tip,
@@ -123,21 +188,26 @@ impl Opening<'_> {
         })
     }
 
-    /// The newest snapshot that is whole, and an engine restored from it, or an empty one.
-    fn newest(
+    /// The newest or oldest snapshot that is whole, and an engine restored from it, or an empty one.
+    fn snapshot(
         &self,
         store: &dyn Store,
+        which: Which,
         make: &impl Fn() -> anyhow::Result<Engine>,
     ) -> anyhow::Result<(Option<Manifest>, Engine)> {
-        let names: Vec<String> =
+        let mut names: Vec<String> =
             store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
-        for name in names.iter().rev() {
+        if which == Which::Newest {
+            names.reverse();
+        }
+        let other = if which == Which::Newest { "the one before" } else { "the next one" };
+        for name in &names {
             let text = store.get(name)?.unwrap_or_default();
             let read = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
             let manifest = match read.and_then(|text| Manifest::of_text(&text)) {
                 Ok(manifest) => manifest,
                 Err(why) => {
-                    (self.tell)(&format!("snapshot {name}: {why}; the one before is used"));
+                    (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
                     continue;
                 }
             };
@@ -149,7 +219,7 @@ impl Opening<'_> {
             }
             match restore(store, &manifest, &engine) {
                 Ok(()) => return Ok((Some(manifest), engine)),
-                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; the one before is used")),
+                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
             }
         }
         if names.is_empty() {
@@ -187,11 +257,12 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// What the order log has behind a snapshot; a torn end is cut off.
-    fn tail(&self, segments: &mut Segments, from: Tip) -> anyhow::Result<Vec<Bound>> {
+    /// What the order log has behind a snapshot, and where it ends: a segment and the bytes of it that are whole.
+    fn tail(&self, segments: &Segments, from: Tip) -> anyhow::Result<(Vec<Bound>, Option<(u64, u64)>)> {
         let list = segments.list()?;
         let first = list.iter().rposition(|&first| first <= from.batch).unwrap_or(0);
         let mut tail = Vec::new();
+        let mut append_at = None;
         let mut tip: Option<Tip> = None;
         for (number, &name) in list.iter().enumerate().skip(first) {
             let bytes = segments.read(name)?;
@@ -204,7 +275,7 @@ impl Opening<'_> {
                 (None, Some(tip)) => tip,
                 // Not even its first record is whole.
                 (None, None) if is_last => {
-                    segments.continue_at(name, 0)?;
+                    append_at = Some((name, 0));
                     break;
                 }
                 (None, None) => bail!(damaged("damaged at its start".to_owned())),
@@ -229,7 +300,7 @@ impl Opening<'_> {
                     Ok(None) => break,
                     Err(LogFault::Torn(_)) if is_last => {
                         (self.tell)(&format!(
-                            "{}: its last record is torn and was never released; it is cut off at byte {at}",
+                            "{}: its last record is torn and was never released; it ends at byte {at}",
                             path.display()
                         ));
                         break;
@@ -239,11 +310,11 @@ impl Opening<'_> {
             }
             // A log that ends before the snapshot was lost with the machine; the snapshot has it all.
             if is_last && standing.batch >= from.batch {
-                segments.continue_at(name, at as u64)?;
+                append_at = Some((name, at as u64));
             }
             tip = Some(standing);
         }
-        Ok(tail)
+        Ok((tail, append_at))
     }
 }
 
@@ -313,4 +384,22 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     // Only for a message.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// What decides besides the features.
+fn versions(config: &Config) -> anyhow::Result<Versions> {
+    let model = match &config.model {
+        None => "none".to_owned(),
+        Some(folder) => {
+            let path = folder.join("manifest.toml");
+            let bytes =
+                fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            blake3::hash(&bytes).to_string()
+        }
+    };
+    Ok(vec![
+        ("model".to_owned(), model),
+        ("output".to_owned(), format!("{:?}", config.output)),
+        ("reasons".to_owned(), format!("{:?}", config.reasons)),
+    ])
 }
