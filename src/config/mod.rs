@@ -274,5 +274,13 @@ fn warnings(schema: &Schema) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if schema.arrival.is_none() {
+        warnings.push(
+            "event.arrival: none is mapped, so no record of a file or of standard input is early: one with a time far in \
+             the future moves stream time for all, and keys and ids are forgotten; map when the shop got it, such as \
+             event.arrival = \"received_at\""
+                .to_owned(),
+        );
+    }
     warnings
 }
