@@ -44,6 +44,22 @@ fn the_handbook() {
 }
 
 #[test]
+fn every_feature_has_a_unit_and_no_code_means_two_things() {
+    for file in ["config/default.toml", "config/handbook.toml", "benches/workload/config.toml"] {
+        for feature in &config(file).feature_set().features {
+            assert!(!feature.unit.is_empty(), "{file}: {}", feature.name);
+        }
+    }
+    let config = config("config/default.toml");
+    let code = |name: &str| {
+        let found = config.feature_set().features.iter().find(|feature| feature.name == name);
+        found.map(|feature| feature.code.clone())
+    };
+    assert_eq!(code("amount").as_deref(), Some("AMOUNT"));
+    assert_eq!(code("log_amount").as_deref(), Some("LOG_AMOUNT"));
+}
+
+#[test]
 fn the_workload_has_its_ninety_in_order() {
     let config = config("benches/workload/config.toml");
     let mut expected = Vec::new();
