@@ -158,6 +158,28 @@ fn the_event() {
     );
 }
 
+/// A path leads through objects: no record has a member `items[0]` where a basket is meant.
+#[test]
+fn brackets_in_paths() {
+    let told = |text: &str, pointer: &str| {
+        format!(
+            "{text:?} is no path: it leads into a list, and no single line of one can be mapped; the basket is event.items \
+             (statistics of all its lines), and a name that has brackets is a pointer: {pointer:?}"
+        )
+    };
+    let text = "[event]\namount = 'items[0].price'\n[event.fields]\nfirst = { path = 'items[0].sku' }\n\
+                [entities]\ncard = ['customer_id', 'cards[0]']\n";
+    faults(
+        text,
+        &[
+            &format!("shop.toml:2:10: event.amount: {}", told("items[0].price", "/items[0]/price")),
+            &format!("shop.toml:4:18: event.fields.first.path: {}", told("items[0].sku", "/items[0]/sku")),
+            &format!("shop.toml:6:24: entities.card: {}", told("cards[0]", "/cards[0]")),
+        ],
+    );
+    assert!(load("[event.fields]\nfirst = '/items[0]/sku'\n", &[]).is_ok());
+}
+
 #[test]
 fn entities() {
     faults(
