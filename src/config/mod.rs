@@ -103,6 +103,7 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
         Err(why) => {
             let faults = Faults::default();
             faults.add(&Place::whole(Layer::File, &name), "", format!("cannot be read: {why}"));
+            beside(given, &faults);
             Err(faults.take())
         }
     }
@@ -111,17 +112,31 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
 /// The same with the file's name and text.
 fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
     let faults = Faults::default();
-    let Some(effective) = layers::merge(file, given, &faults) else { return Err(faults.take()) };
+    let Some(effective) = layers::merge(file, given, &faults) else {
+        beside(given, &faults);
+        return Err(faults.take());
+    };
     let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
-    let config = check(&effective, folder, &faults);
+    let config = check(&effective, folder, true, &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
         _ => Err(faults.take()),
     }
 }
 
-/// The checked configuration; nothing only where there are faults.
-fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config> {
+/// Adds the faults of variables and flags beside a file that cannot be read: those that hold whatever it says.
+fn beside(given: &Given, faults: &Faults) {
+    let found = Faults::default();
+    if let Some(effective) = layers::merge(None, given, &found) {
+        check(&effective, Path::new(""), false, &found);
+    }
+    let own = |fault: &Fault| matches!(fault.place.layer, Layer::Environment | Layer::Flag);
+    faults.extend(found.take().into_iter().filter(own));
+}
+
+/// The checked configuration; nothing only where there are faults. What one key says of another is looked at only where the
+/// layers are `whole`.
+fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> Option<Config> {
     let root = Node { value: Value::Table(effective.table.clone()), place: effective.place.clone() };
     let mut root = Reader::new(&root, "", faults);
     let at = Relative { folder };
@@ -145,6 +160,9 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
     });
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
     root.finish();
+    if !whole {
+        return None;
+    }
     let (schema, (features_name, features)) = (schema?, features?);
     let (mut state, engine) = (state?, engine?);
     state.lateness_ms = time?.lateness_ms;

@@ -70,7 +70,7 @@ fn the_default_file_holds_every_key_and_no_other() {
                 let key = format!("{}.{}", section.key, entry.key);
                 let mut lacking = loaded("", &types(&section.key, &entry.key)).effective;
                 remove(&mut lacking, &section.key, &entry.key);
-                let read = check(&lacking, Path::new(""), &faults);
+                let read = check(&lacking, Path::new(""), true, &faults);
                 assert!(read.is_none() || !faults.take().is_empty(), "{key} has a hidden default");
             }
         }

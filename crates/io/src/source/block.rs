@@ -64,7 +64,7 @@ impl Blocks {
             return Ok(Self::Plain { fd: file.into(), waits, meter });
         }
         let taken = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file, meter, taken: Arc::clone(&taken) };
+        let counted = Counted { file, waits, meter, taken: Arc::clone(&taken) };
         let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
         Ok(Self::of_reader(match packing {
             Packing::Zstd => {
@@ -82,7 +82,7 @@ impl Blocks {
         Self::Plain { fd, waits: true, meter: Meter::default() }
     }
 
-    /// The bytes of any reader that does not wait.
+    /// The bytes of any reader; one that says `WouldBlock` has nothing now.
     pub(crate) fn of_reader(reader: Box<dyn io::Read + Send>) -> Self {
         Self::Packed { reader, failed: None }
     }
@@ -114,6 +114,9 @@ impl Blocks {
                 // Reads into capacity that is not zeroed, and tells what it got before an error.
                 let result = reader.by_ref().take(want as u64).read_to_end(into);
                 match result {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        Ok(if into.len() == before { Fill::Idle } else { Fill::Some })
+                    }
                     Err(error) if into.len() == before => Err(error),
                     Err(error) => {
                         *failed = Some(error);
@@ -147,6 +150,7 @@ fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> 
 /// A file that tells the meter, and how many bytes were taken of it.
 struct Counted {
     file: File,
+    waits: bool,
     meter: Meter,
     taken: Arc<AtomicU64>,
 }
@@ -174,6 +178,10 @@ impl<R: io::Read> io::Read for Bounded<R> {
 
 impl io::Read for Counted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.waits && !ready(&self.file)? {
+            // The decompressors go on from here at the next read.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let got = self.file.read(into)?;
         self.meter.advance(got as u64);
         // Read by the thread that adds, so no order is needed.

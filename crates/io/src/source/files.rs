@@ -4,8 +4,8 @@
 //!
 //! Holds: every input is looked at before the first record (it exists, is no directory, can be opened, has an
 //! extension and a head that fit, a JSON file is no array), so that a typing error in the last name does not end a long run; a
-//! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes,
-//! since opening it waits for a writer.
+//! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes, and without
+//! waiting: until somebody writes into it, a read says `Idle`.
 //!
 //! Not here: following a file that grows.
 
@@ -17,8 +17,10 @@ use super::parquet::Parquet;
 use super::{Meter, Position, Read, Source};
 use crate::Trouble;
 use cartguard_engine::record::Records;
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What is looked at of a JSON file. Arbitrary: who begins with more blanks than that has chosen to.
@@ -240,7 +242,13 @@ fn refuse_array(path: &Path, packing: Packing) -> Result<(), Trouble> {
 }
 
 pub(crate) fn open(path: &Path) -> Result<File, Trouble> {
-    File::open(path).map_err(|e| cannot_open(path, e))
+    let mut options = File::options();
+    options.read(true);
+    if path.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
+        // Opening it would wait for a writer, and whoever is to end would not hear of it. Reads wait for bytes themselves.
+        options.custom_flags(OFlags::NONBLOCK.bits() as i32);
+    }
+    options.open(path).map_err(|e| cannot_open(path, e))
 }
 
 pub(crate) fn cannot_open(path: &Path, cause: io::Error) -> Trouble {
