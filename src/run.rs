@@ -66,7 +66,13 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     let started = Instant::now();
     let mut paced = None;
     let source: Box<dyn Source> = match &config.source {
-        SourceConfig::File { paths } => Box::new(FileSource::open(paths)?),
+        SourceConfig::File { paths } => {
+            let source = FileSource::open_mapped(paths, &config.mapped())?;
+            for warning in source.warnings() {
+                complain(&format!("warning: {warning}\n"));
+            }
+            Box::new(source)
+        }
         SourceConfig::Stdin => Box::new(StdinSource::open()?),
         SourceConfig::Synthetic(settings) => {
             paced = settings.rate.map(|_| started);

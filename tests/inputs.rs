@@ -104,6 +104,42 @@ fn blank_lines_and_byte_order_marks() {
 }
 
 #[test]
+fn mapped_columns_that_are_absent_are_told_once_when_the_file_is_opened() {
+    let shop = Shop::with_checkouts();
+    // Required: refused before anything is made, with the nearest column.
+    shop.write("bad.csv", "eventid,event_time,price\na,2026-03-01T10:00:00Z,1.00\n");
+    let run = ["run", "--set", "source.type=file", "--set", "source.paths=[\"bad.csv\"]"];
+    for arguments in [&["replay", "--input", "in.jsonl", "bad.csv", "--output", "out"][..], &run] {
+        let (_, complained) = shop.ends(2, arguments);
+        let told = "bad.csv: mapped columns are absent: \"event_id\" (event.id; did you mean \"eventid\"?), \
+                    \"amount\" (event.amount)\n";
+        holds(&complained, &[told]);
+        assert!(!shop.path("out").exists());
+    }
+    // Optional: one warning a file.
+    let header = "event_id,event_time,amount,custmer_id,card_id,shipping.country";
+    shop.write(
+        "in.csv",
+        format!("{header}\na,2026-03-01T10:00:00Z,1,c,k,DE\nb,2026-03-01T10:00:00Z,1,c,k,DE\n"),
+    );
+    let (_, complained) = shop.ends(0, &["replay", "--input", "in.csv", "--output", "out"]);
+    let warnings: Vec<_> = complained.lines().filter(|line| line.contains("columns are absent")).collect();
+    assert_eq!(warnings.len(), 1, "{complained}");
+    holds(
+        warnings[0],
+        &[
+            "warning: in.csv: mapped columns are absent, and what needs them is missing: \"currency\" (event.currency), ",
+            "\"customer_id\" (entities.customer; did you mean \"custmer_id\"?), ",
+            "\"shipping.country\" (event.fields.shipping_country; the column of that name is mapped as \
+             \"/shipping.country\"), ",
+        ],
+    );
+    assert!(!warnings[0].contains("\"card_id\""), "{complained}");
+    assert!(!warnings[0].contains("did you mean \"shipping.country\""), "{complained}");
+    assert_eq!(warnings[0].matches("\"customer_id\"").count(), 1, "{complained}");
+}
+
+#[test]
 fn a_row_that_cannot_be_read_is_an_invalid_row() {
     let shop = Shop::with_checkouts();
     let rows = "event_id,event_time,amount\n\

@@ -23,7 +23,8 @@ use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Valu
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::FeatureSet;
-use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
+use cartguard_engine::schema::{CurrencySource, Path as SchemaPath, Schema, WindowScale};
+use cartguard_io::{Mapped, MappedPath};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,6 +74,30 @@ impl Config {
     /// What is mapped.
     pub(crate) fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// The same, as what a table's columns are held to.
+    pub(crate) fn mapped(&self) -> Mapped {
+        let schema = &self.schema;
+        let mapped = |key: &str, path: &SchemaPath| MappedPath { key: key.to_owned(), path: path.0.clone() };
+        let mut required = vec![
+            mapped("event.id", &schema.id),
+            mapped("event.time", &schema.time.path),
+            mapped("event.amount", &schema.amount),
+        ];
+        let mut optional = Vec::new();
+        if let CurrencySource::Path { path, default } = &schema.currency {
+            let list = if default.is_some() { &mut optional } else { &mut required };
+            list.push(mapped("event.currency", path));
+        }
+        optional.extend(schema.arrival.iter().map(|arrival| mapped("event.arrival", &arrival.path)));
+        optional.extend(schema.items.iter().map(|items| mapped("event.items", &items.path)));
+        let fields = schema.fields.iter();
+        optional.extend(fields.map(|field| mapped(&format!("event.fields.{}", field.name), &field.path)));
+        for entity in &schema.entities {
+            optional.extend(entity.key.iter().map(|part| mapped(&format!("entities.{}", entity.name), part)));
+        }
+        Mapped { required, optional }
     }
 
     /// The features, in the order of their file.

@@ -23,5 +23,5 @@ pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
 pub use sink::{Output, Sink};
 pub use source::files::FileSource;
-pub use source::{Meter, Position, Read, Source};
+pub use source::{Mapped, MappedPath, Meter, Position, Read, Source};
 pub use trouble::{Advice, Trouble};

@@ -14,7 +14,7 @@ use super::csv::Csv;
 use super::format::Format;
 use super::lines::Lines;
 use super::parquet::Parquet;
-use super::{Meter, Position, Read, Source};
+use super::{Mapped, Meter, Position, Read, Source};
 use crate::Trouble;
 use cartguard_engine::record::Records;
 use rustix::fs::OFlags;
@@ -36,6 +36,7 @@ pub struct FileSource {
     position: Position,
     meter: Meter,
     notes: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// A file that was looked at.
@@ -54,17 +55,22 @@ enum Reader {
 impl FileSource {
     /// Looks at every file; nothing is read yet. Trouble names the first file that cannot be read.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Trouble> {
+        Self::open_mapped(paths, &Mapped::default())
+    }
+
+    /// The same, and looks for the columns that are mapped. The header of a named pipe comes too late for that.
+    pub fn open_mapped<P: AsRef<Path>>(paths: &[P], mapped: &Mapped) -> Result<Self, Trouble> {
         let meter = Meter::default();
-        let mut notes = Vec::new();
+        let (mut notes, mut warnings) = (Vec::new(), Vec::new());
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            let file = check(path.as_ref(), &mut notes)?;
+            let file = check(path.as_ref(), mapped, &mut notes, &mut warnings)?;
             meter.expect(file.bytes);
             files.push(file);
         }
         let names = files.iter().map(|file| file.path.display().to_string()).collect();
         let position = Position { partition: 0, line: 1, offset: 0 };
-        Ok(Self { names, files, at: 0, current: None, position, meter, notes })
+        Ok(Self { names, files, at: 0, current: None, position, meter, notes, warnings })
     }
 
     /// Bytes done and bytes in all, as they lie on disk.
@@ -80,6 +86,11 @@ impl FileSource {
     /// What a user should know about the inputs: columns that are left out, and why.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What is seldom meant: columns that are mapped and absent, a line for each file.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn open_next(&mut self) -> Result<Option<Reader>, Trouble> {
@@ -167,7 +178,12 @@ impl Reader {
 }
 
 /// Looks at a file and closes it again.
-fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
+fn check(
+    path: &Path,
+    mapped: &Mapped,
+    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Checked, Trouble> {
     let meta = path.metadata().map_err(|e| cannot_open(path, e))?;
     if meta.is_dir() {
         return Err(Trouble::refused(path, "is a directory, not a file"));
@@ -186,10 +202,19 @@ fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
         }
         Format::Csv(packing) => {
             check_head(path, packing)?;
-            checked.open(0, &Meter::default())?;
+            let blocks = Blocks::of_file(open(path)?, packing, Meter::default());
+            let csv = Csv::open(path, blocks.map_err(|e| cannot_open(path, e))?, 0)?;
+            let names = csv.names();
+            warnings.extend(mapped.check(
+                path,
+                names,
+                |path| matches!(path, [name] if names.contains(name)),
+            )?);
         }
         Format::Parquet => {
-            Parquet::open(path, open(path)?, 0, Meter::default())?.note_left_out(path, notes);
+            let parquet = Parquet::open(path, open(path)?, 0, Meter::default())?;
+            parquet.note_left_out(path, notes);
+            warnings.extend(mapped.check(path, &parquet.names(), |path| parquet.has(path))?);
         }
     }
     Ok(checked)

@@ -44,6 +44,11 @@ impl Csv {
         Ok(csv)
     }
 
+    /// The columns' names; none while the header has not come.
+    pub(crate) fn names(&self) -> &[String] {
+        self.names.as_deref().unwrap_or_default()
+    }
+
     /// Whether the header has come.
     fn read_header(&mut self) -> Result<bool, Trouble> {
         if self.names.is_none() {
