@@ -4,7 +4,6 @@
 //!
 //! Not here: what they do (`cartguard_io`, the crates of outside systems).
 
-#[cfg(feature = "aws")]
 use crate::cli::complain;
 #[cfg(feature = "aws")]
 use crate::config::KinesisSink as KinesisSinkConfig;
@@ -34,7 +33,13 @@ pub(crate) enum OpenSource {
 /// The source that the configuration names; a synthetic one starts its schedule at `started`.
 pub(crate) fn open_source(config: &Config, started: Instant) -> anyhow::Result<OpenSource> {
     Ok(match &config.source {
-        SourceConfig::File { paths } => OpenSource::Again(Box::new(FileSource::open(paths)?)),
+        SourceConfig::File { paths } => {
+            let source = FileSource::open_mapped(paths, &config.mapped())?;
+            for warning in source.warnings() {
+                complain(&format!("warning: {warning}\n"));
+            }
+            OpenSource::Again(Box::new(source))
+        }
         SourceConfig::Stdin => OpenSource::Once(Box::new(StdinSource::open()?)),
         SourceConfig::Synthetic(settings) => {
             OpenSource::Again(Box::new(SyntheticSource::configured(settings, started)?))

@@ -76,7 +76,10 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
     let stop = signals::listen()?;
-    let source = FileSource::open(&arguments.input)?;
+    let source = FileSource::open_mapped(&arguments.input, &config.mapped())?;
+    for warning in source.warnings() {
+        complain(&format!("warning: {warning}\n"));
+    }
     for note in source.notes() {
         complain(&format!("note: {note}\n"));
     }

@@ -392,8 +392,7 @@ fn versions(config: &Config) -> anyhow::Result<Versions> {
         None => "none".to_owned(),
         Some(folder) => {
             let path = folder.join("manifest.toml");
-            let bytes =
-                fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            let bytes = fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
             blake3::hash(&bytes).to_string()
         }
     };

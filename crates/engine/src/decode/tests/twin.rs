@@ -282,13 +282,14 @@ fn basket(schema: &Schema, root: &Tree) -> Result<[i64; ITEM_STATS], Reason> {
     if lines.iter().any(|line| !matches!(line, Tree::Object(_))) {
         return missing_all;
     }
+    let not_negative = |value| micro(value).map(i128::from).filter(|number| *number >= 0);
     let get = |line: usize, name: &String| lines[line].at(std::slice::from_ref(name));
     let all = 0..lines.len();
     let quantity = |line: usize| {
         let value = get(line, &items.quantity);
-        if missing(value) { Some(1_000_000) } else { micro(value).map(i128::from) }
+        if missing(value) { Some(1_000_000) } else { not_negative(value) }
     };
-    let product = |line: usize| Some(quantity(line)? * i128::from(micro(get(line, &items.price))?));
+    let product = |line: usize| Some(quantity(line)? * not_negative(get(line, &items.price))?);
     let quantities: Option<Vec<i128>> = all.clone().map(quantity).collect();
     let products: Option<Vec<i128>> = all.clone().map(product).collect();
     let round = |above: i128, below: i128| {
