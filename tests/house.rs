@@ -96,19 +96,31 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("output", &["exit"]),
     ("config", &[]),
     ("synthetic", &["config"]),
-    ("pipeline", &["config"]),
+    ("recovery", &["config", "exit"]),
+    ("pipeline", &["config", "recovery"]),
+    ("adapters", &["cli", "config", "output", "signals", "synthetic"]),
     ("summary", &["pipeline", "usage"]),
     ("model", &["cli", "exit"]),
     ("engine", &["config", "exit", "model"]),
     ("check", &["cli", "config", "engine", "exit"]),
     ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
-    ("run", &["cli", "config", "engine", "exit", "output", "pipeline", "signals", "summary", "synthetic"]),
+    ("run", &["adapters", "cli", "config", "engine", "exit", "pipeline", "recovery", "signals", "summary"]),
     // `run` has the flag --workers, for all commands that start an engine.
-    ("replay", &["cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"]),
+    (
+        "replay",
+        &[
+            "adapters", "cli", "config", "engine", "exit", "output", "pipeline", "recovery", "run",
+            "signals", "summary",
+        ],
+    ),
+    ("verify", &["adapters", "cli", "config", "engine", "exit", "recovery"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
-    ("cli", &["bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run"]),
+    (
+        "cli",
+        &["bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run", "verify"],
+    ),
     ("main", &["cli", "exit", "panics"]),
 ];
 

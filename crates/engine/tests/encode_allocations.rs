@@ -102,6 +102,7 @@ fn a_grown_writer_allocates_nothing() {
             record: b"{\"event_id\":\"ab\",\r\n\"x\":1}",
             event: EventRef { head: &head, keys: &[], slots: &[] },
             sequence: round as u64,
+            id: None,
             decision: Decision::Review,
             score: Some(ScoreText::F64(0.1)),
             marks: marks::LATE | marks::DEGRADED,
