@@ -8,7 +8,7 @@ mod view;
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Flag};
 use crate::exit::{Exit, Refusal};
-use crate::pipeline::{self, Finished};
+use crate::pipeline::{self, Finished, Input};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
@@ -129,9 +129,16 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
     let as_view = !arguments.plain && std::io::stdout().is_terminal();
     thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(arguments, &board, &stop, &ended, as_view));
-        let finished = pipeline::run(source, engine, &mut NullSink::default(), settings, &stop, |progress| {
-            board.tell(progress);
-        });
+        let finished = pipeline::run(
+            Input::Once(source),
+            engine,
+            &mut NullSink::default(),
+            settings,
+            &stop,
+            |progress| {
+                board.tell(progress);
+            },
+        );
         ended.store(true, Ordering::Release);
         let watched = watcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let finished = finished?;

@@ -14,6 +14,7 @@ mod model;
 mod output;
 mod panics;
 mod pipeline;
+mod recovery;
 mod replay;
 mod run;
 mod signals;

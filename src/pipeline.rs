@@ -6,14 +6,19 @@
 //! dropped anywhere. Batches go round: what the writer has written the engine fills again, so a steady state
 //! allocates nothing. A batch is whatever the source had: nobody waits to fill one.
 //!
+//! With a history (`recovery`) a batch is bound before its outputs go on to the sink, and what was bound and is not in the snapshot is done
+//! again first.
+//!
 //! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`,
 //! unless the sink's reader went away.
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 use crate::config::{Config, Idle};
+use crate::recovery::History;
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
-use cartguard_io::{Advice, Output, Read, Sink, Source, Trouble};
+use cartguard_history::{Bound, Change};
+use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
@@ -30,6 +35,8 @@ const BATCH_BYTES_OF_HISTORY: usize = 2 * 1024 * 1024;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often trouble that lasts is told. Arbitrary: seen by whoever looks, and no flood.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How often an idle engine looks for what is due besides batches. Arbitrary: a wake-up costs some 30 us.
+const MEANWHILE_EVERY: Duration = Duration::from_millis(20);
 /// How soon a pause ends once all is to end. Arbitrary: at once, for a person.
 const NOTICE: Duration = Duration::from_millis(50);
 
@@ -101,7 +108,7 @@ pub(crate) enum Ended {
 }
 
 /// Where a source stood.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Place {
     /// Name of the partition.
     partition: String,
@@ -115,68 +122,211 @@ impl Display for Place {
     }
 }
 
-/// Records on their way to the engine.
+/// Records on their way to the engine, and what happened to their partitions before them.
 struct Taken {
+    changes: Vec<Change>,
     records: Records,
     at: Instant,
 }
 
+/// Lines on their way to the sink.
+struct Made {
+    batch: u64,
+    outputs: Outputs,
+}
+
+/// Where records come from.
+pub(crate) enum Input<'a> {
+    /// Records that are taken once.
+    Once(Box<dyn Source + 'a>),
+    /// Records that can be read again, and the history of those that were.
+    Again(Box<dyn Replayable + 'a>, Box<History>),
+}
+
+impl Input<'_> {
+    /// Whether a process before this one wrote outputs, which are written on.
+    pub(crate) fn goes_on(&self) -> bool {
+        match self {
+            Self::Once(_) => false,
+            Self::Again(_, history) => history.goes_on(),
+        }
+    }
+}
+
 /// Runs until the source ends or `stop` is set; then everything taken is finished and delivered.
 pub(crate) fn run(
-    mut source: Box<dyn Source + '_>,
+    input: Input<'_>,
     mut engine: Engine,
     sink: &mut dyn Sink,
     settings: Settings,
     stop: &AtomicBool,
     mut tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
-    engine.set_partitions(source.partitions());
     let (taken, to_engine) = bounded::<Taken>(settings.input.max(1));
     let (empty_records, from_engine) = bounded::<Records>(settings.input + 2);
-    let (finished, to_sink) = bounded::<Outputs>(settings.output.max(1));
+    let (finished, to_sink) = bounded::<Made>(settings.output.max(1));
     let (empty_outputs, from_sink) = bounded::<Outputs>(settings.output + 2);
     let started = Instant::now();
     let mut latency = new_histogram();
+    let (mut history, mut partitions, mut delivered) = (None, Vec::new(), None);
+    let mut wanted = 0;
+    if let Input::Again(_, bound) = &input {
+        wanted = sink.resume(&bound.left())?;
+    }
     // Set when a stage fails, so that the others end too.
     let failed = AtomicBool::new(false);
     let ended = thread::scope(|scope| {
         let (stop, failed) = (stop, &failed);
-        let reader = spawn(scope, "source", move || {
-            read_all(source.as_mut(), &taken, &from_engine, settings, || {
-                stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
-            })
-        });
+        let sink_tells = sink.delivered();
+        if let Input::Again(_, _) = &input {
+            delivered = Some(sink_tells.clone().unwrap_or_default());
+        }
+        let note = if sink_tells.is_none() { delivered.clone() } else { None };
         let writer = spawn(scope, "sink", move || {
-            let written = write_all(sink, &to_sink, &empty_outputs, settings.retrying, stop);
+            let written = write_all(sink, &to_sink, &empty_outputs, note.as_ref(), settings.retrying, stop);
             if written.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
             written
         });
+        let release = |batch: u64, outputs: Outputs| finished.send(Made { batch, outputs }).is_ok();
         let mut outputs = Outputs::default();
-        let mut next = None;
-        while let Some(mut batch) = next.take().or_else(|| receive(&to_engine, settings.spin)) {
-            next = take_waiting(&mut batch, &to_engine, &empty_records, settings);
-            engine.process(&mut batch.records, &mut outputs);
-            record_latency(&mut latency, &batch, settings.paced);
-            tell(&Progress { counts: engine.counts(), latency: &latency, outputs: &outputs });
-            // The reader may have ended and need no more.
-            let _ = empty_records.try_send(batch.records);
-            if finished.send(outputs).is_err() {
-                break;
+        let run_engine = || -> Result<Option<Ended>, Trouble> {
+            let source: Box<dyn Source + '_> = match input {
+                Input::Once(source) => {
+                    partitions = source.partitions().to_vec();
+                    source
+                }
+                Input::Again(mut source, bound) => {
+                    let mut bound = *bound;
+                    bound.deliveries(delivered.clone().unwrap_or_default(), wanted);
+                    source.resume(bound.partitions())?;
+                    partitions = bound.partition_names();
+                    engine.set_partitions(&partitions);
+                    for repeated in bound.take_tail() {
+                        if stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
+                            // What was bound stays bound: the next start does it again.
+                            return Ok(None);
+                        }
+                        repeat(
+                            source.as_mut(),
+                            &mut engine,
+                            &mut bound,
+                            &repeated,
+                            &mut partitions,
+                            &mut outputs,
+                        )?;
+                        if repeated.batch >= wanted && !release(repeated.batch, std::mem::take(&mut outputs))
+                        {
+                            return Ok(None);
+                        }
+                        outputs = from_sink.try_recv().unwrap_or_default();
+                    }
+                    history = Some(bound);
+                    source as Box<dyn Source + '_>
+                }
+            };
+            engine.set_partitions(&partitions);
+            let mut source = source;
+            let reader = spawn(scope, "source", move || {
+                read_all(source.as_mut(), &taken, &from_engine, settings, || {
+                    stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
+                })
+            });
+            let mut next = None;
+            let mut batch_number = history.as_ref().map_or(0, History::next_batch);
+            let worked = loop {
+                let waited = match next.take() {
+                    Some(batch) => Ok(Some(batch)),
+                    None => receive(&to_engine, settings.spin, || match &mut history {
+                        Some(history) => history.tick(&mut engine),
+                        None => Ok(false),
+                    }),
+                };
+                let mut batch = match waited {
+                    Ok(Some(batch)) => batch,
+                    Ok(None) => break Ok(()),
+                    Err(trouble) => break Err(trouble),
+                };
+                next = take_waiting(&mut batch, &to_engine, &empty_records, settings);
+                name_partitions(&batch.changes, &mut partitions, &mut engine);
+                engine.process(&mut batch.records, &mut outputs);
+                if let Some(history) = &mut history {
+                    let changes = std::mem::take(&mut batch.changes);
+                    if let Err(trouble) = history.bind(changes, &batch.records, &outputs, &mut engine, stop) {
+                        break Err(trouble);
+                    }
+                }
+                record_latency(&mut latency, &batch, settings.paced);
+                tell(&Progress { counts: engine.counts(), latency: &latency, outputs: &outputs });
+                // The reader may have ended and need no more.
+                let _ = empty_records.try_send(batch.records);
+                if !release(batch_number, std::mem::take(&mut outputs)) {
+                    break Ok(());
+                }
+                batch_number += 1;
+                outputs = from_sink.try_recv().unwrap_or_default();
+            };
+            if worked.is_err() {
+                failed.store(true, Ordering::Relaxed);
             }
-            outputs = from_sink.try_recv().unwrap_or_default();
-        }
+            // Whoever waits for room learns that nobody will make any.
+            drop(to_engine);
+            let read = join(reader);
+            worked.and(read.map(Some))
+        };
+        let read = run_engine();
         drop(finished);
-        drop(to_engine);
         let written = join(writer);
-        let read = join(reader);
         match written {
             Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
-            written => written.and(read),
+            written => written.and(read.map(|ended| ended.unwrap_or(Ended::Stopped(Place::default())))),
         }
     });
-    Ok(Finished { engine, latency, wall: started.elapsed(), ended: ended? })
+    let ended = ended?;
+    if let Some(history) = history
+        && !matches!(ended, Ended::Closed(_))
+    {
+        history.finish(&mut engine)?;
+    }
+    Ok(Finished { engine, latency, wall: started.elapsed(), ended })
+}
+
+/// Does a bound batch again.
+fn repeat(
+    source: &mut dyn Replayable,
+    engine: &mut Engine,
+    history: &mut History,
+    bound: &Bound,
+    partitions: &mut Vec<String>,
+    outputs: &mut Outputs,
+) -> Result<(), Trouble> {
+    let (mut records, mut run_records) = (Records::default(), Records::default());
+    for change in &bound.changes {
+        source.apply(change)?;
+    }
+    name_partitions(&bound.changes, partitions, engine);
+    for run in &bound.runs {
+        source.take(run, &mut run_records)?;
+        records.append(&run_records);
+    }
+    engine.process(&mut records, outputs);
+    history.repeat(bound, outputs, engine)
+}
+
+/// Partitions that appear get their names in the engine, for rejects.
+fn name_partitions(changes: &[Change], names: &mut Vec<String>, engine: &mut Engine) {
+    let before = names.len();
+    for change in changes {
+        if let Change::Open(opened) = change
+            && !names.contains(&opened.name)
+        {
+            names.push(opened.name.clone());
+        }
+    }
+    if names.len() > before {
+        engine.set_partitions(names);
+    }
 }
 
 /// From when each record was due, or from when its batch was taken, until now.
@@ -212,8 +362,11 @@ fn take_waiting(
     loop {
         let mut next = waiting.try_recv().ok()?;
         let joined = batch.records.len() + next.records.len();
-        if joined > records_max || batch.records.bytes.len() + next.records.bytes.len() > settings.batch_bytes
-        {
+        // Changes stand before the records of a batch.
+        let fits = next.changes.is_empty()
+            && joined <= records_max
+            && batch.records.bytes.len() + next.records.bytes.len() <= settings.batch_bytes;
+        if !fits {
             return Some(next);
         }
         batch.records.append(&next.records);
@@ -235,12 +388,21 @@ fn read_all(
         let mut records = empty.try_recv().unwrap_or_default();
         match source.read(&mut records, settings.batch_bytes, records_max)? {
             Read::More => {
-                if taken.send(Taken { records, at: Instant::now() }).is_err() {
+                let changes = source.changes();
+                if taken.send(Taken { changes, records, at: Instant::now() }).is_err() {
                     break;
                 }
             }
-            Read::Idle => {}
-            Read::End => return Ok(Ended::Source),
+            read @ (Read::Idle | Read::End) => {
+                let changes = source.changes();
+                if !changes.is_empty() && taken.send(Taken { changes, records, at: Instant::now() }).is_err()
+                {
+                    break;
+                }
+                if read == Read::End {
+                    return Ok(Ended::Source);
+                }
+            }
         }
     }
     let at = source.position();
@@ -251,18 +413,22 @@ fn read_all(
 /// The sink's thread.
 fn write_all(
     sink: &mut dyn Sink,
-    finished: &Receiver<Outputs>,
+    finished: &Receiver<Made>,
     empty: &Sender<Outputs>,
+    delivered: Option<&Delivered>,
     retrying: Option<fn(&Trouble)>,
     stop: &AtomicBool,
 ) -> Result<(), Trouble> {
-    for outputs in finished {
-        if let Err(trouble) = write_batch(sink, &outputs, retrying, stop) {
+    for Made { batch, outputs } in finished {
+        if let Err(trouble) = write_batch(sink, batch, &outputs, retrying, stop) {
             // All is ending, so what was taken ends soon: whoever hears of the trouble hears what it cost.
             let is_given_up = retrying.is_some() && trouble.advice() == Advice::Retry;
             return Err(if is_given_up { undelivered(trouble, outputs, finished) } else { trouble });
         }
         let _ = empty.try_send(outputs);
+        if let Some(delivered) = delivered {
+            delivered.advance(batch + 1);
+        }
     }
     sink.finish()
 }
@@ -270,6 +436,7 @@ fn write_all(
 /// One batch into the sink; trouble that passes is waited for until all is to end.
 fn write_batch(
     sink: &mut dyn Sink,
+    batch: u64,
     outputs: &Outputs,
     retrying: Option<fn(&Trouble)>,
     stop: &AtomicBool,
@@ -277,7 +444,7 @@ fn write_batch(
     let decisions: Vec<&[u8]> = outputs.decisions().collect();
     let alerts: Vec<&[u8]> = outputs.alerts().collect();
     let rejects: Vec<&[u8]> = outputs.rejects().collect();
-    let batch = Output { batch: 0, decisions: &decisions, alerts: &alerts, rejects: &rejects };
+    let batch = Output { batch, decisions: &decisions, alerts: &alerts, rejects: &rejects };
     let mut pause = Duration::from_millis(10);
     let mut told: Option<Instant> = None;
     loop {
@@ -308,12 +475,12 @@ fn wait(pause: Duration, stop: &AtomicBool) -> bool {
 }
 
 /// The trouble, and how many lines it kept back: those of this batch and of everything that is still to come.
-fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Outputs>) -> Trouble {
+fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Made>) -> Trouble {
     fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> usize {
         pieces.map(|piece| piece.split(|&byte| byte == b'\n').count() - 1).sum()
     }
     let (mut decisions, mut alerts, mut rejects) = (0, 0, 0);
-    for outputs in std::iter::once(first).chain(rest) {
+    for outputs in std::iter::once(first).chain(rest.iter().map(|made| made.outputs)) {
         decisions += lines(outputs.decisions());
         alerts += lines(outputs.alerts());
         rejects += lines(outputs.rejects());
@@ -322,23 +489,29 @@ fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Outputs>) -> Tr
         .because(trouble)
 }
 
-/// The next batch, or nothing once the source has ended and all is taken.
-fn receive(queue: &Receiver<Taken>, spin: bool) -> Option<Taken> {
-    if spin {
-        // A parked thread costs 25 to 30 us to wake; a spinning one costs a core.
-        for _ in 0..200_000 {
-            match queue.try_recv() {
-                Ok(batch) => return Some(batch),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => std::hint::spin_loop(),
+/// The next batch, or nothing once the source has ended and all is taken. While there is none, `meanwhile` does what is due, and says
+/// whether there is more of it.
+fn receive(
+    queue: &Receiver<Taken>,
+    spin: bool,
+    mut meanwhile: impl FnMut() -> Result<bool, Trouble>,
+) -> Result<Option<Taken>, Trouble> {
+    loop {
+        if spin {
+            // A parked thread costs 25 to 30 us to wake; a spinning one costs a core.
+            for _ in 0..200_000 {
+                match queue.try_recv() {
+                    Ok(batch) => return Ok(Some(batch)),
+                    Err(TryRecvError::Disconnected) => return Ok(None),
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                }
             }
         }
-    }
-    loop {
-        match queue.recv_timeout(Duration::from_secs(1)) {
-            Ok(batch) => return Some(batch),
+        let patience = if meanwhile()? { Duration::ZERO } else { MEANWHILE_EVERY };
+        match queue.recv_timeout(patience) {
+            Ok(batch) => return Ok(Some(batch)),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::pipeline::{self, Ended};
+use crate::pipeline::{self, Ended, Input};
 use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::{engine, signals};
@@ -82,7 +82,9 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     }
     let settings = pipeline::Settings::of_history(config);
     let finished =
-        pipeline::run(Box::new(source), engine, sink.as_mut(), settings, &stop.flag, |_| bar.tick())?;
+        pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, &stop.flag, |_| {
+            bar.tick()
+        })?;
     bar.finish();
     if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
         complain(&format!(

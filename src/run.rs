@@ -2,15 +2,18 @@
 
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
-use crate::exit::Exit;
+use crate::exit::{Exit, Refusal};
 use crate::output::Output;
-use crate::pipeline::{self, Ended, Finished};
+use crate::pipeline::{self, Ended, Finished, Input};
+use crate::recovery::{Opening, Versions};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
 use crate::{engine, signals};
+use anyhow::{Context, bail};
+use cartguard_engine::batch::Engine;
 use cartguard_io::sink::stdout::StdoutSink;
 use cartguard_io::source::stdin::StdinSource;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Sink, Source, Trouble};
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Replayable, Sink, Trouble};
 use clap::Args;
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -62,17 +65,22 @@ pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
 
 fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     let stop = signals::listen()?;
-    let engine = engine::open(config)?;
     let started = Instant::now();
     let mut paced = None;
-    let source: Box<dyn Source> = match &config.source {
-        SourceConfig::File { paths } => Box::new(FileSource::open(paths)?),
-        SourceConfig::Stdin => Box::new(StdinSource::open()?),
+    let (input, engine) = match &config.source {
+        SourceConfig::File { paths } => with_history(config, Box::new(FileSource::open(paths)?))?,
+        SourceConfig::Stdin => {
+            if config.history.is_some() {
+                bail!(Refusal("history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()));
+            }
+            (Input::Once(Box::new(StdinSource::open()?)), engine::open(config)?)
+        }
         SourceConfig::Synthetic(settings) => {
             paced = settings.rate.map(|_| started);
-            Box::new(SyntheticSource::configured(settings, started)?)
+            with_history(config, Box::new(SyntheticSource::configured(settings, started)?))?
         }
     };
+    let force = force || input.goes_on();
     let mut output = None;
     let mut sink: Box<dyn Sink> = match &config.sink {
         SinkConfig::File { folder } => {
@@ -89,11 +97,48 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         SinkConfig::Null => Box::new(NullSink::default()),
     };
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
-    let finished = pipeline::run(source, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
+    let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+/// The source with its history, where one is configured, and an engine as of its snapshot.
+fn with_history<'a>(
+    config: &Config,
+    source: Box<dyn Replayable + 'a>,
+) -> anyhow::Result<(Input<'a>, Engine)> {
+    let Some(settings) = &config.history else {
+        return Ok((Input::Once(source), engine::open(config)?));
+    };
+    let opening = Opening {
+        config,
+        settings,
+        source: source.identity(),
+        versions: versions(config)?,
+        tell: |what| complain(&format!("note: {what}\n")),
+    };
+    let (history, engine) = opening.open(|| Ok(engine::open(config)?))?;
+    Ok((Input::Again(source, Box::new(history)), engine))
+}
+
+/// What decides besides the features.
+fn versions(config: &Config) -> anyhow::Result<Versions> {
+    let model = match &config.model {
+        None => "none".to_owned(),
+        Some(folder) => {
+            let path = folder.join("manifest.toml");
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            blake3::hash(&bytes).to_string()
+        }
+    };
+    Ok(vec![
+        ("model".to_owned(), model),
+        ("output".to_owned(), format!("{:?}", config.output)),
+        ("reasons".to_owned(), format!("{:?}", config.reasons)),
+    ])
 }
 
 /// Files that will be read.

@@ -8,7 +8,8 @@
 
 use crate::config::{Synthetic, World};
 use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
-use cartguard_io::{Position, Read, Source, Trouble};
+use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
+use cartguard_io::{Advice, Position, Read, Replayable, Source, Trouble};
 use loadgen::{Generator, Schedule};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,10 @@ pub(crate) struct SyntheticSource {
     started: Instant,
     made: u64,
     bytes: u64,
+    /// Made by a process before this one: due before the schedule began.
+    resumed_at: u64,
+    changes: Vec<Change>,
+    identity: String,
 }
 
 impl SyntheticSource {
@@ -36,7 +41,19 @@ impl SyntheticSource {
         started: Instant,
     ) -> anyhow::Result<Self> {
         let generator = Generator::new(settings)?;
-        Ok(Self { names: ["synthetic".to_owned()], generator, schedule, started, made: 0, bytes: 0 })
+        let names = ["synthetic".to_owned()];
+        let opened = Opened { name: names[0].clone(), start: Start::Oldest, parents: Vec::new() };
+        Ok(Self {
+            names,
+            generator,
+            schedule,
+            started,
+            made: 0,
+            bytes: 0,
+            resumed_at: 0,
+            changes: vec![Change::Open(opened)],
+            identity: format!("synthetic {:?} {}", settings.world, settings.seed),
+        })
     }
 
     /// Of `[source]`.
@@ -49,8 +66,8 @@ impl SyntheticSource {
     fn due(&self, schedule: &Schedule) -> (u64, Duration) {
         let elapsed = self.started.elapsed();
         let due = schedule.due(elapsed.as_secs_f64());
-        let next = Duration::from_nanos(schedule.offset_ns(self.made));
-        (due.saturating_sub(self.made), next.saturating_sub(elapsed))
+        let next = Duration::from_nanos(schedule.offset_ns(self.made - self.resumed_at));
+        (due.saturating_sub(self.made - self.resumed_at), next.saturating_sub(elapsed))
     }
 }
 
@@ -95,23 +112,90 @@ impl Source for SyntheticSource {
             if self.generator.next_event(&mut into.bytes).is_none() {
                 break;
             }
-            let len = into.bytes.len() - start;
-            let offset = self.schedule.as_ref().map_or(self.bytes, |schedule| schedule.offset_ns(self.made));
-            self.made += 1;
-            self.bytes += len as u64 + 1;
-            into.list.push(RecordMeta {
-                start: start as u32,
-                len: len as u32,
-                partition: 0,
-                form: Form::Json,
-                place: Location::Row { line: self.made, offset },
-                arrival_ms: NO_ARRIVAL,
-            });
+            self.push(start, into);
         }
         Ok(if into.is_empty() { Read::End } else { Read::More })
     }
 
     fn position(&self) -> Position {
         Position { partition: 0, line: self.made + 1, offset: self.bytes }
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+}
+
+impl Replayable for SyntheticSource {
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
+        let Some(partition) = taken.list().first() else { return Ok(()) };
+        self.changes.clear();
+        let mut passed = Records::default();
+        while let Some(&Place::Row { line: last, .. }) = partition.place.as_ref()
+            && self.made < last
+        {
+            passed.clear();
+            let before = self.made;
+            self.make_up_to(&Place::Row { line: last.min(self.made + 4_096), offset: 0 }, &mut passed)?;
+            if self.made == before {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+        into.clear();
+        self.make_up_to(&run.end, into)?;
+        if into.len() != run.records as usize {
+            let what = format!("the synthetic source has no {} events up to {}", run.records, run.end);
+            return Err(Trouble::stop(what).with_advice(Advice::Refuse));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, _: &Change) -> Result<(), Trouble> {
+        self.changes.clear();
+        Ok(())
+    }
+}
+
+impl SyntheticSource {
+    /// Makes the events up to a place that was taken before; none of them is waited for.
+    fn make_up_to(&mut self, place: &Place, into: &mut Records) -> Result<(), Trouble> {
+        let &Place::Row { line: last, .. } = place else {
+            return Err(Trouble::stop(format!("{place} is no place of the synthetic source"))
+                .with_advice(Advice::Refuse));
+        };
+        while self.made < last {
+            let start = into.bytes.len();
+            if self.generator.next_event(&mut into.bytes).is_none() {
+                break;
+            }
+            self.push(start, into);
+            self.resumed_at = self.made;
+        }
+        Ok(())
+    }
+
+    /// Appends the event whose bytes begin at `start`.
+    fn push(&mut self, start: usize, into: &mut Records) {
+        let len = into.bytes.len() - start;
+        let due = self.made - self.resumed_at;
+        let offset = self.schedule.as_ref().map_or(self.bytes, |schedule| schedule.offset_ns(due));
+        self.made += 1;
+        self.bytes += len as u64 + 1;
+        into.list.push(RecordMeta {
+            start: start as u32,
+            len: len as u32,
+            partition: 0,
+            form: Form::Json,
+            place: Location::Row { line: self.made, offset },
+            arrival_ms: NO_ARRIVAL,
+        });
     }
 }

@@ -17,7 +17,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("cartguard-engine", &["cartguard-forest"], &["cartguard-oracle"]),
     ("cartguard-forest", &[], &[]),
-    ("cartguard-history", &[], &[]),
+    ("cartguard-history", &["cartguard-engine"], &[]),
     ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
     ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
     ("cartguard-kinesis-tests", &["cartguard-kinesis"], &[]),

@@ -16,7 +16,7 @@ mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
 pub(crate) use layers::{Effective, Flag};
-pub(crate) use settings::{Engine, Idle, Queue};
+pub(crate) use settings::{Engine, History, Idle, Queue, Snapshot};
 
 use cartguard_engine::batch::{DedupeSettings, OutputSettings, ReasonSettings, StateSettings};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
@@ -65,6 +65,9 @@ pub(crate) struct Config {
     pub(crate) model: Option<PathBuf>,
     pub(crate) source: Source,
     pub(crate) sink: Sink,
+    /// None: a crash loses the state.
+    pub(crate) history: Option<History>,
+    pub(crate) snapshot: Snapshot,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }
@@ -139,6 +142,8 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
     let model = section(&mut root, "model", |table| at.path(table, "path"));
     let source = section(&mut root, "source", |table| adapters::source(table, &at));
     let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
+    let history = section(&mut root, "history", |table| settings::history(table, &at));
+    let snapshot = section(&mut root, "snapshot", settings::snapshot);
     let skew_ms = time.as_ref().map_or(0, |time| time.skew_ms);
     let schema = event.zip(entities).map(|(event, entities)| {
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
@@ -177,6 +182,8 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
         model: model?,
         source: source?,
         sink: sink?,
+        history: history?,
+        snapshot: snapshot?,
     })
 }
 

@@ -1,10 +1,14 @@
 //! The sections that are plain numbers and words.
 
+use super::Relative;
 use cartguard_engine::batch::{
     BATCH_RECORDS_MAX, DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
 };
 use cartguard_engine::document::Reader;
 use cartguard_engine::limits::{DISTINCT_VALUES_MAX, REASONS_MAX};
+use cartguard_io::Level;
+use std::path::PathBuf;
+use std::time::Duration;
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -46,6 +50,45 @@ pub(crate) enum Idle {
 pub(crate) struct Queue {
     pub(crate) input: usize,
     pub(crate) output: usize,
+}
+
+/// `[history]`: nothing without a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct History {
+    pub(crate) folder: PathBuf,
+    pub(crate) pipeline: String,
+    pub(crate) level: Level,
+}
+
+/// `[snapshot]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) every: Duration,
+    /// None: by time alone.
+    pub(crate) every_records: Option<u64>,
+    pub(crate) keep: usize,
+}
+
+#[expect(clippy::option_option, reason = "faulty, none, or a history")]
+pub(super) fn history(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Option<History>> {
+    let folder = at.path(table, "folder");
+    let pipeline = table.text("pipeline")?;
+    if pipeline.is_empty() {
+        table.fault("pipeline", "is empty; a name such as \"checkout\"".to_owned());
+    }
+    let level = [Level::Process, Level::Host][table.one_of("level", &["process", "host"])?];
+    Some(folder?.map(|folder| History { folder, pipeline, level }))
+}
+
+pub(super) fn snapshot(table: &mut Reader<'_>) -> Option<Snapshot> {
+    let every_ms = table.duration("every", 1..=7 * DAY_MS);
+    let every_records = table.integer("every_records", 0..=i64::MAX);
+    let keep = table.integer("keep", 1..=1_000);
+    Some(Snapshot {
+        every: Duration::from_millis(every_ms? as u64),
+        every_records: every_records.map(|records| (records > 0).then_some(records as u64))?,
+        keep: keep? as usize,
+    })
 }
 
 pub(super) fn time(table: &mut Reader<'_>) -> Option<Time> {

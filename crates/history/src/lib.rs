@@ -10,8 +10,12 @@
 //! lost records to retention) · a *bound* batch is one whose record in the order log was written, so that its outputs may leave.
 
 pub mod lineage;
+mod manifest;
+mod order_log;
 mod partitions;
 mod place;
 
+pub use manifest::{Manifest, Part, Retention};
+pub use order_log::{Bound, LogFault, OutputHash, Tip, begins_with};
 pub use partitions::{Change, Fault, Opened, PartitionState, Partitions, Run, Start};
 pub use place::{NoPlace, Place, SequenceNumber};

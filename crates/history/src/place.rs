@@ -1,5 +1,6 @@
 //! How far a partition was taken, in the words of its upstream.
 
+use cartguard_engine::record::PlaceRef;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt::{self, Display, Write};
@@ -96,6 +97,19 @@ impl FromStr for Place {
             Some(Self::Sequence { number: SequenceNumber::new(number)?, sub: sub.parse().ok()? })
         };
         parse().ok_or_else(|| NoPlace(text.to_owned()))
+    }
+}
+
+impl From<PlaceRef<'_>> for Place {
+    fn from(place: PlaceRef<'_>) -> Self {
+        match place {
+            PlaceRef::Row { line, offset } => Self::Row { line, offset },
+            PlaceRef::Sequence { number, sub } => {
+                let digits = std::str::from_utf8(number).ok().and_then(SequenceNumber::new);
+                // A source gives digits; one that does not is found out when its place does not move on.
+                Self::Sequence { number: digits.unwrap_or_else(|| SequenceNumber("0".into())), sub }
+            }
+        }
     }
 }
 

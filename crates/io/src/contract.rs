@@ -3,7 +3,7 @@
 //! Here for adapters in other crates; the product itself calls nothing of it. A check panics with what
 //! differs, as a test does.
 
-use crate::{Output, Position, Read, Sink, Source};
+use crate::{Output, Position, Read, Sink, Source, Store, Trouble};
 use cartguard_engine::record::{Form, Location, Records};
 
 /// A record that a source must yield.
@@ -116,4 +116,34 @@ pub fn check_sink(sink: &mut dyn Sink, delivered: impl FnOnce() -> [Option<Vec<u
             delivered.len()
         );
     }
+}
+
+/// Stores, lists, replaces and removes blobs; of two that store the same name at once one succeeds.
+pub fn check_store(store: &dyn Store) {
+    let ok = |result: Result<(), Trouble>| result.unwrap_or_else(|e| panic!("{e}: {e:?}"));
+    let get = |name| store.get(name).unwrap_or_else(|e| panic!("{e}: {e:?}"));
+    assert_eq!(get("a.part"), None, "an empty store");
+    for (name, bytes) in [("b", &b"one"[..]), ("a.part", b""), ("c-1_2", &[7; 1 << 20]), ("b", b"two")] {
+        ok(store.put(name, bytes));
+        assert_eq!(get(name).as_deref(), Some(bytes), "{name} as it was put");
+    }
+    let list = || store.list().unwrap_or_else(|e| panic!("{e}: {e:?}"));
+    assert_eq!(list(), ["a.part", "b", "c-1_2"]);
+    let winners = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8_u8)
+            .map(|who| scope.spawn(move || (who, store.put_if_absent("once", &[who]).is_ok_and(|won| won))))
+            .collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .filter(|(_, won)| *won)
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(winners.len(), 1, "one of several wins");
+    assert_eq!(get("once"), Some(vec![winners[0].0]), "and it is the winner's");
+    for name in ["b", "once", "never there"] {
+        ok(store.remove(name));
+        assert_eq!(get(name), None, "{name} is gone");
+    }
+    assert_eq!(list(), ["a.part", "c-1_2"]);
 }

@@ -8,6 +8,7 @@ use crate::decide::Decision;
 use crate::event::{EventMut, EventRef, Head};
 use crate::features::cell::Cell;
 use crate::reject::{Reason, Reject};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// Events that a worker takes at a time to decode, score and encode.
@@ -180,7 +181,8 @@ impl Outputs {
 }
 
 /// What was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
     /// Records taken.
     pub events: u64,

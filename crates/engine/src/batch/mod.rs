@@ -19,6 +19,7 @@ pub(crate) mod lane;
 mod matrix;
 mod recent;
 mod shared;
+pub mod snapshot;
 mod update;
 mod worker;
 
@@ -87,6 +88,8 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     next_sequence: u64,
     counts: Counts,
+    /// The snapshot that is being taken.
+    taking: Option<snapshot::Taking>,
 }
 
 impl Engine {
@@ -102,7 +105,14 @@ impl Engine {
                     .expect("the system has room for the engine's threads at start")
             })
             .collect();
-        Self { worker: Worker::new(0, &shared), shared, threads, next_sequence: 0, counts: Counts::default() }
+        Self {
+            worker: Worker::new(0, &shared),
+            shared,
+            threads,
+            next_sequence: 0,
+            counts: Counts::default(),
+            taking: None,
+        }
     }
 
     /// The names of the partitions that record numbers stand for, for rejects.

@@ -27,6 +27,23 @@ impl Recent {
         }
     }
 
+    /// Places in the ring of the alerts, which are sequence numbers modulo its length.
+    pub(crate) fn alerts(&self) -> Vec<u32> {
+        (0..).zip(&self.flags).filter(|(_, is_alert)| **is_alert).map(|(place, _)| place).collect()
+    }
+
+    /// The ring as it was before a sequence number.
+    pub(crate) fn restore(&mut self, next_sequence: u64, alerts: &[u32]) {
+        self.flags.fill(false);
+        for &place in alerts {
+            if let Some(flag) = self.flags.get_mut(place as usize) {
+                *flag = true;
+            }
+        }
+        self.alerts = self.flags.iter().filter(|is_alert| **is_alert).count();
+        self.next = (next_sequence % self.flags.len() as u64) as usize;
+    }
+
     /// Notes the next record and returns whether an alert for it would come after too many.
     pub(crate) fn note(&mut self, is_alert: bool) -> bool {
         let too_many = self.alerts as f64 > self.alerts_max;

@@ -15,6 +15,7 @@ use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
 use crate::state::{ShardOf, Shards, open};
+use crate::window::reserve::Reserve;
 use cartguard_forest::Model;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) columns: ModelColumns,
     pub(crate) lines: Arc<LinePlan>,
     pub(crate) shards: Shards,
+    /// Where the shards' pages come from.
+    pub(crate) reserve: Reserve,
     pub(crate) shard_of: ShardOf,
     pub(crate) ids: Vec<CachePadded<Mutex<IdShard>>>,
     pub(crate) job: RwLock<Job>,
@@ -134,9 +137,11 @@ impl Shared {
         let schema = &plan.schema;
         let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
         let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
+        let reserve = Reserve::start();
         Self {
             columns: ModelColumns::new(&plan.shapes, read),
-            shards: open(&settings.state),
+            shards: open(&settings.state, &reserve),
+            reserve,
             shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS)
                 .map(|_| CachePadded::new(Mutex::new(IdShard::new(&settings.dedupe))))

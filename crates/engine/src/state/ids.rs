@@ -3,6 +3,8 @@
 //! decode -> **ids** -> window
 
 use crate::limits::{DEDUPE_ID_BYTES, DEDUPE_SHARDS};
+use crate::state::part::{Part, PartFault, PartKind, Read};
+use crate::window::capture::{Copies, FRAME_WORDS, FramePool};
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 
@@ -30,7 +32,26 @@ pub(crate) struct IdShard {
     span_ms: i64,
     capacity: usize,
     pub(crate) evicted: u64,
+    /// While a snapshot is taken.
+    capture: Option<Capture>,
 }
+
+/// Copies of the ids that were in order at the cut, first to last. They never change, so that only the one that leaves next is in a hurry.
+#[derive(Debug)]
+struct Capture {
+    head: [u64; IDS_HEAD_WORDS],
+    /// Ids of the cut that are not copied yet; all that were copied came before them.
+    left: usize,
+    /// Of those that were copied, how many are still in order.
+    held: usize,
+    copies: Copies,
+    pool: FramePool,
+}
+
+/// Words of a part's head: ids, evicted.
+const IDS_HEAD_WORDS: usize = 2;
+/// Ids of a frame.
+const IDS_PER_FRAME: usize = FRAME_WORDS / 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
@@ -47,6 +68,7 @@ impl IdShard {
             span_ms: settings.span_ms,
             capacity: capacity.max(1),
             evicted: 0,
+            capture: None,
         }
     }
 
@@ -68,7 +90,7 @@ impl IdShard {
         while let Some(&oldest) = self.order.front()
             && oldest.time_ms <= bound_ms
         {
-            self.order.pop_front();
+            self.pop();
             self.remove(oldest);
         }
         let key = hash.rotate_right(16);
@@ -83,12 +105,72 @@ impl IdShard {
         self.table.insert_unique(key, Seen { hash, time_ms }, |seen| seen.hash.rotate_right(16));
         self.order.push_back(Seen { hash, time_ms });
         while self.table.len() > self.capacity {
-            let Some(oldest) = self.order.pop_front() else { break };
+            let Some(oldest) = self.pop() else { break };
             if self.remove(oldest) {
                 self.evicted += 1;
             }
         }
         true
+    }
+
+    /// The id accepted first leaves the order; a snapshot that still needs it gets it before.
+    #[inline]
+    fn pop(&mut self) -> Option<Seen> {
+        if let Some(capture) = &mut self.capture {
+            if capture.held == 0 && capture.left > 0 {
+                capture.copy(&self.order, 1);
+            }
+            capture.held = capture.held.saturating_sub(1);
+        }
+        self.order.pop_front()
+    }
+
+    /// Frames that a snapshot copies.
+    pub(crate) fn frames(&self) -> usize {
+        self.order.len().div_ceil(IDS_PER_FRAME)
+    }
+
+    /// The cut: what is in order now is what the part will have.
+    pub(crate) fn begin_capture(&mut self, pool: &FramePool) {
+        let left = self.order.len();
+        let copies = Copies::with_capacity(self.frames());
+        let head = [left as u64, self.evicted];
+        self.capture = Some(Capture { head, left, held: 0, copies, pool: pool.clone() });
+    }
+
+    /// Copies at least `frames` more frames, or all that are left; returns how many.
+    pub(crate) fn capture_some(&mut self, frames: usize) -> usize {
+        let Some(capture) = &mut self.capture else { return 0 };
+        let ids = frames.saturating_mul(IDS_PER_FRAME).min(capture.left);
+        capture.copy(&self.order, ids);
+        ids.div_ceil(IDS_PER_FRAME)
+    }
+
+    /// The part, once there is nothing left to copy.
+    pub(crate) fn end_capture(&mut self, shard: usize, pool: &FramePool) -> Part {
+        let capture = self.capture.take();
+        debug_assert!(capture.as_ref().is_none_or(|capture| capture.left == 0), "an id was not copied");
+        let (head, copies) = capture.map_or_else(Default::default, |capture| (capture.head, capture.copies));
+        Part::new(PartKind::Ids, shard, head.to_vec(), vec![copies], pool.clone())
+    }
+
+    /// The ids as their part has them.
+    pub(crate) fn restore(settings: &DedupeSettings, part: &Read) -> Result<Self, PartFault> {
+        let &[ids, evicted] = part.head::<IDS_HEAD_WORDS>()?;
+        let mut shard = Self { evicted, ..Self::new(settings) };
+        for &[hash, time] in part.frames(0).as_chunks::<2>().0.iter().take(ids as usize) {
+            let seen = Seen { hash, time_ms: time as i64 };
+            let key = hash.rotate_right(16);
+            // Of an id that was accepted twice the later counts.
+            match shard.table.find_mut(key, |held| held.hash == hash) {
+                Some(held) => *held = seen,
+                None => {
+                    shard.table.insert_unique(key, seen, |held| held.hash.rotate_right(16));
+                }
+            }
+            shard.order.push_back(seen);
+        }
+        Ok(shard)
     }
 
     /// Removes an id if it is still the one that was accepted then.
@@ -100,6 +182,27 @@ impl IdShard {
             }
             Err(_) => false,
         }
+    }
+}
+
+impl Capture {
+    /// Copies the next ids.
+    fn copy(&mut self, order: &VecDeque<Seen>, ids: usize) {
+        for seen in order.range(self.held..self.held + ids) {
+            let at = (self.head[0] as usize - self.left) % IDS_PER_FRAME;
+            if at == 0 {
+                self.copies.push((self.copies.len() as u32, self.pool.take()));
+            }
+            if let Some((_, frame)) = self.copies.last_mut() {
+                frame[2 * at..][..2].copy_from_slice(&[seen.hash, seen.time_ms as u64]);
+                // What stands behind the last id of a part must not depend on who used the memory before.
+                if self.left == 1 {
+                    frame[2 * at + 2..].fill(0);
+                }
+            }
+            self.left -= 1;
+        }
+        self.held += ids;
     }
 }
 

@@ -7,7 +7,9 @@
 
 pub(crate) mod ids;
 mod index;
+pub(crate) mod part;
 pub(crate) mod shard;
+mod slots;
 
 use crate::window::reserve::Reserve;
 use dashmap::DashMap;
@@ -18,10 +20,9 @@ use std::hash::{BuildHasher, Hasher};
 pub(crate) type Shards = DashMap<usize, Shard, SpreadShards>;
 
 /// Makes the shards of a state.
-pub(crate) fn open(settings: &StateSettings) -> Shards {
+pub(crate) fn open(settings: &StateSettings, reserve: &Reserve) -> Shards {
     let locks = settings.shards.next_power_of_two().max(2);
     let shards = DashMap::with_hasher_and_shard_amount(SpreadShards { bits: locks.trailing_zeros() }, locks);
-    let reserve = Reserve::start();
     for shard in 0..settings.shards {
         shards.insert(shard, Shard::new(settings, reserve.clone()));
     }

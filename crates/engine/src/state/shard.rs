@@ -8,13 +8,14 @@ use crate::event::marks;
 use crate::features::cell::Cell;
 use crate::features::plan::EntityPlan;
 use crate::state::index::{Index, PART_BITS};
+use crate::state::slots::Slots;
 use crate::window::arena::Arena;
 use crate::window::history::History;
 use crate::window::layout::Layout;
 use crate::window::prefetch;
 use crate::window::read::{self, Reader};
-use crate::window::reserve::{Reserve, SlotPage};
-use crate::window::slot::{NOTHING_LOST, SLOTS_PER_PAGE, Slot};
+use crate::window::reserve::Reserve;
+use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{Entry, HistoryMut, Scratch};
 
 /// Settings of the state, checked.
@@ -76,58 +77,22 @@ pub(crate) struct Size {
 /// One shard.
 pub(crate) struct Shard {
     /// Key hash to slot number. An index: it can be made again from the slots.
-    index: Index,
-    slots: Slots,
-    arena: Arena,
+    pub(super) index: Index,
+    pub(super) slots: Slots,
+    pub(super) arena: Arena,
     reserve: Reserve,
     scratch: Scratch,
-    size: Size,
+    pub(super) size: Size,
     budget_bytes: u64,
     /// Newest last-seen time that was evicted.
-    horizon_ms: i64,
+    pub(super) horizon_ms: i64,
     /// `m` of the last update, and the sequence at which the next part is due (docs/semantics.md, 5).
-    swept: u64,
-    next_sweep: u64,
+    pub(super) swept: u64,
+    pub(super) next_sweep: u64,
     /// Slots with the oldest updates, oldest last, as of when they were collected; see [`Shard::evict`].
     oldest: Vec<(u64, u32)>,
-}
-
-/// Slots by number, in pages.
-#[derive(Default)]
-struct Slots {
-    pages: Vec<SlotPage>,
-    used: usize,
-    free: Option<u32>,
-}
-
-impl Slots {
-    #[inline]
-    fn get(&self, slot: u32) -> &Slot {
-        &self.pages[slot as usize / SLOTS_PER_PAGE][slot as usize % SLOTS_PER_PAGE]
-    }
-
-    #[inline]
-    fn get_mut(&mut self, slot: u32) -> &mut Slot {
-        &mut self.pages[slot as usize / SLOTS_PER_PAGE][slot as usize % SLOTS_PER_PAGE]
-    }
-
-    fn take(&mut self, reserve: &Reserve) -> u32 {
-        if let Some(slot) = self.free {
-            self.free = u32::try_from(self.get(slot).first_ms).ok();
-            return slot;
-        }
-        if self.used == self.pages.len() * SLOTS_PER_PAGE {
-            self.pages.push(reserve.slot_page());
-        }
-        self.used += 1;
-        (self.used - 1) as u32
-    }
-
-    fn give_back(&mut self, slot: u32) {
-        let next = self.free.map_or(-1, i64::from);
-        *self.get_mut(slot) = Slot { first_ms: next, ..Slot::FREE };
-        self.free = Some(slot);
-    }
+    /// While a snapshot is taken: what is not in pages, as of the cut.
+    pub(super) captured_head: Vec<u64>,
 }
 
 impl Shard {
@@ -144,12 +109,13 @@ impl Shard {
             swept: 0,
             next_sweep: sweep_step(settings),
             oldest: Vec::new(),
+            captured_head: Vec::new(),
         }
     }
 
     pub(crate) fn size(&self) -> Size {
-        let slots = (self.slots.pages.len() * SLOTS_PER_PAGE * size_of::<Slot>()) as u64;
-        Size { resident_bytes: self.arena.resident_bytes() + slots + self.index.bytes(), ..self.size }
+        let resident_bytes = self.arena.resident_bytes() + self.slots.resident_bytes() + self.index.bytes();
+        Size { resident_bytes, ..self.size }
     }
 
     /// Prefetches where a key's slot is looked up.
@@ -380,7 +346,9 @@ impl Shard {
         let parts = 1 << PART_BITS;
         for part in (self.swept + 1).max((due + 1).saturating_sub(parts))..=due {
             let is_idle = |&slot: &u32| self.slots.get(slot).newest_ms <= bound_ms;
-            let gone: Vec<u32> = self.index.slots_of_part(part % parts).filter(is_idle).collect();
+            let mut gone: Vec<u32> = self.index.slots_of_part(part % parts).filter(is_idle).collect();
+            // The index of a restored shard may have another order, and freed slots are given out again in the order of this.
+            gone.sort_unstable();
             for slot in gone {
                 self.remove(plans, slot);
             }

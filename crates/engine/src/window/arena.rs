@@ -7,6 +7,7 @@
 //! next request of its size class, so a steady state allocates nothing.
 //! Not here: what the words mean (`layout`).
 
+use crate::window::capture::{Capture, Copies, FRAME_WORDS, FramePool};
 use crate::window::reserve::{Page, Reserve};
 
 /// Words in a page: 256 KiB.
@@ -45,11 +46,18 @@ pub(crate) struct Arena {
     next: usize,
     /// First free block of each class; a free block's first word is the handle of the next.
     free: [Handle; CLASSES],
+    /// While a snapshot is taken.
+    capture: Option<Capture>,
 }
+
+/// Words of [`Arena::head`].
+pub(crate) const ARENA_HEAD_WORDS: usize = 1 + CLASSES;
+/// Frames of a page.
+const FRAMES: usize = PAGE_WORDS / FRAME_WORDS;
 
 impl Arena {
     pub(crate) fn new(reserve: Reserve) -> Self {
-        Self { pages: Vec::new(), reserve, next: PAGE_WORDS, free: [Handle::NONE; CLASSES] }
+        Self { pages: Vec::new(), reserve, next: PAGE_WORDS, free: [Handle::NONE; CLASSES], capture: None }
     }
 
     /// A block of at least `words` words; its contents are whatever they were.
@@ -91,6 +99,9 @@ impl Arena {
     #[inline]
     pub(crate) fn words_mut(&mut self, handle: Handle, words: usize) -> &mut [u64] {
         let (page, start) = handle.split();
+        if self.capture.is_some() {
+            self.save(page, start, words);
+        }
         &mut self.pages[page][start..start + words]
     }
 
@@ -98,6 +109,7 @@ impl Arena {
     pub(crate) fn copy(&mut self, from: Handle, to: Handle, words: usize) {
         let (from_page, from_start) = from.split();
         let (to_page, to_start) = to.split();
+        self.save(to_page, to_start, words);
         if from_page == to_page {
             self.pages[from_page].copy_within(from_start..from_start + words, to_start);
         } else if let Ok([source, target]) = self.pages.get_disjoint_mut([from_page, to_page]) {
@@ -108,6 +120,63 @@ impl Arena {
     /// Bytes of all pages.
     pub(crate) fn resident_bytes(&self) -> u64 {
         (self.pages.len() * PAGE_WORDS * 8) as u64
+    }
+
+    /// Frames that a snapshot copies.
+    pub(crate) fn frames(&self) -> usize {
+        self.pages.len() * FRAMES
+    }
+
+    /// From here on everything is copied before it is written to; returns what is not in pages, as of now.
+    pub(crate) fn begin_capture(&mut self, pool: &FramePool) -> [u64; ARENA_HEAD_WORDS] {
+        self.capture = Some(Capture::begin(self.pages.len(), FRAMES, pool));
+        let mut head = [self.next as u64; ARENA_HEAD_WORDS];
+        for (word, free) in head[1..].iter_mut().zip(self.free) {
+            *word = free.0.into();
+        }
+        head
+    }
+
+    /// Copies at least `frames` more frames, or all that are left; returns how many.
+    pub(crate) fn capture_some(&mut self, frames: usize) -> usize {
+        let Some(capture) = &mut self.capture else { return 0 };
+        let before = capture.saved();
+        while capture.saved() - before < frames
+            && let Some(page) = capture.next_page()
+        {
+            capture.save(page, 0, FRAMES - 1, copy_of(&self.pages[page]));
+        }
+        capture.saved() - before
+    }
+
+    /// All copies, once there is nothing left to copy.
+    pub(crate) fn end_capture(&mut self) -> Copies {
+        self.capture.take().map_or_else(Copies::new, Capture::finish)
+    }
+
+    /// An arena as it was: what [`Arena::begin_capture`] returned, and the frames of all pages, one after the other.
+    pub(crate) fn restore(reserve: Reserve, head: &[u64; ARENA_HEAD_WORDS], frames: &[u64]) -> Self {
+        let mut arena = Self::new(reserve);
+        arena.next = head[0] as usize;
+        for (free, &word) in arena.free.iter_mut().zip(&head[1..]) {
+            *free = Handle(word as u32);
+        }
+        for words in frames.chunks(PAGE_WORDS) {
+            let mut page = arena.reserve.page();
+            page[..words.len()].copy_from_slice(words);
+            arena.pages.push(page);
+        }
+        arena
+    }
+
+    /// Copies what a snapshot still needs of the words that are about to be written to.
+    #[inline]
+    fn save(&mut self, page: usize, start: usize, words: usize) {
+        let Some(capture) = &mut self.capture else { return };
+        let (first, last) = (start / FRAME_WORDS, (start + words.max(1) - 1) / FRAME_WORDS);
+        if capture.wants(page, first, last) {
+            capture.save(page, first, last, copy_of(&self.pages[page]));
+        }
     }
 
     /// Cuts what is left of the last page into free blocks, largest class first.
@@ -123,6 +192,11 @@ impl Arena {
             self.release(handle, class_words(class));
         }
     }
+}
+
+/// Copies a frame of a page.
+fn copy_of(page: &Page) -> impl FnMut(usize, &mut [u64; FRAME_WORDS]) {
+    |frame, to| to.copy_from_slice(&page[frame * FRAME_WORDS..][..FRAME_WORDS])
 }
 
 /// The smallest class that holds `words` words.

@@ -9,6 +9,7 @@
 //! (`features`).
 
 pub(crate) mod arena;
+pub(crate) mod capture;
 pub(crate) mod dictionary;
 pub(crate) mod distinct;
 pub(crate) mod history;

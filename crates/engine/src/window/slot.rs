@@ -56,4 +56,47 @@ impl Slot {
     };
 }
 
+/// Words of a slot in a snapshot.
+pub(crate) const SLOT_WORDS: usize = 8;
+
+impl Slot {
+    /// As words of a snapshot.
+    pub(crate) fn to_words(self) -> [u64; SLOT_WORDS] {
+        let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+        [
+            self.hash,
+            self.updated,
+            self.newest_ms as u64,
+            self.first_ms as u64,
+            self.lost_before_ms as u64,
+            pair(self.root.0, self.entries),
+            pair(self.spans, self.values),
+            u64::from(self.room)
+                | u64::from(self.chunks) << 16
+                | u64::from(self.head_row) << 32
+                | u64::from(self.entity) << 40,
+        ]
+    }
+
+    /// From words of a snapshot.
+    pub(crate) fn of_words(words: &[u64; SLOT_WORDS]) -> Self {
+        let &[hash, updated, newest, first, lost_before, root_entries, spans_values, small] = words;
+        Self {
+            hash,
+            updated,
+            newest_ms: newest as i64,
+            first_ms: first as i64,
+            lost_before_ms: lost_before as i64,
+            root: Handle(root_entries as u32),
+            entries: (root_entries >> 32) as u32,
+            spans: spans_values as u32,
+            values: (spans_values >> 32) as u32,
+            room: small as u16,
+            chunks: (small >> 16) as u16,
+            head_row: (small >> 32) as u8,
+            entity: (small >> 40) as u8,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Slot>() == 64);

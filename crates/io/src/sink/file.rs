@@ -11,7 +11,7 @@
 //!
 //! Not here: `summary.json` and `features.json`, which the caller writes.
 
-use super::{Output, Sink};
+use super::{Left, Output, Sink};
 use crate::{Advice, Trouble};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Seek, SeekFrom, Write};
@@ -80,6 +80,14 @@ impl Sink for FileSink {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Every output is in the files once: they are cut to where the snapshot stands and written on from there.
+    fn resume(&mut self, left: &Left) -> Result<u64, Trouble> {
+        for (lane, bytes) in self.files.iter_mut().zip(left.bytes) {
+            lane.resume(bytes)?;
+        }
+        Ok(left.batch)
+    }
+
     fn finish(&mut self) -> Result<(), Trouble> {
         for lane in &mut self.files {
             lane.finish(self.sync)?;
@@ -110,6 +118,21 @@ impl Lane {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|e| Trouble::at(&path, "cannot be opened for writing").because(e))?;
         Ok(Self { path, file, bytes: 0 })
+    }
+
+    /// Cuts the file to what it held at the snapshot.
+    fn resume(&mut self, bytes: u64) -> Result<(), Trouble> {
+        let failed = |e| Trouble::at(&self.path, format_args!("cannot be cut to {bytes} bytes")).because(e);
+        let held = self.file.metadata().map_err(failed)?.len();
+        if held < bytes {
+            let what = format!(
+                "holds {held} bytes, and the snapshot was taken when it held {bytes}: some of it was removed"
+            );
+            return Err(Trouble::refused(&self.path, what));
+        }
+        self.file.set_len(bytes).and_then(|()| self.file.seek(SeekFrom::Start(bytes))).map_err(failed)?;
+        self.bytes = bytes;
+        Ok(())
     }
 
     fn append(&mut self, pieces: &[&[u8]]) -> Result<(), Trouble> {

@@ -35,10 +35,27 @@ pub trait Sink: Send {
     /// Makes everything written so far durable. Nothing may be written after it.
     fn finish(&mut self) -> Result<(), Trouble>;
 
+    /// Goes on after a process that ended before, and returns the first batch that is still wanted: some before it may come again with the
+    /// same bytes, all from it on must. Before the first write.
+    fn resume(&mut self, left: &Left) -> Result<u64, Trouble> {
+        Ok(left.delivered)
+    }
+
     /// How far batches are delivered, where that is not known when `write` returns; none: what was written is delivered.
     fn delivered(&self) -> Option<Delivered> {
         None
     }
+}
+
+/// What a process left behind that wrote the same outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// The first batch that is not in the snapshot.
+    pub batch: u64,
+    /// Bytes of decisions, alerts and rejects in all batches before it.
+    pub bytes: [u64; 3],
+    /// The first batch that was not known to be delivered; at least `batch`.
+    pub delivered: u64,
 }
 
 /// The frontier of a sink: every batch before it was acknowledged, whatever came back first. Clones watch the same sink.

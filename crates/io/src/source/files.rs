@@ -14,9 +14,10 @@ use super::csv::Csv;
 use super::format::Format;
 use super::lines::Lines;
 use super::parquet::Parquet;
-use super::{Meter, Position, Read, Source};
+use super::{Meter, Position, Read, Replayable, Source};
 use crate::Trouble;
 use cartguard_engine::record::Records;
+use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,10 @@ pub struct FileSource {
     position: Position,
     meter: Meter,
     notes: Vec<String>,
+    /// What happened to the files and was not told of.
+    changes: Vec<Change>,
+    /// Files that were told of.
+    opened: usize,
 }
 
 /// A file that was looked at.
@@ -62,7 +67,17 @@ impl FileSource {
         }
         let names = files.iter().map(|file| file.path.display().to_string()).collect();
         let position = Position { partition: 0, line: 1, offset: 0 };
-        Ok(Self { names, files, at: 0, current: None, position, meter, notes })
+        Ok(Self {
+            names,
+            files,
+            at: 0,
+            current: None,
+            position,
+            meter,
+            notes,
+            changes: Vec::new(),
+            opened: 0,
+        })
     }
 
     /// Bytes done and bytes in all, as they lie on disk.
@@ -84,7 +99,43 @@ impl FileSource {
         let Some(file) = self.files.get(self.at) else { return Ok(None) };
         let reader = file.open(self.at as u32, &self.meter)?;
         self.position = reader.position();
+        if self.opened == self.at {
+            self.opened += 1;
+            let name = self.names[self.at].clone();
+            self.changes.push(Change::Open(Opened { name, start: Start::Oldest, parents: Vec::new() }));
+        }
         Ok(Some(reader))
+    }
+
+    fn end_file(&mut self) {
+        self.changes.push(Change::Finish { partition: self.at as u32 });
+        self.current = None;
+        self.at += 1;
+    }
+
+    /// Reads on in the present file without handing anything over, until the record at `place` is passed.
+    fn skip(&mut self, place: &Place) -> Result<(), Trouble> {
+        let path = self.files[self.at].path.clone();
+        let &Place::Row { line: last, .. } = place else {
+            return Err(Trouble::refused(&path, format_args!("{place} is no place in a file")));
+        };
+        self.current = self.open_next()?;
+        let Some(reader) = &mut self.current else { return Ok(()) };
+        let mut passed = Records::default();
+        while reader.position().line <= last {
+            // A record has a line at least, so that so many do not go past it.
+            let most = (last - reader.position().line + 1).min(8_192) as usize;
+            let read = reader.read(&mut passed, 1 << 20, most);
+            match read.map_err(|e| Trouble::at(&path, "cannot be read again").because(e))? {
+                Read::End => {
+                    let what = format!("ends before line {last}, which was read of it before");
+                    return Err(Trouble::refused(&path, what));
+                }
+                Read::More | Read::Idle => {}
+            }
+        }
+        self.position = reader.position();
+        Ok(())
     }
 }
 
@@ -105,10 +156,7 @@ impl Source for FileSource {
             let result = reader.read(into, max_bytes, max_records);
             self.position = reader.position();
             match result {
-                Ok(Read::End) => {
-                    self.current = None;
-                    self.at += 1;
-                }
+                Ok(Read::End) => self.end_file(),
                 Ok(read) => return Ok(read),
                 Err(cause) => {
                     let Position { line, offset, .. } = self.position;
@@ -126,6 +174,85 @@ impl Source for FileSource {
 
     fn position(&self) -> Position {
         self.position
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+}
+
+impl Replayable for FileSource {
+    fn identity(&self) -> String {
+        // Files may be added behind those that were read, so their names are checked one by one.
+        "files".to_owned()
+    }
+
+    fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
+        for (number, partition) in taken.list().iter().enumerate() {
+            let name = &partition.opened.name;
+            if self.names.get(number) != Some(name) {
+                let now = self.names.get(number).map_or("no file", String::as_str);
+                let what = format!(
+                    "file {} was {name} before, and is {now}; files may only be added at the end",
+                    number + 1
+                );
+                return Err(Trouble::stop(what).with_advice(crate::Advice::Refuse));
+            }
+            self.opened = number + 1;
+            if partition.is_finished {
+                self.at = number + 1;
+            }
+        }
+        if let Some(partition) = taken.list().get(self.at)
+            && let Some(place) = &partition.place
+        {
+            self.skip(place)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+        into.clear();
+        let mut some = Records::default();
+        while into.len() < run.records as usize {
+            // What the log has of the files comes back by `apply`.
+            self.at = run.partition as usize;
+            let read = self.read(&mut some, 1 << 30, run.records as usize - into.len())?;
+            let is_there = read == Read::More && some.list.iter().all(|meta| meta.partition == run.partition);
+            if !is_there {
+                break;
+            }
+            into.append(&some);
+        }
+        self.changes.clear();
+        let end = into.len().checked_sub(1).map(|last| Place::from(into.place_of(last)));
+        if end.as_ref() != Some(&run.end) || into.len() != run.records as usize {
+            let name = self.names.get(run.partition as usize).map_or("a file", String::as_str);
+            let what = format!(
+                "{name}: {} records up to {} were read before, and now there are other ones",
+                run.records, run.end
+            );
+            return Err(Trouble::stop(what).with_advice(crate::Advice::Refuse));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
+        match change {
+            Change::Open(opened) => {
+                if self.names.get(self.opened) != Some(&opened.name) {
+                    let what = format!("{}: was read before, and is not among the files", opened.name);
+                    return Err(Trouble::stop(what).with_advice(crate::Advice::Refuse));
+                }
+                self.opened += 1;
+            }
+            Change::Finish { partition } => {
+                self.current = None;
+                self.at = *partition as usize + 1;
+            }
+            Change::Gap { .. } => {}
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,203 @@
+//! The engine's state as of a sequence number, cut between two batches and copied while later ones run; and an engine from it.
+//!
+//! batch -> **snapshot** -> whoever stores it
+//!
+//! [`Engine::begin_snapshot`] is the cut and takes microseconds. Then [`Engine::continue_snapshot`], a little between batches, until it
+//! has given out every part. What is written to meanwhile is copied first (`window::capture`).
+//!
+//! Holds: head and parts are a pure function of the sequence up to the cut, whatever batches, workers and snapshots there were; an engine
+//! restored from them goes on with the same bytes. Not here: files, compression, hashes of content.
+
+use crate::batch::{Counts, Engine};
+use crate::limits::DEDUPE_SHARDS;
+use crate::state::ids::IdShard;
+use crate::state::part::Read;
+pub use crate::state::part::{Part, PartFault, PartKind};
+use crate::state::shard::Shard;
+pub use crate::window::capture::FramePool;
+use serde::{Deserialize, Serialize};
+use std::sync::PoisonError;
+
+/// What an engine is besides its parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Sequence number of the next record.
+    pub next_sequence: u64,
+    /// Stream time, ms; the least integer before the first event.
+    pub stream_ms: i64,
+    pub counts: Counts,
+    /// Which of the last events were alerts: sequence numbers modulo the ring's length.
+    pub recent_alerts: Vec<u32>,
+}
+
+/// A snapshot that is being taken.
+pub(super) struct Taking {
+    /// Parts given out.
+    done: usize,
+    pool: FramePool,
+}
+
+/// What makes two engines' states comparable: a snapshot fits an engine where all of it is equal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// How records are read, hash seed included.
+    pub schema: String,
+    /// `[state]` and `[dedupe]`, name and value.
+    pub settings: Vec<(String, String)>,
+    /// Name and definition of every feature, in order.
+    pub features: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// What differs, a line each; nothing where a snapshot of `self` fits an engine of `other`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.schema != other.schema {
+            lines.push("[event], [entities], [money] or state.hash_seed".to_owned());
+        }
+        for (name, value) in &self.settings {
+            let now = other.settings.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
+            if now != Some(value) {
+                lines.push(format!("{name}: was {value}, is {}", now.unwrap_or("absent")));
+            }
+        }
+        let find =
+            |list: &[(String, String)], name: &str| list.iter().find(|(other, _)| other == name).cloned();
+        for (name, definition) in &self.features {
+            match find(&other.features, name) {
+                None => lines.push(format!("feature {name}: is gone")),
+                Some((_, now)) if now != *definition => lines.push(format!("feature {name}: was changed")),
+                Some(_) => {}
+            }
+        }
+        for (name, _) in &other.features {
+            if find(&self.features, name).is_none() {
+                lines.push(format!("feature {name}: is new"));
+            }
+        }
+        if lines.is_empty() && self.features != other.features {
+            lines.push("the order of the features".to_owned());
+        }
+        lines
+    }
+}
+
+impl Engine {
+    /// Frames of 4 KiB that a snapshot cut now would copy, for [`FramePool::prepare`].
+    pub fn snapshot_frames(&self) -> usize {
+        let shared = &*self.shared;
+        let keys: usize = shared.shards.iter().map(|shard| shard.frames()).sum();
+        let ids: usize =
+            shared.ids.iter().map(|ids| ids.lock().unwrap_or_else(PoisonError::into_inner).frames()).sum();
+        keys + ids
+    }
+
+    /// The cut: the state is what it is before the next batch. One that is not finished yet is given up.
+    pub fn begin_snapshot(&mut self, pool: &FramePool) -> Head {
+        let shared = &*self.shared;
+        for ids in &shared.ids {
+            ids.lock().unwrap_or_else(PoisonError::into_inner).begin_capture(pool);
+        }
+        for mut shard in shared.shards.iter_mut() {
+            shard.begin_capture(pool);
+        }
+        self.taking = Some(Taking { done: 0, pool: pool.clone() });
+        let stream_ms = shared.job.read().unwrap_or_else(PoisonError::into_inner).stream_ms;
+        let recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        Head {
+            next_sequence: self.next_sequence,
+            stream_ms,
+            counts: self.counts,
+            recent_alerts: recent.alerts(),
+        }
+    }
+
+    /// Whether parts are still to come.
+    pub fn is_taking_snapshot(&self) -> bool {
+        self.taking.is_some()
+    }
+
+    /// Copies at most some `frames` more frames of 4 KiB, within one part; returns the part if it is now whole.
+    pub fn continue_snapshot(&mut self, frames: usize) -> Option<Part> {
+        let Taking { done, pool } = self.taking.as_mut()?;
+        let shared = &*self.shared;
+        let part = if *done < DEDUPE_SHARDS {
+            let mut ids = shared.ids[*done].lock().unwrap_or_else(PoisonError::into_inner);
+            (ids.capture_some(frames) < frames).then(|| ids.end_capture(*done, pool))
+        } else {
+            let number = *done - DEDUPE_SHARDS;
+            let mut shard = shared.shards.get_mut(&number)?;
+            (shard.capture_some(frames) < frames).then(|| shard.end_capture(number, pool))
+        };
+        if part.is_some() {
+            *done += 1;
+            if *done == DEDUPE_SHARDS + shared.settings.state.shards {
+                self.taking = None;
+            }
+        }
+        part
+    }
+
+    /// How many parts a snapshot has.
+    pub fn snapshot_parts(&self) -> usize {
+        DEDUPE_SHARDS + self.shared.settings.state.shards
+    }
+
+    /// Puts a part of a snapshot in place of what this engine has there. Several threads may do so at once, before the first batch.
+    pub fn restore_part(&self, bytes: &[u8]) -> Result<(), PartFault> {
+        let part = Read::of(bytes)?;
+        let shared = &*self.shared;
+        match part.kind {
+            PartKind::Ids => {
+                let ids = shared.ids.get(part.shard).ok_or(PartFault::Shard)?;
+                let restored = IdShard::restore(&shared.settings.dedupe, &part)?;
+                *ids.lock().unwrap_or_else(PoisonError::into_inner) = restored;
+            }
+            PartKind::Keys => {
+                if part.shard >= shared.settings.state.shards {
+                    return Err(PartFault::Shard);
+                }
+                let restored = Shard::restore(&shared.settings.state, shared.reserve.clone(), &part)?;
+                shared.shards.insert(part.shard, restored);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on where a snapshot was cut, once all of its parts are in place.
+    pub fn resume(&mut self, head: &Head) {
+        self.next_sequence = head.next_sequence;
+        self.counts = head.counts;
+        let shared = &*self.shared;
+        shared.job.write().unwrap_or_else(PoisonError::into_inner).stream_ms = head.stream_ms;
+        let mut recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.restore(head.next_sequence, &head.recent_alerts);
+    }
+
+    /// What a snapshot of this engine belongs to.
+    pub fn identity(&self) -> Identity {
+        let shared = &*self.shared;
+        let (state, dedupe) = (&shared.settings.state, &shared.settings.dedupe);
+        let settings = [
+            ("state.shards", state.shards as i64),
+            ("state.memory", state.memory_bytes as i64),
+            ("state.entries_per_key", state.entries_per_key as i64),
+            ("state.forget_after", state.forget_after_ms),
+            ("state.sweep_every", state.sweep_every as i64),
+            ("time.lateness", state.lateness_ms),
+            ("dedupe.span", dedupe.span_ms),
+            ("dedupe.memory", dedupe.memory_bytes as i64),
+        ];
+        Identity {
+            schema: format!("{:?}", shared.plan.schema),
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect(),
+            features: shared
+                .plan
+                .set
+                .features
+                .iter()
+                .map(|feature| (feature.name.clone(), format!("{:?}", feature.definition)))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! An engine and an oracle for one random history.
+
+use cartguard_engine::batch::{
+    Counts, DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
+    StateSettings,
+};
+use cartguard_engine::decode::hash;
+use cartguard_engine::features::expression::{Scope, compile};
+use cartguard_engine::features::plan::Plan;
+use cartguard_engine::features::sentence::Sentences;
+use cartguard_engine::features::spec::{
+    Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
+};
+use cartguard_engine::limits::DISTINCT_VALUES_MAX;
+use cartguard_engine::record::{Location, Records};
+use cartguard_engine::schema::samples::{entity, field, least};
+use cartguard_engine::schema::{FieldKind, Schema};
+use cartguard_oracle as oracle;
+use cartguard_oracle::histories::{Case, Random};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+const SEED: u64 = 7;
+
+fn schema(case: &Case) -> Schema {
+    let mut fields = vec![field("n1", FieldKind::Number)];
+    let values = (0..case.values).map(|index| format!("v{index}"));
+    let conditions = (0..case.conditions).map(|index| format!("c{index}"));
+    fields.extend(values.chain(conditions).map(|name| field(&name, FieldKind::Category)));
+    let entities =
+        (0..case.entities).map(|index| entity(&format!("e{index}"), &[&format!("k{index}")])).collect();
+    Schema { fields, entities, hash_seed: SEED, ..least() }
+}
+
+/// The engine's form of an oracle's definition; `None` where only the oracle has it.
+fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
+    let column = |index: usize| if index == 0 { Column::Amount } else { Column::Slot(0) };
+    let value = |index: usize| Value::Slot(1 + index as u16);
+    let aggregate = match &definition.aggregate {
+        oracle::Aggregate::Count => Aggregate::Count,
+        oracle::Aggregate::Sum(at) => Aggregate::Sum(column(*at)),
+        oracle::Aggregate::Mean(at) => Aggregate::Mean(column(*at)),
+        oracle::Aggregate::Min(at) => Aggregate::Min(column(*at)),
+        oracle::Aggregate::Max(at) => Aggregate::Max(column(*at)),
+        oracle::Aggregate::Std(at) => Aggregate::Std(column(*at)),
+        oracle::Aggregate::Zscore(at) => Aggregate::ZScore(column(*at)),
+        oracle::Aggregate::Distinct(at) => Aggregate::Distinct(value(*at)),
+        oracle::Aggregate::Share => Aggregate::Share,
+        oracle::Aggregate::Ratio { of, over_ms } => {
+            let of = match **of {
+                oracle::Aggregate::Count => RatioOf::Count,
+                oracle::Aggregate::Sum(at) => RatioOf::Sum(column(at)),
+                oracle::Aggregate::Mean(at) => RatioOf::Mean(column(at)),
+                _ => return None,
+            };
+            Aggregate::Ratio { of, over_ms: *over_ms }
+        }
+        oracle::Aggregate::Run => Aggregate::Run,
+        oracle::Aggregate::SecondsSinceLast => Aggregate::SecondsSinceLast,
+        oracle::Aggregate::SecondsSinceFirst => Aggregate::SecondsSinceFirst,
+    };
+    let ever = matches!(aggregate, Aggregate::Run | Aggregate::SecondsSinceFirst);
+    Some(Feature {
+        name: format!("f{index}"),
+        definition: Definition::Window(WindowFeature {
+            entity: definition.entity,
+            aggregate,
+            window_ms: if ever { None } else { definition.window_ms },
+            delay_ms: definition.delay_ms,
+            inclusive: definition.inclusive,
+            condition: definition.condition,
+        }),
+        or: definition.or,
+        meaning: String::new(),
+        unit: String::new(),
+        reason: Sentences::default(),
+        code: String::new(),
+    })
+}
+
+/// An engine and an oracle for the same case.
+pub(crate) struct Twins {
+    pub(crate) case: Case,
+    plan: Arc<Plan>,
+    settings: EngineSettings,
+}
+
+impl Twins {
+    pub(crate) fn new(mut case: Case) -> Self {
+        let schema = Arc::new(schema(&case));
+        case.bounds.distinct_max = case.bounds.distinct_max.min(DISTINCT_VALUES_MAX);
+        case.bounds.dedupe_shards = 64;
+        // "Since last" never counts the present event; the features file does not let it be asked for.
+        for definition in &mut case.definitions {
+            definition.inclusive &= definition.aggregate != oracle::Aggregate::SecondsSinceLast;
+            // A count's default is a whole number.
+            if matches!(
+                definition.aggregate,
+                oracle::Aggregate::Count | oracle::Aggregate::Distinct(_) | oracle::Aggregate::Run
+            ) {
+                definition.or = definition.or.map(f64::floor);
+            }
+        }
+        let mut features = Vec::new();
+        case.definitions.retain(|definition| match feature(features.len(), definition) {
+            Some(feature) => {
+                features.push(feature);
+                true
+            }
+            None => false,
+        });
+        // An entity without features keeps no state.
+        for entity in 0..case.entities {
+            if case.definitions.iter().all(|definition| definition.entity != entity) {
+                case.events.iter_mut().for_each(|event| event.keys[entity] = None);
+            }
+        }
+        let scope = Scope { schema: &schema, features: None };
+        let conditions = (0..case.conditions)
+            .map(|index| Condition {
+                name: format!("c{index}"),
+                program: compile(&format!("c{index} == 'yes'"), &scope).expect("a condition"),
+            })
+            .collect();
+        let set = Arc::new(FeatureSet { features, conditions });
+        let plan = Arc::new(Plan::new(schema, set, case.bounds.lateness_ms));
+        case.fit_memory(&sizes(&plan, case.entities));
+        let bounds = &case.bounds;
+        let settings = EngineSettings {
+            workers: 1,
+            state: StateSettings {
+                shards: bounds.shards,
+                memory_bytes: bounds.memory,
+                entries_per_key: bounds.entries_per_key,
+                values_per_key: bounds.distinct_max,
+                forget_after_ms: bounds.forget_after_ms,
+                sweep_every: bounds.sweep_every,
+                lateness_ms: bounds.lateness_ms,
+            },
+            dedupe: DedupeSettings {
+                span_ms: bounds.dedupe_span_ms,
+                memory_bytes: (bounds.dedupe_ids_per_shard * 64 * 32) as u64,
+            },
+            output: OutputSettings { features: OutputFeatures::All, as_array: true, event: false },
+            reasons: ReasonSettings { top: 5, max_share: 0.01 },
+        };
+        Self { case, plan, settings }
+    }
+
+    #[allow(dead_code, reason = "one of the tests that share this compares with it")]
+    pub(crate) fn oracle(&self) -> oracle::Oracle {
+        let bounds = self.case.bounds.clone();
+        let shards = bounds.shards as u64;
+        let settings = oracle::Settings {
+            bounds,
+            sizes: sizes(&self.plan, self.case.entities),
+            columns: self.case.columns.clone(),
+            shard_of: Box::new(move |entity, key| {
+                (hash::key(SEED, entity, &[key.to_string().as_bytes()]) % shards) as usize
+            }),
+            part_of: Box::new(|entity, key| hash::key(SEED, entity, &[key.to_string().as_bytes()]) >> 54),
+            shard_of_id: Box::new(|id| (hash::id(SEED, id.to_string().as_bytes()) % 64) as usize),
+        };
+        oracle::Oracle::new(settings, self.case.definitions.clone())
+    }
+
+    /// The records, gaps in the sequence filled with rejects.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        for event in &self.case.events {
+            while (records.len() as u64) < event.sequence {
+                records.push(b"not an event".to_vec());
+            }
+            let mut text = format!("{{\"id\":\"{}\",\"t\":{}", event.id, event.time_ms);
+            let amount = event.columns[0].expect("column 0 is always there");
+            write!(text, ",\"amount\":\"{}.{:02}\"", amount / 100, amount % 100).expect("text");
+            if let Some(number) = event.columns[1] {
+                let sign = if number < 0 { "-" } else { "" };
+                let number = number.unsigned_abs();
+                write!(text, ",\"n1\":\"{sign}{}.{:06}\"", number / 1_000_000, number % 1_000_000)
+                    .expect("text");
+            }
+            for (index, key) in event.keys.iter().enumerate() {
+                if let Some(key) = key {
+                    write!(text, ",\"k{index}\":\"{key}\"").expect("text");
+                }
+            }
+            for (index, value) in event.values.iter().enumerate() {
+                if let Some(value) = value {
+                    write!(text, ",\"v{index}\":\"{value}\"").expect("text");
+                }
+            }
+            for (index, met) in event.conditions.iter().enumerate() {
+                write!(text, ",\"c{index}\":\"{}\"", if *met { "yes" } else { "no" }).expect("text");
+            }
+            text.push('}');
+            records.push(text.into_bytes());
+        }
+        records
+    }
+
+    /// An engine with so many workers.
+    pub(crate) fn engine(&self, workers: usize) -> Engine {
+        Engine::new(self.plan.clone(), EngineSettings { workers, ..self.settings.clone() }, None)
+    }
+
+    /// Everything that the engine writes, in batches cut at random.
+    pub(crate) fn run(&self, records: &[Vec<u8>], workers: usize, batches: u64) -> Written {
+        let mut engine = self.engine(workers);
+        let mut random = Random::new(batches);
+        let mut written = Written::default();
+        let mut next = 0;
+        while next < records.len() {
+            next = step(&mut engine, &mut random, records, next, &mut written);
+        }
+        written.end(&engine);
+        written
+    }
+}
+
+/// What an engine wrote, and what it holds at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) decisions: Vec<u8>,
+    pub(crate) rejects: Vec<u8>,
+    pub(crate) counts: Counts,
+    /// Keys, entries, values, evicted.
+    pub(crate) state: [u64; 4],
+}
+
+impl Written {
+    /// Notes what the engine holds now.
+    pub(crate) fn end(&mut self, engine: &Engine) {
+        let state = engine.state();
+        self.counts = *engine.counts();
+        self.state = [state.keys, state.entries, state.values, state.evicted];
+    }
+}
+
+/// Takes a batch of random size from record `from` on; returns the number of the record behind it.
+pub(crate) fn step(
+    engine: &mut Engine,
+    random: &mut Random,
+    records: &[Vec<u8>],
+    from: usize,
+    written: &mut Written,
+) -> usize {
+    let (mut batch, mut outputs) = (Records::default(), Outputs::default());
+    let most = random.one_of(&[1, 3, 40, 300]);
+    let to = (from + 1 + random.below(most) as usize).min(records.len());
+    for (line, record) in (from as u64 + 1..).zip(&records[from..to]) {
+        batch.push_json(record);
+        batch.list.last_mut().expect("just pushed").place = Location::Row { line, offset: 0 };
+    }
+    engine.process(&mut batch, &mut outputs);
+    written.decisions.extend(outputs.decisions().flatten());
+    written.rejects.extend(outputs.rejects().flatten());
+    to
+}
+
+fn sizes(plan: &Plan, entities: usize) -> Vec<oracle::Sizes> {
+    let mut sizes =
+        vec![oracle::Sizes { key_bytes: 0, entry_bytes: 0, span_bytes: 0, value_bytes: 0 }; entities];
+    for (entity, [key_bytes, entry_bytes, span_bytes, value_bytes]) in plan.memory_formula() {
+        sizes[entity] = oracle::Sizes { key_bytes, entry_bytes, span_bytes, value_bytes };
+    }
+    sizes
+}

@@ -1,0 +1,221 @@
+//! One history: every batch is bound before its outputs leave, and a process that was killed goes on as if it had not been.
+//!
+//! data folder -> `open` -> **recovery** -> pipeline; engine -> `bind` -> order log; engine -> `snapshots` -> data folder
+//!
+//! The folder holds `order/`, the segments of the order log, and `snapshots/`, manifests and parts. One process at a time uses it.
+//!
+//! Holds: no output leaves before the record of its batch is in the order log; a recovery that comes to other bytes than were bound says so
+//! and sends nothing. Not here: how the bytes are laid out (`cartguard_history`), how they get to disk (`cartguard_io`).
+
+mod open;
+mod snapshots;
+
+pub(crate) use open::{Opening, Versions};
+
+use crate::recovery::snapshots::Snapshots;
+use cartguard_engine::batch::{Engine, Outputs};
+use cartguard_engine::record::Records;
+use cartguard_history::{Bound, Change, OutputHash, Partitions, Place, Run, Tip};
+use cartguard_io::{Advice, Delivered, Left, Segments, Trouble};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// Pause before a write is tried again that found no room. Arbitrary.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(200);
+
+/// A pipeline's history, from where it stands.
+pub(crate) struct History {
+    epoch: u64,
+    tip: Tip,
+    partitions: Partitions,
+    /// Bytes of decisions, alerts and rejects in all batches so far.
+    output_bytes: [u64; 3],
+    segments: Segments,
+    snapshots: Snapshots,
+    delivered: Delivered,
+    /// Batches that are in the order log and not in the snapshot, to be done again; oldest first.
+    tail: Vec<Bound>,
+    /// A record on its way to the order log.
+    record: Vec<u8>,
+    tell: fn(&str),
+    /// Held until the end.
+    _lock: std::fs::File,
+}
+
+impl History {
+    /// What a sink that wrote before has to know.
+    pub(crate) fn left(&self) -> Left {
+        let known = self.tail.last().map_or(0, |bound| bound.delivered);
+        Left { batch: self.tip.batch, bytes: self.output_bytes, delivered: known.max(self.tip.batch) }
+    }
+
+    /// Whether anything was bound before.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.tip.batch > 0 || !self.tail.is_empty()
+    }
+
+    /// Where deliveries are told of; `from` is the first batch that the sink wants again.
+    pub(crate) fn deliveries(&mut self, delivered: Delivered, from: u64) {
+        delivered.advance(from);
+        self.snapshots.watch(delivered.clone());
+        self.delivered = delivered;
+    }
+
+    /// How far partitions were taken, in the snapshot.
+    pub(crate) fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    /// Names of the partitions, by number.
+    pub(crate) fn partition_names(&self) -> Vec<String> {
+        self.partitions.list().iter().map(|partition| partition.opened.name.clone()).collect()
+    }
+
+    /// Number of the next batch.
+    pub(crate) fn next_batch(&self) -> u64 {
+        self.tip.batch
+    }
+
+    /// The batches to be done again, taken by asking.
+    pub(crate) fn take_tail(&mut self) -> Vec<Bound> {
+        std::mem::take(&mut self.tail)
+    }
+
+    /// A batch was done again: it must have come to what was bound.
+    pub(crate) fn repeat(
+        &mut self,
+        bound: &Bound,
+        outputs: &Outputs,
+        engine: &mut Engine,
+    ) -> Result<(), Trouble> {
+        let hash = hash_of(outputs);
+        if hash != bound.outputs {
+            let what = format!(
+                "batch {} (records from sequence {}): what comes of it now is not what was bound before; nothing of it is sent. \
+                 Either another version, model or configuration decided then, or the source gives other records",
+                bound.batch, bound.first_sequence
+            );
+            return Err(Trouble::stop(what).with_advice(Advice::Refuse));
+        }
+        // The tip moves on as it did when the record was written.
+        self.record.clear();
+        self.tip.append(bound, &mut self.record);
+        self.follow(bound, outputs)?;
+        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
+    }
+
+    /// Binds a batch: when this returns, its outputs may leave. Waits for room on a full disk until all is to end.
+    pub(crate) fn bind(
+        &mut self,
+        changes: Vec<Change>,
+        records: &Records,
+        outputs: &Outputs,
+        engine: &mut Engine,
+        stop: &AtomicBool,
+    ) -> Result<(), Trouble> {
+        let bound = Bound {
+            epoch: self.epoch,
+            batch: self.tip.batch,
+            first_sequence: self.tip.next_sequence,
+            changes,
+            runs: runs_of(records),
+            outputs: hash_of(outputs),
+            delivered: self.delivered.get(),
+        };
+        self.record.clear();
+        self.tip.append(&bound, &mut self.record);
+        let mut told = false;
+        while let Err(trouble) = self.segments.append(bound.batch, &self.record) {
+            if trouble.advice() != Advice::Retry || stop.load(Ordering::Relaxed) {
+                return Err(trouble);
+            }
+            if !told {
+                told = true;
+                (self.tell)(&format!("{trouble}; nothing is released until there is room"));
+            }
+            thread::sleep(NO_ROOM_PAUSE);
+        }
+        self.follow(&bound, outputs)?;
+        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
+    }
+
+    /// Between batches, and while there are none: what has to be done some time. Whether there is more to do at once.
+    pub(crate) fn tick(&mut self, engine: &mut Engine) -> Result<bool, Trouble> {
+        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)?;
+        self.segments.remove_before(self.snapshots.take_log_before())?;
+        Ok(engine.is_taking_snapshot())
+    }
+
+    /// A last snapshot, so that the next start has nothing to do again. Everything must be delivered.
+    pub(crate) fn finish(mut self, engine: &mut Engine) -> Result<(), Trouble> {
+        self.snapshots.finish(engine, &self.tip, &self.partitions, self.output_bytes)?;
+        self.segments.remove_before(self.snapshots.take_log_before())
+    }
+
+    fn follow(&mut self, bound: &Bound, outputs: &Outputs) -> Result<(), Trouble> {
+        for change in &bound.changes {
+            self.partitions.apply(change).map_err(at_odds)?;
+        }
+        for run in &bound.runs {
+            self.partitions.advance(run).map_err(at_odds)?;
+        }
+        let bytes = [
+            outputs.decisions().map(<[u8]>::len).sum::<usize>(),
+            outputs.alerts().map(<[u8]>::len).sum(),
+            outputs.rejects().map(<[u8]>::len).sum(),
+        ];
+        for (sum, bytes) in self.output_bytes.iter_mut().zip(bytes) {
+            *sum += bytes as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A source that goes back, or takes of a partition that has ended: a fault of ours or of the upstream's, and no guess helps.
+fn at_odds(fault: cartguard_history::Fault) -> Trouble {
+    Trouble::stop("the source and its history are at odds").because(fault)
+}
+
+/// The runs of a batch, in order.
+fn runs_of(records: &Records) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for chunk in records.list.chunk_by(|one, next| one.partition == next.partition) {
+        let before: u32 = runs.iter().map(|run| run.records).sum();
+        let last = before as usize + chunk.len() - 1;
+        runs.push(Run {
+            partition: chunk[0].partition,
+            records: chunk.len() as u32,
+            end: Place::from(records.place_of(last)),
+        });
+    }
+    runs
+}
+
+fn hash_of(outputs: &Outputs) -> u128 {
+    let mut hash = OutputHash::default();
+    hash.list(outputs.decisions());
+    hash.list(outputs.alerts());
+    hash.list(outputs.rejects());
+    hash.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cartguard_engine::record::Location;
+
+    #[test]
+    fn a_run_is_the_records_of_one_partition_up_to_the_last() {
+        let mut records = Records::default();
+        for (partition, line) in [(0, 7), (0, 9), (1, 1), (0, 10)] {
+            records.push_json(b"{}");
+            let meta = records.list.last_mut().expect("just pushed");
+            (meta.partition, meta.place) = (partition, Location::Row { line, offset: 0 });
+        }
+        let runs = runs_of(&records);
+        let found: Vec<_> =
+            runs.iter().map(|run| (run.partition, run.records, run.end.to_string())).collect();
+        assert_eq!(found, [(0, 2, "9:0".into()), (1, 1, "1:0".into()), (0, 1, "10:0".into())]);
+    }
+}

@@ -1,0 +1,309 @@
+//! From a data folder to where its history stands: the newest whole snapshot, and what the order log has behind it.
+//!
+//! data folder -> **open** -> engine, history
+//!
+//! Holds: a snapshot of another pipeline, source or set of features is refused with what differs; one that is torn or damaged is passed by for the
+//! one before, and told of; damage of the order log that is no torn end is refused.
+
+use super::History;
+use super::snapshots::Snapshots;
+use crate::config::{Config, History as Settings};
+use crate::exit::Refusal;
+use anyhow::{Context, bail};
+use cartguard_engine::batch::Engine;
+use cartguard_engine::batch::snapshot::{Head, Identity};
+use cartguard_history::{Bound, LogFault, Manifest, Partitions, Tip, begins_with};
+use cartguard_io::{Delivered, FolderStore, Segments, Store};
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What decides besides the features: name and digest each.
+pub(crate) type Versions = Vec<(String, String)>;
+
+/// Locked while a process uses the folder; holds its id.
+const LOCK: &str = "lock";
+
+/// How to open a history.
+pub(crate) struct Opening<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) settings: &'a Settings,
+    /// What the source says of itself.
+    pub(crate) source: String,
+    pub(crate) versions: Versions,
+    pub(crate) tell: fn(&str),
+}
+
+impl Opening<'_> {
+    /// The history, and an engine as of its snapshot; `engine` makes an empty one.
+    pub(crate) fn open(
+        &self,
+        engine: impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<(History, Engine)> {
+        let folder = &self.settings.folder;
+        let lock = lock(folder)?;
+        let store: Arc<dyn Store> = Arc::new(FolderStore::open(&folder.join("snapshots"))?);
+        let mut segments = Segments::open(&folder.join("order"), self.settings.level)?;
+        let (manifest, mut engine) = self.newest(store.as_ref(), &engine)?;
+        let (head_tip, partitions, output_bytes) = match &manifest {
+            Some(manifest) => (manifest.tip, manifest.partitions.clone(), manifest.output_bytes),
+            None => (Tip::default(), Partitions::default(), [0; 3]),
+        };
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.parts.is_empty()) {
+            let head: Head = serde_json::from_value(manifest.engine.clone())
+                .context("the snapshot's head is of another version of cartguard")?;
+            engine.resume(&head);
+        }
+        let tail = self.tail(&mut segments, head_tip)?;
+        if let (Some(manifest), false) = (&manifest, tail.is_empty())
+            && manifest.versions != self.versions
+        {
+            let was = |versions: &Versions| {
+                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
+                list.join(", ")
+            };
+            bail!(Refusal(format!(
+                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
+                 SIGTERM, then change",
+                folder.display(),
+                tail.len(),
+                was(&manifest.versions),
+                was(&self.versions)
+            )));
+        }
+        let epoch = tail.last().map_or(head_tip.epoch, |bound| bound.epoch) + 1;
+        let template = Manifest {
+            parts: Vec::new(),
+            ..self.template(head_tip, &engine, partitions.clone(), output_bytes)?
+        };
+        if manifest.is_none() && tail.is_empty() {
+            // An empty state, so that the folder says from the start whose it is.
+            store.put(&Manifest::file_name(head_tip.batch), template.to_text().as_bytes())?;
+        }
+        let snapshots = Snapshots::start(self.config.snapshot, template, store, self.tell)?;
+        let history = History {
+            epoch,
+            tip: head_tip,
+            partitions,
+            output_bytes,
+            segments,
+            snapshots,
+            delivered: Delivered::default(),
+            tail,
+            record: Vec::new(),
+            tell: self.tell,
+            _lock: lock,
+        };
+        Ok((history, engine))
+    }
+
+    fn template(
+        &self,
+        tip: Tip,
+        engine: &Engine,
+        partitions: Partitions,
+        output_bytes: [u64; 3],
+    ) -> anyhow::Result<Manifest> {
+        Ok(Manifest {
+            format: Manifest::FORMAT,
+            written_by: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline: self.settings.pipeline.clone(),
+            source: self.source.clone(),
+            tip,
+            partitions,
+            output_bytes,
+            parts: Vec::new(),
+            engine: serde_json::Value::Null,
+            identity: serde_json::to_value(engine.identity())?,
+            versions: self.versions.clone(),
+        })
+    }
+
+    /// The newest snapshot that is whole, and an engine restored from it, or an empty one.
+    fn newest(
+        &self,
+        store: &dyn Store,
+        make: &impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<(Option<Manifest>, Engine)> {
+        let names: Vec<String> =
+            store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
+        for name in names.iter().rev() {
+            let text = store.get(name)?.unwrap_or_default();
+            let read = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
+            let manifest = match read.and_then(|text| Manifest::of_text(&text)) {
+                Ok(manifest) => manifest,
+                Err(why) => {
+                    (self.tell)(&format!("snapshot {name}: {why}; the one before is used"));
+                    continue;
+                }
+            };
+            let engine = make()?;
+            self.check(&manifest, &engine)?;
+            if manifest.parts.is_empty() {
+                // The first one, of an empty state.
+                return Ok((Some(manifest), engine));
+            }
+            match restore(store, &manifest, &engine) {
+                Ok(()) => return Ok((Some(manifest), engine)),
+                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; the one before is used")),
+            }
+        }
+        if names.is_empty() {
+            return Ok((None, make()?));
+        }
+        bail!(Refusal(format!(
+            "{}: none of its {} snapshots can be used",
+            self.settings.folder.display(),
+            names.len()
+        )))
+    }
+
+    /// Whether a snapshot is of this pipeline.
+    fn check(&self, manifest: &Manifest, engine: &Engine) -> anyhow::Result<()> {
+        let folder = self.settings.folder.display();
+        for (what, was, is) in [
+            ("pipeline", &manifest.pipeline, &self.settings.pipeline),
+            ("source", &manifest.source, &self.source),
+        ] {
+            if was != is {
+                bail!(Refusal(format!(
+                    "{folder}: its snapshots are of the {what} {was:?}, and this is {is:?}"
+                )));
+            }
+        }
+        let identity: Identity = serde_json::from_value(manifest.identity.clone())
+            .context("the snapshot is of another version of cartguard")?;
+        let differences = identity.differences(&engine.identity());
+        if !differences.is_empty() {
+            bail!(Refusal(format!(
+                "{folder}: its snapshots are of another configuration:\n  {}\n`cartguard rebuild` makes a snapshot for this one from history",
+                differences.join("\n  ")
+            )));
+        }
+        Ok(())
+    }
+
+    /// What the order log has behind a snapshot; a torn end is cut off.
+    fn tail(&self, segments: &mut Segments, from: Tip) -> anyhow::Result<Vec<Bound>> {
+        let list = segments.list()?;
+        let first = list.iter().rposition(|&first| first <= from.batch).unwrap_or(0);
+        let mut tail = Vec::new();
+        let mut tip: Option<Tip> = None;
+        for (number, &name) in list.iter().enumerate().skip(first) {
+            let bytes = segments.read(name)?;
+            let path = segments.path_of(name);
+            let damaged = |why: String| Refusal(format!("{}: {why}", path.display()));
+            let is_last = number + 1 == list.len();
+            let mut at = 0;
+            let mut standing = match (tip, begins_with(&bytes)) {
+                (Some(tip), _) => tip,
+                (None, Some(tip)) => tip,
+                // Not even its first record is whole.
+                (None, None) if is_last => {
+                    segments.continue_at(name, 0)?;
+                    break;
+                }
+                (None, None) => bail!(damaged("damaged at its start".to_owned())),
+            };
+            if standing.batch > from.batch && tail.is_empty() {
+                bail!(damaged(format!(
+                    "begins with batch {}, and the snapshot ends before batch {}: segments between were removed",
+                    standing.batch, from.batch
+                )));
+            }
+            loop {
+                if standing.batch == from.batch && standing.chain != from.chain && tail.is_empty() {
+                    bail!(damaged(format!("batch {} does not follow the snapshot", from.batch)));
+                }
+                match standing.read(&bytes, at) {
+                    Ok(Some((bound, next))) => {
+                        at = next;
+                        if bound.batch >= from.batch {
+                            tail.push(bound);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(LogFault::Torn(_)) if is_last => {
+                        (self.tell)(&format!(
+                            "{}: its last record is torn and was never released; it is cut off at byte {at}",
+                            path.display()
+                        ));
+                        break;
+                    }
+                    Err(fault) => bail!(damaged(fault.to_string())),
+                }
+            }
+            // A log that ends before the snapshot was lost with the machine; the snapshot has it all.
+            if is_last && standing.batch >= from.batch {
+                segments.continue_at(name, at as u64)?;
+            }
+            tip = Some(standing);
+        }
+        Ok(tail)
+    }
+}
+
+/// Every part of a snapshot into an engine, by several threads.
+fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<String>> = Mutex::new(None);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let restore_one = |part: &cartguard_history::Part| -> Result<(), String> {
+        let name = Manifest::part_name(&part.hash);
+        let of = |why: String| format!("its part {} ({name}) {why}", part.name);
+        let packed =
+            store.get(&name).map_err(|e| of(e.to_string()))?.ok_or_else(|| of("is gone".to_owned()))?;
+        let bytes = zstd::bulk::decompress(&packed, part.bytes as usize)
+            .map_err(|e| of(format!("cannot be decompressed: {e}")))?;
+        if blake3::hash(&bytes).to_string() != part.hash {
+            return Err(of("is damaged: its hash does not fit".to_owned()));
+        }
+        engine.restore_part(&bytes).map_err(|why| of(why.to_string()))
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(part) = manifest.parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = restore_one(part) {
+                        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    if manifest.parts.len() != engine.snapshot_parts() {
+        return Err(format!("it has {} parts of {}", manifest.parts.len(), engine.snapshot_parts()));
+    }
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// Takes the folder for this process, until it ends.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+    let path: PathBuf = folder.join(LOCK);
+    let unlocked = || format!("{}: cannot be locked", path.display());
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .with_context(unlocked)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Only for the message.
+            let _ = file.read_to_string(&mut holder);
+            bail!(Refusal(format!("{}: process {} uses it", folder.display(), holder.trim())));
+        }
+        Err(TryLockError::Error(why)) => return Err(why).with_context(unlocked),
+    }
+    // Only for a message.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}

@@ -1,0 +1,366 @@
+//! Snapshots: when one is due, its copies from the engine's thread, and the thread that writes them out.
+//!
+//! engine -> **snapshots** -> store
+//!
+//! due -> memory is made ready by the thread -> the cut -> copies, a few between batches -> parts compressed and stored by the thread -> all
+//! outputs of the batches before the cut delivered -> manifest -> what is no longer needed goes.
+//!
+//! Holds: the engine waits for none of it but the copying, 128 KiB at a time; a manifest is stored only where all its parts are durable and everything
+//! before it was delivered.
+
+use crate::config::Snapshot as Settings;
+use anyhow::Context;
+use cartguard_engine::batch::Engine;
+use cartguard_engine::batch::snapshot::{FramePool, Part};
+use cartguard_history::{Manifest, Part as StoredPart, Partitions, Retention, Tip};
+use cartguard_io::{Advice, Delivered, Store, Trouble};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Frames of 4 KiB copied between two batches: some 30 us.
+const FRAMES_AT_ONCE: usize = 32;
+/// zstd's fastest common level: a snapshot's time is the recovery's length.
+const COMPRESSION: i32 = 1;
+/// How often it is looked whether outputs were delivered. Arbitrary.
+const DELIVERY_PAUSE: Duration = Duration::from_millis(2);
+
+/// What the thread is asked for.
+enum Work {
+    /// Make memory ready for so many frames.
+    Prepare(usize),
+    /// A snapshot begins; parts follow, then its end.
+    Begin(Box<Manifest>),
+    Part(Part),
+    End,
+}
+
+/// What the thread has done.
+enum Done {
+    Prepared,
+    /// A manifest is stored; order-log records before this batch are no longer needed.
+    Stored {
+        log_before: u64,
+    },
+    /// It was given up; the next one is tried when it is due.
+    Failed(Trouble),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Preparing,
+    Copying,
+    Storing,
+}
+
+/// See the module.
+pub(super) struct Snapshots {
+    settings: Settings,
+    /// What a manifest says besides where things stand.
+    template: Manifest,
+    phase: Phase,
+    last: Instant,
+    last_tip: Tip,
+    pool: FramePool,
+    to_thread: Option<Sender<Work>>,
+    from_thread: Receiver<Done>,
+    watched: Sender<Delivered>,
+    thread: Option<JoinHandle<()>>,
+    /// Nothing more will be delivered.
+    ending: Arc<AtomicBool>,
+    log_before: u64,
+    tell: fn(&str),
+}
+
+impl Snapshots {
+    pub(super) fn start(
+        settings: Settings,
+        template: Manifest,
+        store: Arc<dyn Store>,
+        tell: fn(&str),
+    ) -> anyhow::Result<Self> {
+        let (to_thread, work) = unbounded();
+        let (done, from_thread) = unbounded();
+        let (watched, deliveries) = unbounded();
+        let pool = FramePool::default();
+        let ending = Arc::new(AtomicBool::new(false));
+        let mut writer = Writer {
+            store,
+            pool: pool.clone(),
+            keep: settings.keep,
+            deliveries,
+            delivered: None,
+            ending: ending.clone(),
+            stored: BTreeSet::new(),
+        };
+        let thread = thread::Builder::new()
+            .name("snapshots".to_owned())
+            .spawn(move || writer.run(&work, &done))
+            .context("the thread of snapshots cannot be started")?;
+        Ok(Self {
+            settings,
+            phase: Phase::Idle,
+            last: Instant::now(),
+            last_tip: template.tip,
+            template,
+            pool,
+            to_thread: Some(to_thread),
+            from_thread,
+            watched,
+            thread: Some(thread),
+            ending,
+            log_before: 0,
+            tell,
+        })
+    }
+
+    /// Where deliveries are told of.
+    pub(super) fn watch(&self, delivered: Delivered) {
+        let _ = self.watched.send(delivered);
+    }
+
+    /// The batch before which the order log is no longer needed; 0 where nothing changed since it was asked.
+    pub(super) fn take_log_before(&mut self) -> u64 {
+        std::mem::take(&mut self.log_before)
+    }
+
+    /// Between two batches: does what is due, at most some 30 us of it.
+    pub(super) fn tick(
+        &mut self,
+        engine: &mut Engine,
+        tip: &Tip,
+        partitions: &Partitions,
+        output_bytes: [u64; 3],
+    ) -> Result<(), Trouble> {
+        while let Ok(done) = self.from_thread.try_recv() {
+            self.note(done, engine, tip, partitions, output_bytes)?;
+        }
+        match self.phase {
+            Phase::Idle if self.is_due(tip) => {
+                self.phase = Phase::Preparing;
+                self.send(Work::Prepare(engine.snapshot_frames()));
+            }
+            Phase::Copying => self.copy(engine, FRAMES_AT_ONCE),
+            Phase::Idle | Phase::Preparing | Phase::Storing => {}
+        }
+        Ok(())
+    }
+
+    /// A snapshot of where all stands now, stored when this returns.
+    pub(super) fn finish(
+        &mut self,
+        engine: &mut Engine,
+        tip: &Tip,
+        partitions: &Partitions,
+        output_bytes: [u64; 3],
+    ) -> Result<(), Trouble> {
+        loop {
+            match self.phase {
+                Phase::Idle if self.last_tip == *tip => return Ok(()),
+                Phase::Idle => self.cut(engine, tip, partitions, output_bytes),
+                Phase::Copying => self.copy(engine, usize::MAX),
+                Phase::Preparing | Phase::Storing => {
+                    let Ok(done) = self.from_thread.recv() else { return Ok(()) };
+                    if let Done::Failed(trouble) = done {
+                        return Err(trouble);
+                    }
+                    self.note(done, engine, tip, partitions, output_bytes)?;
+                }
+            }
+        }
+    }
+
+    fn is_due(&self, tip: &Tip) -> bool {
+        let records = tip.next_sequence - self.last_tip.next_sequence;
+        *tip != self.last_tip
+            && (self.settings.every_records.is_some_and(|most| records >= most)
+                || self.last.elapsed() >= self.settings.every)
+    }
+
+    fn note(
+        &mut self,
+        done: Done,
+        engine: &mut Engine,
+        tip: &Tip,
+        partitions: &Partitions,
+        output_bytes: [u64; 3],
+    ) -> Result<(), Trouble> {
+        match done {
+            Done::Prepared => self.cut(engine, tip, partitions, output_bytes),
+            Done::Stored { log_before } => {
+                self.phase = Phase::Idle;
+                self.log_before = log_before;
+            }
+            // A snapshot that fails is one that comes later; what cannot be synced may be lost without a word.
+            Done::Failed(trouble) if trouble.advice() == Advice::Retry => {
+                self.phase = Phase::Idle;
+                (self.tell)(&format!("no snapshot: {trouble}; the next one is tried when it is due"));
+            }
+            Done::Failed(trouble) => return Err(trouble),
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, engine: &mut Engine, tip: &Tip, partitions: &Partitions, output_bytes: [u64; 3]) {
+        let head = engine.begin_snapshot(&self.pool);
+        let manifest = Manifest {
+            tip: *tip,
+            partitions: partitions.clone(),
+            output_bytes,
+            engine: serde_json::to_value(&head).unwrap_or_default(),
+            ..self.template.clone()
+        };
+        self.send(Work::Begin(Box::new(manifest)));
+        self.phase = Phase::Copying;
+        self.last = Instant::now();
+        self.last_tip = *tip;
+    }
+
+    fn copy(&mut self, engine: &mut Engine, frames: usize) {
+        if let Some(part) = engine.continue_snapshot(frames) {
+            self.send(Work::Part(part));
+        }
+        if !engine.is_taking_snapshot() {
+            self.send(Work::End);
+            self.phase = Phase::Storing;
+        }
+    }
+
+    /// A thread that is gone has panicked, which ends the process.
+    fn send(&self, work: Work) {
+        if let Some(thread) = &self.to_thread {
+            let _ = thread.send(work);
+        }
+    }
+}
+
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        self.to_thread = None;
+        self.ending.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    store: Arc<dyn Store>,
+    pool: FramePool,
+    keep: usize,
+    deliveries: Receiver<Delivered>,
+    delivered: Option<Delivered>,
+    ending: Arc<AtomicBool>,
+    /// Parts that are known to be stored.
+    stored: BTreeSet<String>,
+}
+
+impl Writer {
+    fn run(&mut self, work: &Receiver<Work>, done: &Sender<Done>) {
+        let mut manifest: Option<Manifest> = None;
+        let mut bytes = Vec::new();
+        for work in work {
+            let told = match work {
+                Work::Prepare(frames) => {
+                    self.pool.prepare(frames);
+                    Some(Done::Prepared)
+                }
+                Work::Begin(begun) => {
+                    manifest = Some(*begun);
+                    None
+                }
+                Work::Part(part) => {
+                    bytes.clear();
+                    part.push_bytes(&mut bytes);
+                    let name = part.name();
+                    // Its memory is free for the next one.
+                    drop(part);
+                    let stored = manifest.as_mut().map(|begun| self.put(begun, name, &bytes));
+                    match stored {
+                        Some(Err(trouble)) => {
+                            // The rest of it is passed by.
+                            manifest = None;
+                            Some(Done::Failed(trouble))
+                        }
+                        Some(Ok(())) | None => None,
+                    }
+                }
+                Work::End => manifest.take().and_then(|manifest| match self.store(&manifest) {
+                    Ok(Some(log_before)) => Some(Done::Stored { log_before }),
+                    Ok(None) => None,
+                    Err(trouble) => Some(Done::Failed(trouble)),
+                }),
+            };
+            if told.is_some_and(|told| done.send(told).is_err()) {
+                return;
+            }
+        }
+    }
+
+    fn put(&mut self, manifest: &mut Manifest, name: String, bytes: &[u8]) -> Result<(), Trouble> {
+        let hash = blake3::hash(bytes).to_string();
+        let stored_name = Manifest::part_name(&hash);
+        let packed = zstd::bulk::compress(bytes, COMPRESSION)
+            .map_err(|e| Trouble::stop(format!("{name}: cannot be compressed")).because(e))?;
+        if !self.stored.contains(&stored_name) {
+            self.store.put(&stored_name, &packed)?;
+            self.stored.insert(stored_name);
+        }
+        manifest.parts.push(StoredPart {
+            name,
+            hash,
+            bytes: bytes.len() as u64,
+            stored_bytes: packed.len() as u64,
+        });
+        Ok(())
+    }
+
+    /// Stores the manifest once everything before it was delivered; nothing where all ends before that.
+    fn store(&mut self, manifest: &Manifest) -> Result<Option<u64>, Trouble> {
+        if !self.wait_for_delivery(manifest.tip.batch) {
+            return Ok(None);
+        }
+        self.store.put(&Manifest::file_name(manifest.tip.batch), manifest.to_text().as_bytes())?;
+        self.remove_old().map(Some)
+    }
+
+    /// Whether it came; not where whoever would tell of it is gone.
+    fn wait_for_delivery(&mut self, batch: u64) -> bool {
+        loop {
+            while let Ok(delivered) = self.deliveries.try_recv() {
+                self.delivered = Some(delivered);
+            }
+            match &self.delivered {
+                Some(delivered) if delivered.get() >= batch => return true,
+                _ if self.ending.load(Ordering::Acquire) => return false,
+                _ => thread::sleep(DELIVERY_PAUSE),
+            }
+        }
+    }
+
+    /// Removes what the kept snapshots do not need: manifests first.
+    fn remove_old(&mut self) -> Result<u64, Trouble> {
+        let names = self.store.list()?;
+        let mut manifests = Vec::new();
+        for name in names.iter().filter(|name| Manifest::batch_of(name).is_some()) {
+            let text = self.store.get(name)?.and_then(|bytes| String::from_utf8(bytes).ok());
+            // One that cannot be read keeps nothing, and stays for whoever wants to know why.
+            manifests.extend(text.and_then(|text| Manifest::of_text(&text).ok()));
+        }
+        let parts: Vec<String> = names.into_iter().filter(|name| name.ends_with(".part")).collect();
+        let goes = Retention::of(&manifests, &parts, self.keep);
+        for batch in &goes.manifests {
+            self.store.remove(&Manifest::file_name(*batch))?;
+        }
+        for part in &goes.parts {
+            self.store.remove(part)?;
+            self.stored.remove(part);
+        }
+        Ok(goes.log_before)
+    }
+}
