@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model
+//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, demo, list, model, replay, run};
+use crate::{bench, check, dedupe, demo, list, model, replay, run};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -38,6 +38,8 @@ enum Command {
     Config(list::SettingsArguments),
     /// Print every feature with what it means
     Features(list::FeaturesArguments),
+    /// Pass the first line of each id on; the same id with other bytes is an alarm
+    Dedupe(dedupe::Arguments),
 }
 
 /// Which configuration; the same for every command.
@@ -81,6 +83,7 @@ pub(crate) fn main() -> Exit {
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => list::config(&arguments),
         Command::Features(arguments) => list::features(&arguments),
+        Command::Dedupe(arguments) => dedupe::run(&arguments),
     }
 }
 

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod cli;
 mod config;
+mod dedupe;
 mod demo;
 mod engine;
 mod exit;

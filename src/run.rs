@@ -1,6 +1,8 @@
 //! `cartguard run`: the engine on a stream, until it ends or a signal comes.
 
 use crate::cli::{ConfigArguments, complain};
+#[cfg(feature = "aws")]
+use crate::config::KinesisSink as KinesisConfig;
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
@@ -17,6 +19,8 @@ use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Replayable, 
 use clap::Args;
 use std::error::Error as _;
 use std::path::PathBuf;
+#[cfg(feature = "aws")]
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -95,6 +99,10 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         }
         SinkConfig::Stdout => Box::new(StdoutSink::open()?),
         SinkConfig::Null => Box::new(NullSink::default()),
+        #[cfg(feature = "aws")]
+        SinkConfig::Kinesis(settings) => Box::new(kinesis_sink(settings, &stop)?),
+        #[cfg(not(feature = "aws"))]
+        SinkConfig::Kinesis(_) => unreachable!("refused by the configuration"),
     };
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
@@ -139,6 +147,43 @@ fn versions(config: &Config) -> anyhow::Result<Versions> {
         ("output".to_owned(), format!("{:?}", config.output)),
         ("reasons".to_owned(), format!("{:?}", config.reasons)),
     ])
+}
+
+#[cfg(feature = "aws")]
+fn kinesis_sink(
+    settings: &KinesisConfig,
+    stop: &signals::Stop,
+) -> Result<cartguard_kinesis::KinesisSink, Trouble> {
+    use cartguard_kinesis::sink::Surroundings;
+    use cartguard_kinesis::{ClientSettings, KinesisSink, SinkSettings};
+
+    let client = ClientSettings {
+        region: settings.region.clone(),
+        profile: settings.profile.clone(),
+        endpoint_url: settings.endpoint_url.clone(),
+        assume_role: settings.assume_role.clone(),
+    };
+    let sink = SinkSettings {
+        decisions: settings.decisions.clone(),
+        alerts: settings.alerts.clone(),
+        rejects: settings.rejects.clone(),
+        key: settings.key.clone(),
+        ordered: settings.ordered,
+        linger: settings.linger,
+        call_records: settings.call_records,
+        call_bytes: settings.call_bytes,
+        calls: settings.calls,
+        record_bytes: Some(settings.record_max),
+        buffer: settings.buffer,
+        timeout: settings.timeout,
+        drain: settings.drain,
+    };
+    let rejects = match &settings.rejects_file {
+        Some(path) => Some(Box::new(cartguard_io::RejectsFile::open(path)?) as Box<dyn Sink>),
+        None => None,
+    };
+    let tell = Arc::new(|text: &str| complain(&format!("warning: {text}\n")));
+    KinesisSink::open(&sink, &client, Surroundings { stop: Arc::clone(&stop.flag), tell, rejects })
 }
 
 /// Files that will be read.

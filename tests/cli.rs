@@ -474,14 +474,14 @@ fn check_tells_every_fault_with_its_place() {
     let shop = Shop::new();
     shop.write(
         "broken.toml",
-        "[time]\nlatenes = \"1h\"\nskew = \"ten minutes\"\n\n[sink]\ntype = \"kinesis\"\n\n[engne]\n",
+        "[time]\nlatenes = \"1h\"\nskew = \"ten minutes\"\n\n[sink]\ntype = \"kafka\"\n\n[engne]\n",
     );
     let (_, complained) = shop.ends(2, &["check", "--config", "broken.toml"]);
     for part in [
         "broken.toml:2:1: time.latenes: unknown key; did you mean \"lateness\"?",
         "broken.toml:3:8: time.skew: \"ten minutes\" is not a duration",
         "such as \"90s\"",
-        "broken.toml:6:8: sink.type: this version has no adapter for kinesis; one of file, stdout, null",
+        "broken.toml:6:8: sink.type: this version has no adapter for kafka; one of file, stdout, null",
         "did you mean \"engine\"?",
         "4 faults",
     ] {
@@ -564,4 +564,20 @@ fn the_demo_runs_and_ends_by_itself() {
             assert!(said.contains(part), "{part} is absent from {said}");
         }
     }
+}
+
+#[test]
+fn dedupe_passes_each_id_once_and_alarms_where_bytes_differ() {
+    let shop = Shop::new();
+    let (a, b) = ("{\"event_id\":\"a\",\"score\":1}\n", "{\"event_id\":\"b\"}\n");
+    shop.write("one.jsonl", [a, b, a].concat());
+    shop.write("two.jsonl", [b, a].concat());
+    let (said, complained) = shop.ends(0, &["dedupe", "one.jsonl", "two.jsonl"]);
+    assert_eq!(said, [a, b].concat());
+    assert_eq!(complained, "5 lines, 2 passed, 3 repeated, 0 of a known id with other bytes\n");
+    shop.write("other.jsonl", "{\"event_id\":\"a\",\"score\":2}\n");
+    let (said, complained) = shop.ends(1, &["dedupe", "one.jsonl", "other.jsonl"]);
+    assert_eq!(said, [a, b].concat());
+    assert!(complained.starts_with("other.jsonl: \"a\" came before with other bytes\n"), "{complained}");
+    assert!(shop.ends(1, &["dedupe", "absent.jsonl"]).1.contains("absent.jsonl"));
 }

@@ -12,7 +12,14 @@ use std::process::Command;
 const CRATES: &[(&str, &[&str], &[&str])] = &[
     (
         "cartguard",
-        &["cartguard-engine", "cartguard-forest", "cartguard-history", "cartguard-io", "loadgen"],
+        &[
+            "cartguard-engine",
+            "cartguard-forest",
+            "cartguard-history",
+            "cartguard-io",
+            "cartguard-kinesis",
+            "loadgen",
+        ],
         &[],
     ),
     ("cartguard-engine", &["cartguard-forest"], &["cartguard-oracle"]),
@@ -20,7 +27,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-history", &["cartguard-engine"], &[]),
     ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
     ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
-    ("cartguard-kinesis-tests", &["cartguard-kinesis"], &[]),
+    ("cartguard-kinesis-tests", &["cartguard-io", "cartguard-kinesis"], &[]),
     ("cartguard-oracle", &[], &[]),
     ("loadgen", &[], &[]),
 ];
@@ -94,13 +101,14 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("model", &["cli", "exit"]),
     ("engine", &["config", "exit", "model"]),
     ("check", &["cli", "config", "engine", "exit"]),
+    ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
     ("run", &["cli", "config", "engine", "exit", "output", "pipeline", "signals", "summary", "synthetic"]),
     // `run` has the flag --workers, for all commands that start an engine.
     ("replay", &["cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
-    ("cli", &["bench", "check", "config", "demo", "exit", "list", "model", "replay", "run"]),
+    ("cli", &["bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run"]),
     ("main", &["cli", "exit", "panics"]),
 ];
 

@@ -26,9 +26,12 @@ pub(crate) struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Write events to a file or to standard output (also without the word).
+pub(crate) enum Command {
+    /// Write events to a file, to standard output or to a stream (also without the word).
     Generate(Box<Args>),
+    /// Read streams of decisions and tell what came of the events that were sent.
+    #[cfg(feature = "aws")]
+    Measure(Box<crate::kinesis::measure::MeasureArgs>),
 }
 
 /// Flags of `generate`.
@@ -92,6 +95,12 @@ pub(crate) struct Args {
     /// .parquet; - is standard output.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// file (--output), or kinesis (--stream; in builds with the feature aws).
+    #[arg(long, default_value = "file", value_parser = ["file", "kinesis"], value_name = "WHERE")]
+    pub(crate) to: String,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    pub(crate) kinesis: crate::kinesis::put::KinesisArgs,
     /// File of labels: .jsonl, .csv or .parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
@@ -123,17 +132,20 @@ pub(crate) struct Job {
 }
 
 impl Cli {
-    pub(crate) fn into_args(self) -> Args {
-        match self.command {
-            Some(Command::Generate(args)) => *args,
-            None => self.generate,
-        }
+    pub(crate) fn into_command(self) -> Command {
+        self.command.unwrap_or_else(|| Command::Generate(Box::new(self.generate)))
     }
 }
 
 impl Args {
     /// The flags as settings and schedule.
     pub(crate) fn job(&self) -> anyhow::Result<Job> {
+        #[cfg(feature = "aws")]
+        crate::kinesis::put::check(&self.kinesis, &self.to)?;
+        ensure!(
+            self.to == "file" || cfg!(feature = "aws"),
+            "--to kinesis: this build is without the feature aws"
+        );
         if let Some(seconds) = self.seconds {
             ensure!(seconds > 0.0 && seconds <= 1e9, "--seconds {seconds}: a number above 0");
         }

@@ -9,6 +9,8 @@
 
 mod args;
 mod files;
+#[cfg(feature = "aws")]
+mod kinesis;
 mod label_file;
 mod send;
 mod table;
@@ -26,13 +28,18 @@ use loadgen::handbook::Handbook;
 use loadgen::{Generator, Label, LatencySummary, World};
 use serde::Serialize;
 
-use args::{Args, Cli, Job, Refusal};
+use args::{Args, Cli, Command, Job, Refusal};
 use label_file::LabelFile;
 use send::{Ended, Sender, Sent};
 use table::Table;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse().into_args()) {
+    let done = match Cli::parse().into_command() {
+        Command::Generate(args) => run(&args),
+        #[cfg(feature = "aws")]
+        Command::Measure(args) => interrupts().and_then(|stop| kinesis::measure::run(&args, &stop)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("loadgen: {error:#}");
@@ -51,9 +58,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
     // Before the run: a report that cannot be written should not cost one.
     let report = args.report.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
     let hgrm = args.hgrm.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
-    let sent = match table(args, &job)? {
-        Some(table) => write_table(&job, table, labels.as_mut(), &stop)?,
-        None => stream(args, &job, labels.as_mut(), stop)?,
+    let sent = if args.to == "kinesis" {
+        put(args, &job, labels.as_mut(), &stop)?
+    } else {
+        match table(args, &job)? {
+            Some(table) => write_table(&job, table, labels.as_mut(), &stop)?,
+            None => stream(args, &job, labels.as_mut(), stop)?,
+        }
     };
     let labels = labels.map(LabelFile::finish).transpose()?;
     let summary = Report::new(&job, &sent, labels);
@@ -122,6 +133,22 @@ fn stream(
     }
 }
 
+#[cfg(feature = "aws")]
+fn put(
+    args: &Args,
+    job: &Job,
+    labels: Option<&mut LabelFile>,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Sent> {
+    let sends = args.kinesis.sends.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    kinesis::put::run(&args.kinesis, job, labels, sends, stop, args.progress)
+}
+
+#[cfg(not(feature = "aws"))]
+fn put(_: &Args, _: &Job, _: Option<&mut LabelFile>, _: &Arc<AtomicBool>) -> anyhow::Result<Sent> {
+    unreachable!("the arguments refuse it")
+}
+
 fn write_table(
     job: &Job,
     mut table: Table,
@@ -163,6 +190,9 @@ struct Report {
     events_per_second: f64,
     ended: &'static str,
     latency_us: Option<LatencySummary>,
+    #[cfg(feature = "aws")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    puts: Option<kinesis::put::Puts>,
 }
 
 impl Report {
@@ -183,6 +213,8 @@ impl Report {
                 Ended::BrokenPipe => "broken_pipe",
             },
             latency_us: sent.latency.as_ref().map(loadgen::Latency::summary),
+            #[cfg(feature = "aws")]
+            puts: sent.puts,
         }
     }
 }
@@ -200,6 +232,14 @@ fn tell(report: &Report, sent: &Sent, to: &mut impl Write) -> anyhow::Result<()>
         report.events_per_second,
         report.ended,
     )?;
+    #[cfg(feature = "aws")]
+    if let Some(puts) = &sent.puts {
+        writeln!(
+            to,
+            "{} calls, {} failed; {} records throttled, {} sent again, {} not sent",
+            puts.calls, puts.failed_calls, puts.throttles, puts.retries, puts.unsent
+        )?;
+    }
     if let Some(latency) = &sent.latency {
         latency.write_table(to)?;
     }

@@ -34,6 +34,9 @@ pub(crate) struct Sent {
     pub(crate) seconds: f64,
     pub(crate) latency: Option<Latency>,
     pub(crate) ended: Ended,
+    /// Of a stream of Kinesis.
+    #[cfg(feature = "aws")]
+    pub(crate) puts: Option<crate::kinesis::put::Puts>,
 }
 
 /// Why it ended.

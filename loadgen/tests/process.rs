@@ -209,3 +209,10 @@ fn parquet_rows(path: &Path) -> usize {
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum()
 }
+
+#[test]
+fn a_stream_needs_its_feature_and_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = if cfg!(feature = "aws") { "--to kinesis needs --stream" } else { "without the feature aws" };
+    refused("--to kinesis", folder.path(), words);
+}

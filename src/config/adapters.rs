@@ -1,6 +1,7 @@
 //! `[source]` and `[sink]`: where events come from and where decisions go.
 
 use super::Relative;
+use super::kinesis::{self, KinesisSink};
 use cartguard_engine::document::Reader;
 use std::path::PathBuf;
 
@@ -43,11 +44,15 @@ pub(crate) enum Sink {
     },
     Stdout,
     Null,
+    /// Streams; only with the feature `aws`.
+    Kinesis(Box<KinesisSink>),
 }
 
 /// Adapters that people ask for and this version lacks.
 const ABSENT_SOURCES: [&str; 2] = ["kinesis", "kafka"];
 const ABSENT_SINKS: [&str; 4] = ["kinesis", "s3", "kafka", "webhook"];
+/// The last one needs the feature `aws`.
+const SINKS: [&str; 4] = ["file", "stdout", "null", "kinesis"];
 
 pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source> {
     let kind = kind(table, &["file", "stdin", "synthetic"], &ABSENT_SOURCES);
@@ -78,8 +83,13 @@ pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source
 }
 
 pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
-    let kind = kind(table, &["file", "stdout", "null"], &ABSENT_SINKS);
+    let kind = if cfg!(feature = "aws") {
+        kind(table, &SINKS, &ABSENT_SINKS[1..])
+    } else {
+        kind(table, &SINKS[..3], &ABSENT_SINKS)
+    };
     let folder = at.path(table, "path");
+    let streams = kinesis::sink(table, at, kind == Some(3));
     match kind? {
         0 => {
             let folder = folder?;
@@ -89,7 +99,8 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
             folder.map(|folder| Sink::File { folder })
         }
         1 => Some(Sink::Stdout),
-        _ => Some(Sink::Null),
+        2 => Some(Sink::Null),
+        _ => streams.map(|streams| Sink::Kinesis(Box::new(streams))),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod adapters;
 mod event;
+mod kinesis;
 mod layers;
 mod path;
 mod settings;
@@ -15,6 +16,8 @@ mod settings;
 mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
+#[cfg(feature = "aws")]
+pub(crate) use kinesis::KinesisSink;
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Queue, Snapshot};
 

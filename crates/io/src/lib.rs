@@ -10,8 +10,10 @@
 //! own, behind features), the synthetic source (loadgen).
 
 pub mod contract;
+pub mod dedupe;
 mod guard;
 mod json;
+pub mod member;
 pub mod rows;
 mod segments;
 pub mod sink;
@@ -24,6 +26,7 @@ pub use rows::RowReader;
 pub use segments::{Level, Segments};
 pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
+pub use sink::rejects::RejectsFile;
 pub use sink::{Delivered, Left, Output, Sink};
 pub use source::files::FileSource;
 pub use source::{Meter, Position, Read, Replayable, Source};

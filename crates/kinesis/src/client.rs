@@ -1,45 +1,69 @@
-//! The SDK's client, as source and sink use it.
+//! A client of Kinesis, by the SDK's own chain of credentials.
 //!
-//! Holds: every call has a bound in time; the SDK tries nothing again, since only its caller knows where to go on; the SDK's own
-//! watch over stalled streams is off, since a quiet shard is none (`fan_out` has a deadline of its own).
+//! settings -> **client** -> source, sink
+//!
+//! Holds: every call of it has a time after which it counts as failed.
+//! Not here: which calls are made, and what is tried again.
 
-use crate::limits::CONNECT_TIMEOUT;
-use crate::settings::Access;
+use aws_config::BehaviorVersion;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Region, StalledStreamProtectionConfig};
+use aws_sdk_kinesis::{Client, config};
 use std::time::Duration;
 
-/// A client; asks nobody but the sources of credentials.
-pub async fn client(access: &Access, call_timeout: Duration) -> Client {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(region) = &access.region {
+/// The SDK has none of these by default but the first. A call takes milliseconds; twice what a busy service takes.
+const CONNECT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Where Kinesis is and who asks; what is none the environment and the machine give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSettings {
+    pub region: Option<String>,
+    /// Of the shared configuration files.
+    pub profile: Option<String>,
+    /// Another place than the region's.
+    pub endpoint_url: Option<String>,
+    /// ARN of the role to take on.
+    pub assume_role: Option<String>,
+}
+
+/// Makes a client; asks nobody for anything but, with `assume_role`, the credentials of the role at the first call.
+pub async fn connect(settings: &ClientSettings) -> Client {
+    Client::from_conf(builder(settings, ATTEMPT).await.build())
+}
+
+/// The same for a source: the SDK tries nothing again, since only the source knows where to go on, and its own watch over stalled
+/// streams is off, since a quiet shard is none (`fan_out` has a deadline of its own). `longest`: that a call may take.
+pub async fn connect_once(settings: &ClientSettings, longest: Duration) -> Client {
+    let own = builder(settings, longest).await;
+    let own = own.retry_config(RetryConfig::disabled());
+    Client::from_conf(own.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
+}
+
+async fn builder(settings: &ClientSettings, longest: Duration) -> config::Builder {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT.min(longest))
+        .operation_attempt_timeout(longest)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+    if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    if let Some(profile) = &access.profile {
+    if let Some(profile) = &settings.profile {
         loader = loader.profile_name(profile);
     }
-    let mut config = loader.load().await;
-    if let Some(role) = &access.assume_role {
-        // Of the service, not of the endpoint given below, which may be a local one.
-        let provider = AssumeRoleProvider::builder(role).session_name("cartguard").configure(&config);
-        let provider = provider.build().await;
-        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build();
+    let shared = loader.load().await;
+    let mut own = config::Builder::from(&shared);
+    if let Some(role) = &settings.assume_role {
+        let provider =
+            AssumeRoleProvider::builder(role).configure(&shared).session_name("cartguard").build().await;
+        own = own.credentials_provider(provider);
     }
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(call_timeout))
-        .operation_attempt_timeout(call_timeout)
-        .operation_timeout(call_timeout)
-        .build();
-    let mut builder = aws_sdk_kinesis::config::Builder::from(&config)
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    if let Some(endpoint) = &access.endpoint_url {
-        builder = builder.endpoint_url(endpoint);
+    // Of Kinesis alone: the role's credentials come from where they always come from.
+    if let Some(url) = &settings.endpoint_url {
+        own = own.endpoint_url(url);
     }
-    Client::from_conf(builder.build())
+    own
 }

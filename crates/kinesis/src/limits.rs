@@ -18,8 +18,6 @@ pub const SUBSCRIPTION: Duration = Duration::from_secs(290);
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
 /// The longest a call may take, its answer of up to 10 MiB included. The SDK alone would wait for ever.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest a connection may take.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause between two tries, and the longest first one.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
 pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);

@@ -1,21 +1,12 @@
 //! What a deployment chooses of the source.
 
+use crate::client::ClientSettings;
 use crate::limits;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Hears what a person should know; one line, without a line end.
 pub type Voice = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// Where the service is and who we are there. What is absent the SDK's own chain finds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
-    pub region: Option<String>,
-    pub endpoint_url: Option<String>,
-    pub profile: Option<String>,
-    /// ARN of a role to take on.
-    pub assume_role: Option<String>,
-}
 
 /// How a shard is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +53,7 @@ pub struct Limits {
 /// A Kinesis source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    pub access: Access,
+    pub access: ClientSettings,
     /// Name or ARN of the stream.
     pub stream: String,
     pub mode: Mode,

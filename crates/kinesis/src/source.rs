@@ -73,7 +73,7 @@ impl KinesisSource {
         let (target, longest) = (Target::new(&settings.stream), settings.limits.backoff_max);
         let mut teller = Teller::new(voice.clone());
         let found = runtime.wait(async move {
-            let client = client::client(&access, timeout).await;
+            let client = client::connect_once(&access, timeout).await;
             let mut backoff = Backoff::new(longest);
             let begun = Instant::now();
             loop {

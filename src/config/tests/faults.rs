@@ -214,7 +214,11 @@ fn adapters() {
         ),
         (
             "[sink]\ntype = 's3'\n",
-            "shop.toml:2:8: sink.type: this version has no adapter for s3; one of file, stdout, null",
+            if cfg!(feature = "aws") {
+                "shop.toml:2:8: sink.type: this version has no adapter for s3; one of file, stdout, null, kinesis"
+            } else {
+                "shop.toml:2:8: sink.type: this version has no adapter for s3; one of file, stdout, null"
+            },
         ),
         (
             "[source]\ntype = 'stdn'\n",
@@ -228,6 +232,19 @@ fn adapters() {
     ] {
         faults(text, &[expected]);
     }
+}
+
+#[test]
+#[cfg(feature = "aws")]
+fn streams() {
+    let none = "built-in default: sink.alerts: is empty, and so are decisions and rejects; the name of a stream for at least one";
+    faults("[sink]\ntype = 'kinesis'\n", &[none]);
+    faults(
+        "[sink]\ntype = 'kinesis'\nrejects = 'r'\nrejects_file = 'r.jsonl'\n",
+        &[
+            "shop.toml:4:16: sink.rejects_file: rejects go to the stream of sink.rejects already; one of the two",
+        ],
+    );
 }
 
 /// G3: a placeholder used as it stands would be a password in clear.

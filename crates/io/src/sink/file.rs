@@ -38,11 +38,11 @@ pub struct FileSink {
     finished: bool,
 }
 
-struct Lane {
+pub(super) struct Lane {
     path: PathBuf,
     file: File,
     /// Bytes of whole batches.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl FileSink {
@@ -135,7 +135,15 @@ impl Lane {
         Ok(())
     }
 
-    fn append(&mut self, pieces: &[&[u8]]) -> Result<(), Trouble> {
+    /// The same behind what the file has.
+    pub(super) fn open_behind(path: PathBuf) -> Result<Self, Trouble> {
+        let mut lane = Self::open(path)?;
+        let end = lane.file.seek(SeekFrom::End(0));
+        lane.bytes = end.map_err(|e| Trouble::at(&lane.path, "its end cannot be found").because(e))?;
+        Ok(lane)
+    }
+
+    pub(super) fn append(&mut self, pieces: &[&[u8]]) -> Result<(), Trouble> {
         write_pieces(&mut self.file, pieces).map(drop).map_err(|(written, cause)| {
             let what = format!(
                 "{written} of {} bytes could be written behind the first {}",
@@ -152,13 +160,13 @@ impl Lane {
         })
     }
 
-    fn take_back(&mut self) -> Result<(), Trouble> {
+    pub(super) fn take_back(&mut self) -> Result<(), Trouble> {
         let back = self.file.seek(SeekFrom::Start(self.bytes));
         back.map(drop)
             .map_err(|e| Trouble::at(&self.path, "cannot be taken back to the last batch").because(e))
     }
 
-    fn finish(&mut self, sync: bool) -> Result<(), Trouble> {
+    pub(super) fn finish(&mut self, sync: bool) -> Result<(), Trouble> {
         let cut = self.file.set_len(self.bytes);
         cut.map_err(|e| {
             Trouble::at(&self.path, format_args!("cannot be cut to {} bytes", self.bytes)).because(e)
@@ -173,7 +181,7 @@ impl Lane {
     }
 }
 
-fn bytes(pieces: &[&[u8]]) -> u64 {
+pub(super) fn bytes(pieces: &[&[u8]]) -> u64 {
     pieces.iter().map(|piece| piece.len() as u64).sum()
 }
 

@@ -8,6 +8,7 @@
 
 pub mod file;
 pub mod null;
+pub mod rejects;
 pub mod stdout;
 
 use crate::Trouble;

@@ -1,0 +1,348 @@
+//! What one stream is to get, and which call may be made next.
+//!
+//! write -> **lane** <-> `put` (which performs the calls and decides nothing)
+//!
+//! A state machine: it is told of records, answers and the time, and returns orders.
+//!
+//! Holds: a call keeps the limits of the service; a record leaves the lane only when its own entry was acknowledged, and is sent
+//! again as the same bytes until then; where order is kept, at most one record of a key is under way, and a record that failed
+//! holds back the later ones of its key; the frontier is the longest prefix of batches whose every record was acknowledged,
+//! whatever came back first. What waits is bounded by `buffer` (`has_room` is asked before a push).
+//!
+//! One record a key and not one call: a call is answered entry by entry, so that of two records of a key in one call the first
+//! may fail and the second not.
+//!
+//! Not here: the SDK, clocks, threads, what a record says.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// Bytes that a record costs beside its own, also while it only waits for the ones before it.
+const OVERHEAD: usize = 128;
+/// Pauses before what failed is sent again: the first, the longest of one entry, the longest of a stream. The first is the usual
+/// answer time of the service; the others are arbitrary: soon after an hour's outage, and far from a flood.
+const PAUSE_FIRST_US: u64 = 25_000;
+const PAUSE_ENTRY_US: u64 = 1_000_000;
+const PAUSE_STREAM_US: u64 = 5_000_000;
+
+/// What a lane keeps to.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Records and bytes (of data and keys) in a call.
+    pub call_records: usize,
+    pub call_bytes: usize,
+    /// Calls under way at once.
+    pub calls: usize,
+    /// Bytes that may wait or be under way.
+    pub buffer: usize,
+    /// The longest that a record waits for others to share its call, where it may wait at all: while nothing is under way it does
+    /// not.
+    pub linger_us: u64,
+    /// Whether the records of a key arrive in their order.
+    pub ordered: bool,
+}
+
+/// A record as the stream gets it, the same at every attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Partition key.
+    pub key: Box<str>,
+    pub data: Box<[u8]>,
+}
+
+impl Record {
+    /// As the service counts them.
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.data.len()
+    }
+}
+
+/// A call to be made.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub id: u64,
+    /// In order.
+    pub records: Vec<Arc<Record>>,
+    /// How many of them were sent before.
+    pub again: usize,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Next {
+    /// Make this call and tell how it went.
+    Call(Call),
+    /// Ask again at this time, or when something was pushed or answered.
+    At(u64),
+    /// Ask again when something was pushed or answered.
+    Idle,
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// Entry by entry: whether it was acknowledged.
+    Entries(&'a [bool]),
+    /// It was refused as a whole, or nothing came back and it may have been done.
+    Failed,
+}
+
+/// See the module. Times are microseconds since some beginning.
+#[derive(Debug)]
+pub struct Lane {
+    limits: Limits,
+    /// Everything from the first record that is not acknowledged.
+    slots: VecDeque<Slot>,
+    /// Index of the first of them; indices never repeat.
+    first: u64,
+    /// Every record of the batches before it was pushed.
+    sealed: u64,
+    /// Records and bytes that are not acknowledged.
+    open: usize,
+    bytes: usize,
+    /// What may be sent, in order, and since when something may.
+    ready: BTreeSet<u64>,
+    ready_bytes: usize,
+    ready_since: u64,
+    /// What failed, by when it may be sent again.
+    later: BTreeSet<(u64, u64)>,
+    /// By hash of a key: the records behind the one that is ready or under way. Keys whose hashes are equal share a place.
+    behind: HashMap<u64, VecDeque<u64>>,
+    hasher: RandomState,
+    /// Calls under way.
+    flying: HashMap<u64, Vec<u64>>,
+    next_call: u64,
+    /// Calls that failed as a whole since one did not; until when none is made.
+    failures: u32,
+    paused_until: u64,
+    /// Nothing more comes: nothing waits for company.
+    is_closing: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    batch: u64,
+    hash: u64,
+    since: u64,
+    attempts: u32,
+    /// None once acknowledged.
+    record: Option<Arc<Record>>,
+}
+
+impl Lane {
+    /// An empty lane.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            slots: VecDeque::new(),
+            first: 0,
+            sealed: 0,
+            open: 0,
+            bytes: 0,
+            ready: BTreeSet::new(),
+            ready_bytes: 0,
+            ready_since: 0,
+            later: BTreeSet::new(),
+            behind: HashMap::new(),
+            hasher: RandomState::new(),
+            flying: HashMap::new(),
+            next_call: 0,
+            failures: 0,
+            paused_until: 0,
+            is_closing: false,
+        }
+    }
+
+    /// Whether one more record may come. One that is larger than the buffer may come alone.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.slots.is_empty() || self.used() + bytes + OVERHEAD <= self.limits.buffer
+    }
+
+    fn used(&self) -> usize {
+        self.bytes + self.slots.len() * OVERHEAD
+    }
+
+    /// A record of a batch; batches come in order.
+    pub fn push(&mut self, batch: u64, record: Record, now: u64) {
+        debug_assert!(batch + 1 >= self.sealed, "batches come in order");
+        let index = self.first + self.slots.len() as u64;
+        let hash = if self.limits.ordered { self.hasher.hash_one(&*record.key) } else { 0 };
+        self.open += 1;
+        self.bytes += record.bytes();
+        let slot = Slot { batch, hash, since: now, attempts: 0, record: Some(Arc::new(record)) };
+        self.slots.push_back(slot);
+        if self.limits.ordered {
+            if let Some(waiting) = self.behind.get_mut(&hash) {
+                waiting.push_back(index);
+                return;
+            }
+            self.behind.insert(hash, VecDeque::new());
+        }
+        self.make_ready(index, now);
+    }
+
+    /// Every record of the batch was pushed; a lane hears of every batch, also of one without records for it.
+    pub fn seal(&mut self, batch: u64) {
+        self.sealed = self.sealed.max(batch + 1);
+    }
+
+    /// Nothing more will be pushed.
+    pub fn close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// The first batch of which something is not acknowledged.
+    pub fn frontier(&self) -> u64 {
+        self.slots.front().map_or(self.sealed, |slot| slot.batch)
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Records and bytes that are not acknowledged.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.open, self.bytes)
+    }
+
+    /// When the oldest record that is not acknowledged was pushed.
+    pub fn oldest(&self) -> Option<u64> {
+        self.slots.front().map(|slot| slot.since)
+    }
+
+    /// What to do now.
+    pub fn next(&mut self, now: u64) -> Next {
+        while let Some(&(at, index)) = self.later.first()
+            && at <= now
+        {
+            self.later.pop_first();
+            self.make_ready(index, now);
+        }
+        if self.ready.is_empty() {
+            return self.later.first().map_or(Next::Idle, |&(at, _)| Next::At(at));
+        }
+        // While a stream fails, one call at a time asks whether it still does.
+        let calls = if self.failures > 0 { 1 } else { self.limits.calls };
+        if self.flying.len() >= calls {
+            return Next::Idle;
+        }
+        if now < self.paused_until {
+            return Next::At(self.paused_until);
+        }
+        let due = self.ready_since + self.limits.linger_us;
+        if now < due && !self.is_full() && !self.flying.is_empty() {
+            return Next::At(self.later.first().map_or(due, |&(at, _)| due.min(at)));
+        }
+        Next::Call(self.take_call())
+    }
+
+    /// Whether waiting would bring nothing, or hold back whoever pushes.
+    fn is_full(&self) -> bool {
+        self.is_closing
+            || self.ready.len() >= self.limits.call_records
+            || self.ready_bytes >= self.limits.call_bytes
+            || self.used() * 2 >= self.limits.buffer
+    }
+
+    fn take_call(&mut self) -> Call {
+        let (mut indices, mut records, mut bytes, mut again) = (Vec::new(), Vec::new(), 0, 0);
+        while records.len() < self.limits.call_records
+            && let Some(&index) = self.ready.first()
+        {
+            let slot = &self.slots[(index - self.first) as usize];
+            let record = slot.record.as_ref().expect("what is ready is not acknowledged");
+            // A record that is larger than a call goes alone: whether it is too large is the service's word.
+            if !records.is_empty() && bytes + record.bytes() > self.limits.call_bytes {
+                break;
+            }
+            bytes += record.bytes();
+            again += usize::from(slot.attempts > 0);
+            records.push(Arc::clone(record));
+            indices.push(index);
+            self.ready.pop_first();
+        }
+        self.ready_bytes -= bytes;
+        let id = self.next_call;
+        self.next_call += 1;
+        self.flying.insert(id, indices);
+        Call { id, records, again }
+    }
+
+    /// How a call went. `chance` is a random number: what failed together is not sent again together.
+    pub fn answered(&mut self, call: u64, answer: Answer<'_>, now: u64, chance: u64) {
+        let indices = self.flying.remove(&call).expect("an answer belongs to a call");
+        match answer {
+            Answer::Entries(entries) if entries.len() == indices.len() => {
+                self.failures = 0;
+                self.paused_until = 0;
+                for (&index, &is_done) in indices.iter().zip(entries) {
+                    if is_done { self.acknowledge(index, now) } else { self.put_off(index, now, chance) }
+                }
+            }
+            // An answer that fits no question says nothing about what was done.
+            Answer::Entries(_) | Answer::Failed => {
+                self.paused_until = now + pause(self.failures, PAUSE_STREAM_US, chance);
+                self.failures = self.failures.saturating_add(1);
+                for index in indices {
+                    self.slot(index).attempts += 1;
+                    self.make_ready(index, now);
+                }
+            }
+        }
+        while self.slots.front().is_some_and(|slot| slot.record.is_none()) {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn acknowledge(&mut self, index: u64, now: u64) {
+        let slot = self.slot(index);
+        let record = slot.record.take().expect("a record is acknowledged once");
+        let hash = slot.hash;
+        self.open -= 1;
+        self.bytes -= record.bytes();
+        if self.limits.ordered {
+            let waiting = self.behind.get_mut(&hash).expect("a key under way has its place");
+            match waiting.pop_front() {
+                Some(next) => self.make_ready(next, now),
+                None => drop(self.behind.remove(&hash)),
+            }
+        }
+    }
+
+    /// An entry that failed: others go on meanwhile, unless they are behind it.
+    fn put_off(&mut self, index: u64, now: u64, chance: u64) {
+        let slot = self.slot(index);
+        let attempts = slot.attempts;
+        slot.attempts = attempts.saturating_add(1);
+        let at = now + pause(attempts, PAUSE_ENTRY_US, chance.rotate_left((index % 64) as u32));
+        self.later.insert((at, index));
+    }
+
+    fn make_ready(&mut self, index: u64, now: u64) {
+        if self.ready.is_empty() {
+            self.ready_since = now;
+        }
+        let slot = self.slot(index);
+        let bytes = slot.record.as_ref().expect("what is acknowledged is never sent again").bytes();
+        self.ready_bytes += bytes;
+        self.ready.insert(index);
+    }
+
+    fn slot(&mut self, index: u64) -> &mut Slot {
+        &mut self.slots[(index - self.first) as usize]
+    }
+}
+
+/// Twice as long with every attempt; from half of that to all of it, by chance.
+fn pause(attempts: u32, longest_us: u64, chance: u64) -> u64 {
+    let whole = (PAUSE_FIRST_US << attempts.min(20)).min(longest_us);
+    whole / 2 + chance % (whole / 2 + 1)
+}
+
+#[cfg(test)]
+#[path = "lane/tests.rs"]
+mod tests;

@@ -1,0 +1,442 @@
+//! What came of the events that were sent, read from the streams as any consumer would.
+//!
+//! streams (events, decisions, alerts) and `--sends` -> **measure** -> latency, what is lacking, what came twice
+//!
+//! Start it before the sender: it tails the streams, and its own clock says when a consumer could first have had a record. The end
+//! to end time is from an event's intended time to then. Its parts, where both are known:
+//!
+//! - in: intended time to arrival of the event in its stream: sender and service in front of us;
+//! - ours: arrival of the event to arrival of its decision: reading, deciding, putting;
+//! - out: arrival of the decision to when this consumer had it.
+//!
+//! Arrival is the service's own stamp, in ms. Local servers stamp whole seconds; then the times at which this consumer had the event
+//! and the decision stand for them, both of which carry its polling interval, and the report says so.
+//!
+//! Holds: sender, streams and this process share a clock; where they do not, parts that would be negative count as 0.
+//! Not here: what a decision means, but that it is approve or not.
+
+use super::put::Send;
+use super::{Place, client, id, member, now_us};
+use crate::files;
+use anyhow::Context;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::{Record, ShardIteratorType};
+use loadgen::{Latency, LatencySummary};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Ids that a report names at most.
+const NAMED: usize = 5;
+/// The time of an answer of the stream that is no trouble, doubled: how long to wait after one.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Flags of `measure`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct MeasureArgs {
+    /// File that `loadgen --to kinesis --sends` writes; read at the end.
+    #[arg(long, value_name = "FILE")]
+    sends: PathBuf,
+    /// Stream of all decisions.
+    #[arg(long, value_name = "NAME")]
+    decisions: String,
+    /// Stream of alerts.
+    #[arg(long, value_name = "NAME")]
+    alerts: Option<String>,
+    /// Stream of the events themselves, to tell the transport's share.
+    #[arg(long, value_name = "NAME")]
+    input: Option<String>,
+    /// End after so many seconds without a record.
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    idle: f64,
+    /// Pause between reads of a shard; the service allows 5 reads a second a shard to all its readers.
+    #[arg(long, value_name = "MS", default_value_t = 250)]
+    poll_ms: u64,
+    /// Report as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Replace a report that exists.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Input,
+    Decision,
+    Alert,
+}
+
+/// A record as it was seen.
+struct Seen {
+    kind: Kind,
+    id: String,
+    hash: u64,
+    is_alert: bool,
+    arrived_us: u64,
+    seen_us: u64,
+}
+
+/// The first record of an id in a stream.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    hash: u64,
+    is_alert: bool,
+    arrived_us: u64,
+    seen_us: u64,
+}
+
+/// What a stream held.
+#[derive(Debug, Default, Serialize)]
+struct Stream {
+    records: u64,
+    ids: u64,
+    /// Records whose id was there before, with the same bytes.
+    repeated: u64,
+    /// The same with other bytes.
+    conflicting: u64,
+    conflicting_ids: Vec<String>,
+    #[serde(skip)]
+    first: HashMap<String, First>,
+}
+
+/// Everything that is told.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// Ids that the sender's stream took.
+    sent: u64,
+    /// Of them, those without a decision.
+    lost: u64,
+    lost_ids: Vec<String>,
+    /// Decisions that are not approve and have no alert; only with --alerts.
+    alerts_lost: Option<u64>,
+    decisions: Stream,
+    alerts: Option<Stream>,
+    /// Intended time to when a consumer had the decision, µs.
+    end_to_end_us: Option<LatencySummary>,
+    in_us: Option<LatencySummary>,
+    ours_us: Option<LatencySummary>,
+    out_us: Option<LatencySummary>,
+    /// "service": stamps of the streams; "consumer": they are whole seconds, so what this process saw stands for them.
+    arrival: &'static str,
+}
+
+/// Reads until nothing comes any more, and tells.
+pub(crate) fn run(args: &MeasureArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let report_file = args.report.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let seen = runtime.block_on(read(args, stop))?;
+    let sends = read_sends(&args.sends)?;
+    let report = report(&sends, seen, args.alerts.is_some());
+    tell(&report, &mut std::io::stderr())?;
+    if let (Some(mut to), Some(path)) = (report_file, &args.report) {
+        serde_json::to_writer_pretty(&mut to, &report).with_context(|| files::name(path))?;
+        writeln!(to).and_then(|()| to.flush()).with_context(|| files::name(path))?;
+    }
+    Ok(())
+}
+
+/// Every record of the streams, until they have been idle.
+async fn read(args: &MeasureArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<Vec<Seen>> {
+    let client = client(&args.place).await;
+    let (to, mut from) = mpsc::unbounded_channel();
+    let mut shards = tokio::task::JoinSet::new();
+    let last_us = Arc::new(AtomicU64::new(now_us()));
+    let streams = [
+        (Kind::Input, args.input.as_ref()),
+        (Kind::Decision, Some(&args.decisions)),
+        (Kind::Alert, args.alerts.as_ref()),
+    ];
+    for (kind, stream) in streams {
+        let Some(stream) = stream else { continue };
+        let tail = Tail {
+            client: client.clone(),
+            stream: stream.clone(),
+            kind,
+            poll: Duration::from_millis(args.poll_ms),
+        };
+        shards.spawn(tail.all(to.clone(), Arc::clone(&last_us)));
+    }
+    drop(to);
+    let mut seen = Vec::new();
+    loop {
+        tokio::select! {
+            some = from.recv() => match some {
+                Some(record) => seen.push(record),
+                None => break,
+            },
+            Some(ended) = shards.join_next() => ended??,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {
+                let idle_s = now_us().saturating_sub(last_us.load(Ordering::Relaxed)) as f64 / 1e6;
+                if stop.load(Ordering::Relaxed) || idle_s >= args.idle {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Follows a stream.
+#[derive(Clone)]
+struct Tail {
+    client: Client,
+    stream: String,
+    kind: Kind,
+    poll: Duration,
+}
+
+impl Tail {
+    /// Every shard of it, also those that come later.
+    async fn all(self, to: mpsc::UnboundedSender<Seen>, last_us: Arc<AtomicU64>) -> anyhow::Result<()> {
+        let mut known = HashSet::new();
+        let mut shards = tokio::task::JoinSet::new();
+        loop {
+            let mut token = None;
+            loop {
+                let asked = self.client.list_shards();
+                let asked = match token.take() {
+                    Some(token) => asked.next_token(token),
+                    None => asked.stream_name(&self.stream),
+                };
+                let Ok(answer) = asked.send().await else { break };
+                for shard in answer.shards() {
+                    if known.insert(shard.shard_id().to_owned()) {
+                        let (tail, shard) = (self.clone(), shard.shard_id().to_owned());
+                        shards.spawn(tail.shard(shard, to.clone(), Arc::clone(&last_us)));
+                    }
+                }
+                token = answer.next_token().map(str::to_owned);
+                if token.is_none() {
+                    break;
+                }
+            }
+            tokio::select! {
+                Some(ended) = shards.join_next() => ended?,
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            }
+        }
+    }
+
+    /// One shard to its end; where its iterator fails, on from behind the last record.
+    async fn shard(self, shard: String, to: mpsc::UnboundedSender<Seen>, last_us: Arc<AtomicU64>) {
+        let mut after: Option<String> = None;
+        loop {
+            let asked = self.client.get_shard_iterator().stream_name(&self.stream).shard_id(&shard);
+            let asked = match &after {
+                Some(number) => asked
+                    .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                    .starting_sequence_number(number),
+                None => asked.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            };
+            let mut next = match asked.send().await {
+                Ok(answer) => answer.shard_iterator().map(str::to_owned),
+                Err(_) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            loop {
+                let Some(iterator) = next else { return };
+                let Ok(answer) = self.client.get_records().shard_iterator(iterator).send().await else {
+                    tokio::time::sleep(PAUSE).await;
+                    break;
+                };
+                let seen_us = now_us();
+                for record in answer.records() {
+                    last_us.store(seen_us, Ordering::Relaxed);
+                    after = Some(record.sequence_number().to_owned());
+                    if let Some(seen) = self.see(record, seen_us)
+                        && to.send(seen).is_err()
+                    {
+                        return;
+                    }
+                }
+                next = answer.next_shard_iterator().map(str::to_owned);
+                tokio::time::sleep(self.poll).await;
+            }
+        }
+    }
+
+    fn see(&self, record: &Record, seen_us: u64) -> Option<Seen> {
+        let data = record.data().as_ref();
+        let mut hasher = DefaultHasher::new();
+        data.hash(&mut hasher);
+        let arrived = record.approximate_arrival_timestamp().and_then(|time| time.to_millis().ok());
+        Some(Seen {
+            kind: self.kind,
+            id: id(data)?.to_owned(),
+            hash: hasher.finish(),
+            is_alert: member(data, "decision").is_some_and(|decision| decision != "approve"),
+            arrived_us: arrived.map_or(0, |ms| ms as u64 * 1_000),
+            seen_us,
+        })
+    }
+}
+
+/// The earliest intended time of each id that was sent.
+fn read_sends(path: &std::path::Path) -> anyhow::Result<HashMap<String, u64>> {
+    let file = std::fs::File::open(path).with_context(|| files::name(path))?;
+    let mut sends = HashMap::new();
+    for (number, line) in BufReader::new(file).lines().enumerate() {
+        let line = line.with_context(|| files::name(path))?;
+        let send: Send<'_> =
+            serde_json::from_str(&line).with_context(|| format!("{}:{}", path.display(), number + 1))?;
+        let due_us = sends.entry(send.event_id.to_owned()).or_insert(send.due_us);
+        *due_us = send.due_us.min(*due_us);
+    }
+    Ok(sends)
+}
+
+fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Report {
+    let (mut input, mut decisions, mut alerts) = (Stream::default(), Stream::default(), Stream::default());
+    let is_coarse = seen.iter().all(|record| record.arrived_us % 1_000_000 == 0);
+    for record in seen {
+        let stream = match record.kind {
+            Kind::Input => &mut input,
+            Kind::Decision => &mut decisions,
+            Kind::Alert => &mut alerts,
+        };
+        stream.take(record);
+    }
+    let arrival = |first: &First| if is_coarse { first.seen_us } else { first.arrived_us };
+    let (mut whole, mut before, mut ours, mut after) =
+        (Latency::new(), Latency::new(), Latency::new(), Latency::new());
+    let mut report = Report {
+        sent: sends.len() as u64,
+        arrival: if is_coarse { "consumer" } else { "service" },
+        ..Report::default()
+    };
+    for (id, &due_us) in sends {
+        let Some(decided) = decisions.first.get(id) else {
+            report.lost += 1;
+            if report.lost_ids.len() < NAMED {
+                report.lost_ids.push(id.clone());
+            }
+            continue;
+        };
+        whole.record(due_us * 1_000, decided.seen_us * 1_000);
+        after.record(arrival(decided) * 1_000, decided.seen_us * 1_000);
+        if let Some(event) = input.first.get(id) {
+            before.record(due_us * 1_000, arrival(event) * 1_000);
+            ours.record(arrival(event) * 1_000, arrival(decided) * 1_000);
+        }
+    }
+    if has_alerts {
+        let lacking =
+            decisions.first.iter().filter(|(id, first)| first.is_alert && !alerts.first.contains_key(*id));
+        report.alerts_lost = Some(lacking.count() as u64);
+        report.alerts = Some(alerts);
+    }
+    report.decisions = decisions;
+    let summary = |latency: &Latency| (latency.count() > 0).then(|| latency.summary());
+    report.end_to_end_us = summary(&whole);
+    report.in_us = summary(&before);
+    report.ours_us = summary(&ours);
+    report.out_us = summary(&after);
+    report
+}
+
+impl Stream {
+    fn take(&mut self, seen: Seen) {
+        self.records += 1;
+        let first = First {
+            hash: seen.hash,
+            is_alert: seen.is_alert,
+            arrived_us: seen.arrived_us,
+            seen_us: seen.seen_us,
+        };
+        match self.first.get_mut(&seen.id) {
+            None => {
+                self.ids += 1;
+                self.first.insert(seen.id, first);
+            }
+            Some(before) if before.hash == seen.hash => {
+                self.repeated += 1;
+                if seen.seen_us < before.seen_us {
+                    *before = first;
+                }
+            }
+            Some(_) => {
+                self.conflicting += 1;
+                if self.conflicting_ids.len() < NAMED {
+                    self.conflicting_ids.push(seen.id);
+                }
+            }
+        }
+    }
+}
+
+fn tell(report: &Report, to: &mut impl Write) -> std::io::Result<()> {
+    writeln!(to, "loadgen: {} ids sent, {} lost {:?}", report.sent, report.lost, report.lost_ids)?;
+    let streams = [("decisions", Some(&report.decisions)), ("alerts", report.alerts.as_ref())];
+    for (name, stream) in streams {
+        let Some(stream) = stream else { continue };
+        writeln!(
+            to,
+            "{name}: {} records of {} ids, {} repeated, {} with other bytes {:?}",
+            stream.records, stream.ids, stream.repeated, stream.conflicting, stream.conflicting_ids
+        )?;
+    }
+    if let Some(lost) = report.alerts_lost {
+        writeln!(to, "alerts lost: {lost}")?;
+    }
+    writeln!(
+        to,
+        "{:<11}{:>10}{:>10}{:>10}{:>10}  ms, arrival by the {}",
+        "", "p50", "p99", "p99.9", "max", report.arrival
+    )?;
+    let parts = [
+        ("end to end", report.end_to_end_us),
+        ("in", report.in_us),
+        ("ours", report.ours_us),
+        ("out", report.out_us),
+    ];
+    for (name, part) in parts {
+        let Some(part) = part else { continue };
+        let [p50, p99, p99_9, max] = [part.p50, part.p99, part.p99_9, part.max].map(|us| us / 1_000.0);
+        writeln!(to, "{name:<11}{p50:>10.3}{p99:>10.3}{p99_9:>10.3}{max:>10.3}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(kind: Kind, id: &str, hash: u64, arrived_us: u64, seen_us: u64) -> Seen {
+        Seen { kind, id: id.to_owned(), hash, is_alert: id == "alert", arrived_us, seen_us }
+    }
+
+    #[test]
+    fn what_is_lost_twice_or_late_is_told() {
+        let sends = [("a", 1_000), ("alert", 2_000), ("gone", 3_000)];
+        let sends = sends.into_iter().map(|(id, due)| (id.to_owned(), due)).collect();
+        let records = vec![
+            seen(Kind::Input, "a", 1, 3_000, 4_000),
+            seen(Kind::Decision, "a", 2, 8_000, 9_000),
+            seen(Kind::Decision, "a", 2, 8_500, 9_500),
+            seen(Kind::Decision, "alert", 3, 8_000, 9_000),
+            seen(Kind::Decision, "alert", 4, 8_000, 9_000),
+        ];
+        let report = report(&sends, records, true);
+        assert_eq!((report.sent, report.lost, report.lost_ids), (3, 1, vec!["gone".to_owned()]));
+        assert_eq!((report.decisions.records, report.decisions.ids), (4, 2));
+        assert_eq!((report.decisions.repeated, report.decisions.conflicting), (1, 1));
+        assert_eq!(report.decisions.conflicting_ids, ["alert"]);
+        assert_eq!((report.alerts_lost, report.arrival), (Some(1), "service"));
+        let whole = report.end_to_end_us.expect("measured");
+        assert_eq!((whole.count, whole.max.round()), (2, 8_000.0));
+        let [before, ours, after] =
+            [report.in_us, report.ours_us, report.out_us].map(|part| part.expect("measured").max.round());
+        assert_eq!([before, ours, after], [2_000.0, 5_000.0, 1_000.0]);
+    }
+}

@@ -1,0 +1,107 @@
+//! The keys of `[sink]` for streams of Kinesis.
+//!
+//! Read whatever the type is, so that what they say is right when it changes.
+
+use super::Relative;
+use cartguard_engine::document::Reader;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where lines go, and what is kept to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(dead_code, reason = "checked by every build, used by those with the adapter")
+)]
+pub(crate) struct KinesisSink {
+    /// Names of streams.
+    pub(crate) decisions: Option<String>,
+    pub(crate) alerts: Option<String>,
+    pub(crate) rejects: Option<String>,
+    pub(crate) rejects_file: Option<PathBuf>,
+    pub(crate) region: Option<String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) endpoint_url: Option<String>,
+    pub(crate) assume_role: Option<String>,
+    /// Path of the partition key.
+    pub(crate) key: String,
+    pub(crate) ordered: bool,
+    pub(crate) linger: Duration,
+    pub(crate) call_records: usize,
+    pub(crate) call_bytes: usize,
+    pub(crate) calls: usize,
+    pub(crate) record_max: usize,
+    pub(crate) buffer: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) drain: Duration,
+}
+
+/// The service's own limits.
+const CALL_RECORDS: i64 = 500;
+const CALL_BYTES: u64 = 10 << 20;
+const RECORD_BYTES: u64 = 10 << 20;
+
+/// Reads them; `is_meant`: the type is kinesis, and streams have to be named.
+pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>, is_meant: bool) -> Option<KinesisSink> {
+    let decisions = text(table, "decisions");
+    let alerts = text(table, "alerts");
+    let rejects = text(table, "rejects");
+    let rejects_file = at.path(table, "rejects_file");
+    let region = text(table, "region");
+    let profile = text(table, "profile");
+    let endpoint_url = text(table, "endpoint_url");
+    let assume_role = text(table, "assume_role");
+    let key = table.text("key");
+    let ordered = table.truth("ordered");
+    let linger = duration(table, "linger", 0..=1_000);
+    let call_records = table.integer("call_records", 1..=CALL_RECORDS);
+    let call_bytes = table.size("call_bytes", 1024..=CALL_BYTES);
+    let calls = table.integer("calls", 1..=64);
+    let record_max = table.size("record_max", 1024..=RECORD_BYTES);
+    let buffer = table.size("buffer", 1 << 20..=1 << 40);
+    let timeout = duration(table, "timeout", 100..=300_000);
+    let drain = duration(table, "drain", 0..=86_400_000);
+    let sink = KinesisSink {
+        decisions: decisions?,
+        alerts: alerts?,
+        rejects: rejects?,
+        rejects_file: rejects_file?,
+        region: region?,
+        profile: profile?,
+        endpoint_url: endpoint_url?,
+        assume_role: assume_role?,
+        key: key?,
+        ordered: ordered?,
+        linger: linger?,
+        call_records: call_records? as usize,
+        call_bytes: call_bytes? as usize,
+        calls: calls? as usize,
+        record_max: record_max? as usize,
+        buffer: buffer? as usize,
+        timeout: timeout?,
+        drain: drain?,
+    };
+    if is_meant && sink.decisions.is_none() && sink.alerts.is_none() && sink.rejects.is_none() {
+        table.fault(
+            "alerts",
+            "is empty, and so are decisions and rejects; the name of a stream for at least one",
+        );
+    }
+    if is_meant && sink.rejects.is_some() && sink.rejects_file.is_some() {
+        table.fault("rejects_file", "rejects go to the stream of sink.rejects already; one of the two");
+    }
+    if is_meant && sink.key.is_empty() {
+        table.fault("key", "is empty; a member of the lines, such as event_id");
+    }
+    Some(sink)
+}
+
+/// An empty text is none.
+#[expect(clippy::option_option, reason = "faulty, none, or a text")]
+fn text(table: &mut Reader<'_>, key: &str) -> Option<Option<String>> {
+    table.text(key).map(|text| (!text.is_empty()).then_some(text))
+}
+
+fn duration(table: &mut Reader<'_>, key: &str, range_ms: std::ops::RangeInclusive<i64>) -> Option<Duration> {
+    table.duration(key, range_ms).map(|ms| Duration::from_millis(ms as u64))
+}
