@@ -1,9 +1,9 @@
 //! `cartguard run`: the engine on a stream, until it ends or a signal comes.
 
 use crate::cli::{ConfigArguments, complain};
-#[cfg(feature = "aws")]
-use crate::config::KinesisSink as KinesisConfig;
 use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
+#[cfg(feature = "aws")]
+use crate::config::{KinesisSink as KinesisConfig, KinesisSource as StreamConfig};
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::pipeline::{self, Ended, Finished, Input};
@@ -34,11 +34,18 @@ pub(crate) struct Arguments {
     /// Write into a folder that is not empty
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on though records of the stream were lost to its retention (source.accept_gap)
+    #[arg(long)]
+    pub(crate) accept_gap: bool,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let mut flags = workers_flag(arguments.workers);
+    if arguments.accept_gap {
+        flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));
+    }
+    let config = match arguments.config.load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -83,6 +90,10 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
             paced = settings.rate.map(|_| started);
             with_history(config, Box::new(SyntheticSource::configured(settings, started)?))?
         }
+        #[cfg(feature = "aws")]
+        SourceConfig::Kinesis(settings) => with_history(config, Box::new(kinesis_source(settings)?))?,
+        #[cfg(not(feature = "aws"))]
+        SourceConfig::Kinesis(_) => unreachable!("refused by the configuration"),
     };
     let force = force || input.goes_on();
     let mut output = None;
@@ -150,6 +161,42 @@ fn versions(config: &Config) -> anyhow::Result<Versions> {
 }
 
 #[cfg(feature = "aws")]
+fn kinesis_source(settings: &StreamConfig) -> Result<cartguard_kinesis::KinesisSource, Trouble> {
+    use crate::config::StreamStart;
+    use cartguard_kinesis::{Begin, ClientSettings, KinesisSource, Limits, Mode, Settings};
+
+    let settings = Settings {
+        access: ClientSettings {
+            region: settings.region.clone(),
+            profile: settings.profile.clone(),
+            endpoint_url: settings.endpoint_url.clone(),
+            assume_role: settings.assume_role.clone(),
+        },
+        stream: settings.stream.clone(),
+        mode: if settings.fan_out { Mode::FanOut } else { Mode::Polling },
+        consumer: settings.consumer.clone(),
+        begin: match settings.start {
+            StreamStart::TrimHorizon => Begin::Oldest,
+            StreamStart::Latest => Begin::Latest,
+            StreamStart::AtTimestamp(ms) => Begin::At(ms),
+        },
+        accept_gap: settings.accept_gap,
+        limits: Limits {
+            calls_per_second: settings.calls_per_second,
+            bytes_per_second: settings.bytes_per_second,
+            records_per_call: settings.call_records,
+            buffer_bytes: settings.buffer,
+            buffer_records: settings.buffer_records,
+            subscription: settings.subscription,
+            heartbeat: settings.heartbeat,
+            call_timeout: settings.timeout,
+            backoff_max: settings.backoff_max,
+        },
+    };
+    KinesisSource::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))))
+}
+
+#[cfg(feature = "aws")]
 fn kinesis_sink(
     settings: &KinesisConfig,
     stop: &signals::Stop,
@@ -192,7 +239,7 @@ fn inputs(config: &Config) -> Vec<PathBuf> {
         SourceConfig::File { paths } => paths.clone(),
         // It may be a file that the shell opened.
         SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
-        SourceConfig::Synthetic(_) => Vec::new(),
+        SourceConfig::Synthetic(_) | SourceConfig::Kinesis(_) => Vec::new(),
     }
 }
 

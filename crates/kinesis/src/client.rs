@@ -34,19 +34,21 @@ pub async fn connect(settings: &ClientSettings) -> Client {
     Client::from_conf(builder(settings, ATTEMPT).await.build())
 }
 
-/// The same for a source: the SDK tries nothing again, since only the source knows where to go on, and its own watch over stalled
-/// streams is off, since a quiet shard is none (`fan_out` has a deadline of its own). `longest`: that a call may take.
-pub async fn connect_once(settings: &ClientSettings, longest: Duration) -> Client {
-    let own = builder(settings, longest).await;
-    let own = own.retry_config(RetryConfig::disabled());
-    Client::from_conf(own.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build())
+/// The same client for a source: the SDK tries nothing again, since only the source knows where to go on, and its own watch over
+/// stalled streams is off, since a quiet shard is none (`fan_out` has a deadline of its own). `longest`: that a call may take.
+pub fn once(client: &Client, longest: Duration) -> Client {
+    let own = client.config().to_builder().retry_config(RetryConfig::disabled());
+    let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Client::from_conf(own.timeout_config(timeouts(longest)).build())
+}
+
+fn timeouts(longest: Duration) -> TimeoutConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT.min(longest));
+    timeouts.operation_attempt_timeout(longest).build()
 }
 
 async fn builder(settings: &ClientSettings, longest: Duration) -> config::Builder {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT.min(longest))
-        .operation_attempt_timeout(longest)
-        .build();
+    let timeouts = timeouts(longest);
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));

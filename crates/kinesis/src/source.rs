@@ -18,6 +18,7 @@ use crate::reader::{Event, From, Reader, Teller};
 use crate::runtime::Runtime;
 use crate::settings::{Begin, Mode, Settings, Voice};
 use crate::stream::{Changed, Stream, Target};
+use aws_sdk_kinesis::Client;
 use cartguard_engine::record::Records;
 use cartguard_history::lineage::{Claim, Lineage, Lost};
 use cartguard_history::{Change, Partitions, Place, Run, Start};
@@ -62,6 +63,17 @@ impl KinesisSource {
     /// Finds the stream and lists its shards; nothing is read yet.
     pub fn open(settings: Settings, voice: Voice) -> Result<Self, Trouble> {
         let runtime = Runtime::start("kinesis-source")?;
+        let access = settings.access.clone();
+        let client = runtime.wait(async move { client::connect(&access).await })?;
+        Self::of(runtime, client, settings, voice)
+    }
+
+    /// The same with a client that has its credentials; `settings.access` is not looked at.
+    pub fn open_with(client: &Client, settings: Settings, voice: Voice) -> Result<Self, Trouble> {
+        Self::of(Runtime::start("kinesis-source")?, client.clone(), settings, voice)
+    }
+
+    fn of(runtime: Runtime, client: Client, settings: Settings, voice: Voice) -> Result<Self, Trouble> {
         // Before the listing: what is put from here on is within the start, whichever shard it goes to.
         let start = match settings.begin {
             Begin::Oldest => Start::Oldest,
@@ -69,11 +81,10 @@ impl KinesisSource {
             Begin::Latest => Start::At(latest(now_ms())),
         };
         let mut lineage = Lineage::new(start);
-        let (access, timeout) = (settings.access.clone(), settings.limits.call_timeout);
+        let client = client::once(&client, settings.limits.call_timeout);
         let (target, longest) = (Target::new(&settings.stream), settings.limits.backoff_max);
         let mut teller = Teller::new(voice.clone());
         let found = runtime.wait(async move {
-            let client = client::connect_once(&access, timeout).await;
             let mut backoff = Backoff::new(longest);
             let begun = Instant::now();
             loop {
