@@ -26,11 +26,18 @@ pub(crate) struct Arguments {
     /// Write into a folder that is not empty
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on though records of the stream were lost to its retention (source.accept_gap)
+    #[arg(long)]
+    pub(crate) accept_gap: bool,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let mut flags = workers_flag(arguments.workers);
+    if arguments.accept_gap {
+        flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));
+    }
+    let config = match arguments.config.load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };

@@ -27,7 +27,11 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-history", &["cartguard-engine"], &[]),
     ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
     ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
-    ("cartguard-kinesis-tests", &["cartguard-io", "cartguard-kinesis"], &[]),
+    (
+        "cartguard-kinesis-tests",
+        &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-kinesis"],
+        &[],
+    ),
     ("cartguard-oracle", &[], &[]),
     ("loadgen", &[], &[]),
 ];
