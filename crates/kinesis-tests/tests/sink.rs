@@ -218,7 +218,7 @@ fn a_stream_that_is_down_holds_back_the_writer_and_no_alert() {
     let rig = Rig::new(1);
     rig.plan().add_on("decisions", "PutRecords", When::Always, Fault::Hang);
     let buffer = 20_000;
-    let settings = SinkSettings { buffer, timeout: Duration::from_millis(50), ..settings() };
+    let settings = SinkSettings { buffer, timeout: Duration::from_millis(200), ..settings() };
     let mut sink = rig.sink(&settings);
     let watch = sink.watch();
     let batches = 100_usize;
@@ -245,9 +245,9 @@ fn a_stream_that_is_down_holds_back_the_writer_and_no_alert() {
         writer.join().expect("the writer");
     });
     assert_eq!(rig.read("decisions").into_iter().collect::<BTreeSet<_>>().len(), batches * 5);
-    assert_eq!(rig.read("alerts").len(), batches);
+    assert_eq!(rig.read("alerts").into_iter().collect::<BTreeSet<_>>().len(), batches);
     let told = rig.told.lock().expect("no panic").clone();
-    assert!(told[0].contains("stream decisions: no answer within 50 ms"), "{told:?}");
+    assert!(told[0].contains("stream decisions: no answer within 200 ms"), "{told:?}");
     assert!(told.last().expect("told").ends_with("takes records again"), "{told:?}");
 }
 

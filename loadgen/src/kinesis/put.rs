@@ -113,14 +113,15 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = client(&args.place).await;
-        let began = Instant::now();
+        let generator = Generator::new(&job.settings)?;
         let sender = Sender {
             job,
-            generator: Generator::new(&job.settings)?,
+            generator,
             labels,
             key: args.key.clone(),
             sends,
-            began,
+            // Together: the schedule's clock and the one that others read.
+            began: Instant::now(),
             began_us: now_us(),
             sent: Sent { latency: job.schedule.is_some().then(Latency::new), ..Sent::default() },
             puts: Puts::default(),

@@ -26,6 +26,8 @@ const OVERHEAD: usize = 128;
 const PAUSE_FIRST_US: u64 = 25_000;
 const PAUSE_ENTRY_US: u64 = 1_000_000;
 const PAUSE_STREAM_US: u64 = 5_000_000;
+/// In how many good calls the bytes of a call grow to their limit again. Arbitrary: one refused call in some dozens.
+const GROWTH: usize = 64;
 
 /// What a lane keeps to.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,8 @@ pub enum Next {
 pub enum Answer<'a> {
     /// Entry by entry: whether it was acknowledged.
     Entries(&'a [bool]),
+    /// It was refused for what it is, such as its size, and nothing of it was done.
+    Invalid,
     /// It was refused as a whole, or nothing came back and it may have been done.
     Failed,
 }
@@ -114,6 +118,8 @@ pub struct Lane {
     /// Calls under way.
     flying: HashMap<u64, Vec<u64>>,
     next_call: u64,
+    /// Bytes in a call for now: half of a call that was refused for what it is, and growing again.
+    call_bytes: usize,
     /// Calls that failed as a whole since one did not; until when none is made.
     failures: u32,
     paused_until: u64,
@@ -149,6 +155,7 @@ impl Lane {
             hasher: RandomState::new(),
             flying: HashMap::new(),
             next_call: 0,
+            call_bytes: limits.call_bytes,
             failures: 0,
             paused_until: 0,
             is_closing: false,
@@ -243,7 +250,7 @@ impl Lane {
     fn is_full(&self) -> bool {
         self.is_closing
             || self.ready.len() >= self.limits.call_records
-            || self.ready_bytes >= self.limits.call_bytes
+            || self.ready_bytes >= self.call_bytes
             || self.used() * 2 >= self.limits.buffer
     }
 
@@ -255,7 +262,7 @@ impl Lane {
             let slot = &self.slots[(index - self.first) as usize];
             let record = slot.record.as_ref().expect("what is ready is not acknowledged");
             // A record that is larger than a call goes alone: whether it is too large is the service's word.
-            if !records.is_empty() && bytes + record.bytes() > self.limits.call_bytes {
+            if !records.is_empty() && bytes + record.bytes() > self.call_bytes {
                 break;
             }
             bytes += record.bytes();
@@ -278,12 +285,24 @@ impl Lane {
             Answer::Entries(entries) if entries.len() == indices.len() => {
                 self.failures = 0;
                 self.paused_until = 0;
+                let grown = self.call_bytes + self.limits.call_bytes.div_ceil(GROWTH);
+                self.call_bytes = grown.min(self.limits.call_bytes);
                 for (&index, &is_done) in indices.iter().zip(entries) {
                     if is_done { self.acknowledge(index, now) } else { self.put_off(index, now, chance) }
                 }
             }
-            // An answer that fits no question says nothing about what was done.
-            Answer::Entries(_) | Answer::Failed => {
+            // A place that takes less than the service: half of it is tried at once.
+            Answer::Invalid if indices.len() > 1 => {
+                let bytes: usize = indices.iter().map(|&index| self.bytes_of(index)).sum();
+                self.call_bytes = self.call_bytes.min(bytes / 2);
+                for index in indices {
+                    self.slot(index).attempts += 1;
+                    self.make_ready(index, now);
+                }
+            }
+            // An answer that fits no question says nothing about what was done. A single record that is refused for what it is
+            // stays, and is told of: the limit may be wrong, and dropping is worse.
+            Answer::Entries(_) | Answer::Invalid | Answer::Failed => {
                 self.paused_until = now + pause(self.failures, PAUSE_STREAM_US, chance);
                 self.failures = self.failures.saturating_add(1);
                 for index in indices {
@@ -326,10 +345,13 @@ impl Lane {
         if self.ready.is_empty() {
             self.ready_since = now;
         }
-        let slot = self.slot(index);
-        let bytes = slot.record.as_ref().expect("what is acknowledged is never sent again").bytes();
-        self.ready_bytes += bytes;
+        self.ready_bytes += self.bytes_of(index);
         self.ready.insert(index);
+    }
+
+    fn bytes_of(&self, index: u64) -> usize {
+        let slot = &self.slots[(index - self.first) as usize];
+        slot.record.as_ref().expect("what is acknowledged is never sent again").bytes()
     }
 
     fn slot(&mut self, index: u64) -> &mut Slot {

@@ -175,7 +175,7 @@ impl KinesisSink {
         let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(settings.timeout)
-            .operation_attempt_timeout(settings.timeout)
+            .operation_attempt_timeout(settings.timeout * 2)
             .build();
         let own = own.timeout_config(timeouts);
         let client = Client::from_conf(own.build());

@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What the service answers where a shard takes no more at once.
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
+/// What it answers to a call that is too large, or otherwise not as it wants it.
+const INVALID: [&str; 3] = ["InvalidArgumentException", "ValidationException", "SerializationException"];
 
 /// One stream: what the writing thread and the runtime's thread share.
 pub(super) struct Stream {
@@ -69,6 +71,8 @@ struct Answered {
     /// Entry by entry, or why it failed as a whole.
     entries: Result<Vec<bool>, String>,
     throttled: usize,
+    /// It was refused for what it is.
+    is_invalid: bool,
     /// Of an entry that failed.
     why: Option<String>,
 }
@@ -167,7 +171,13 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
     };
     let entries = call.records.iter().map(entry).collect();
     let request = client.put_records().stream_name(&stream.name).set_records(Some(entries)).send();
-    let failed = |call, why: String, throttled| Answered { call, entries: Err(why), throttled, why: None };
+    let failed = |call, why: String, throttled, is_invalid| Answered {
+        call,
+        entries: Err(why),
+        throttled,
+        is_invalid,
+        why: None,
+    };
     let output = match tokio::time::timeout(stream.timeout, request).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => {
@@ -178,17 +188,19 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
                 (None, _) => DisplayErrorContext(&error).to_string(),
             };
             let throttled = if is_throttled { call.records.len() } else { 0 };
-            return failed(call, why, throttled);
+            let status = error.raw_response().map(|response| response.status().as_u16());
+            let is_invalid = status == Some(413) || error.code().is_some_and(|code| INVALID.contains(&code));
+            return failed(call, why, throttled, is_invalid);
         }
         Err(_) => {
             let why = format!("no answer within {} ms", stream.timeout.as_millis());
-            return failed(call, why, 0);
+            return failed(call, why, 0, false);
         }
     };
     let results = output.records();
     if results.len() != call.records.len() {
         let why = format!("{} results for {} records", results.len(), call.records.len());
-        return failed(call, why, 0);
+        return failed(call, why, 0, false);
     }
     // Whether an entry was taken is told by its place in the stream, never by the absence of an error alone.
     let done = results.iter().map(|entry| entry.error_code().is_none() && entry.sequence_number().is_some());
@@ -198,7 +210,7 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
         let code = entry.error_code()?;
         Some(format!("{code}: {}", entry.error_message().unwrap_or_default()))
     });
-    Answered { call, entries: Ok(entries), throttled, why }
+    Answered { call, entries: Ok(entries), throttled, is_invalid: false, why }
 }
 
 /// Tells the lane, and whoever watches it.
@@ -206,6 +218,7 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
     Meter::add(&stream.meter.throttles, answered.throttled);
     let now = stream.now_us();
     let mut lane = stream.lock();
+    let is_good = answered.entries.is_ok();
     let why = match answered.entries {
         Ok(entries) => {
             let done = answered.call.records.iter().zip(&entries).filter(|(_, is_done)| **is_done);
@@ -220,8 +233,10 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
         }
         Err(why) => {
             Meter::add(&stream.meter.failed_calls, 1);
-            lane.answered(answered.call.id, Answer::Failed, now, stream.chance());
-            Some(why)
+            let answer = if answered.is_invalid { Answer::Invalid } else { Answer::Failed };
+            lane.answered(answered.call.id, answer, now, stream.chance());
+            // A call that is halved is no trouble yet.
+            (!answered.is_invalid || answered.call.records.len() == 1).then_some(why)
         }
     };
     stream.publish(&lane);
@@ -235,7 +250,7 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
              until they are taken",
             stream.name
         )),
-        None if trouble.is_over() => tell(&format!("stream {} takes records again", stream.name)),
+        None if is_good && trouble.is_over() => tell(&format!("stream {} takes records again", stream.name)),
         Some(_) | None => {}
     }
 }

@@ -282,3 +282,26 @@ fn what_waits_is_bounded_and_an_answer_makes_room() {
     );
     assert!(Lane::new(LIMITS).has_room(usize::MAX / 2), "a large one alone");
 }
+
+#[test]
+fn a_call_that_is_too_large_for_its_place_is_halved_until_it_fits() {
+    let mut lane = Lane::new(Limits { call_records: 500, calls: 1, ..LIMITS });
+    for number in 0..100 {
+        lane.push(0, record(&number.to_string()), 0);
+    }
+    lane.seal(0);
+    let mut largest = 0;
+    while !lane.is_empty() {
+        let Next::Call(call) = lane.next(0) else { panic!("it is tried at once") };
+        let bytes: usize = call.records.iter().map(|record| record.bytes()).sum();
+        if bytes > 40 {
+            lane.answered(call.id, Answer::Invalid, 0, 0);
+            assert_eq!(lane.frontier(), 0);
+        } else {
+            largest = largest.max(bytes);
+            lane.answered(call.id, Answer::Entries(&vec![true; call.records.len()]), 0, 0);
+        }
+    }
+    assert!(largest > 20, "{largest}");
+    assert_eq!(lane.frontier(), 1);
+}
