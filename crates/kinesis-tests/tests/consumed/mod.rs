@@ -1,5 +1,7 @@
 //! A stream with its producer, and what a source gave of it, as a log that can be taken again.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
@@ -8,11 +10,12 @@ use cartguard_history::{Change, Partitions, Place, Run, SequenceNumber};
 use cartguard_io::{Read, Replayable, Source};
 use cartguard_kinesis::{Begin, ClientSettings, KinesisSource, Limits, Mode, Settings, Voice};
 use cartguard_kinesis_tests::local;
+use cartguard_kinesis_tests::proxy::{Plan, Proxy, Service};
 use ferrokinesis::store::{Store, StoreOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -161,7 +164,10 @@ pub(crate) struct Rig {
     runtime: Runtime,
     client: Client,
     store: Store,
+    /// Where sources ask: the proxy, where there is one.
     url: String,
+    proxy: Option<Proxy>,
+    told: Arc<Mutex<Vec<String>>>,
     _end: oneshot::Sender<()>,
 }
 
@@ -184,15 +190,38 @@ impl Rig {
         });
         let client = local::client(&url);
         runtime.block_on(local::create_stream(&client, STREAM, shards));
-        Self { runtime, client, store, url, _end: end }
+        Self { runtime, client, store, url, proxy: None, told: Arc::default(), _end: end }
+    }
+
+    /// The same where sources meet faults on their way; producers do not.
+    pub(crate) fn behind(options: StoreOptions, shards: i32, service: Service) -> Self {
+        let mut rig = Self::new(options, shards);
+        let upstream = rig.url["http://".len()..].parse().expect("an address");
+        let proxy = rig.runtime.block_on(Proxy::start(upstream, service));
+        rig.url = proxy.url();
+        rig.proxy = Some(proxy);
+        rig
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        self.proxy.as_ref().expect("a proxy").plan()
+    }
+
+    /// What sources said so far.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.told.lock().expect("no panic").clone()
     }
 
     pub(crate) fn url(&self) -> String {
         self.url.clone()
     }
 
-    pub(crate) fn voice() -> Voice {
-        Arc::new(|text: &str| println!("{text}"))
+    pub(crate) fn voice(&self) -> Voice {
+        let told = self.told.clone();
+        Arc::new(move |text: &str| {
+            println!("{text}");
+            told.lock().expect("no panic").push(text.to_owned());
+        })
     }
 
     /// As fast as the local server is.
@@ -218,7 +247,7 @@ impl Rig {
     }
 
     pub(crate) fn open_as(&self, settings: Settings) -> KinesisSource {
-        let opened = KinesisSource::open_with(&local::client(&self.url), settings, Self::voice());
+        let opened = KinesisSource::open_with(&local::client(&self.url), settings, self.voice());
         opened.unwrap_or_else(|why| panic!("{why}: {why:?}"))
     }
 
