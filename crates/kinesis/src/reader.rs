@@ -226,12 +226,16 @@ impl Reader {
         position.build().expect("its type was given")
     }
 
-    /// What a service repeats after an error was handed on before.
+    /// What a service repeats after an error was handed on before; and a server's subscription AT a number may begin with older records.
     fn drop_repeated(&self, records: &mut Vec<Record>) -> Result<(), Trouble> {
-        let From::After(last) = &self.from else { return Ok(()) };
+        let is_before = |number: &SequenceNumber| match &self.from {
+            From::After(last) => number <= last,
+            From::At(first) => number < first,
+            From::Oldest | From::Time(_) => false,
+        };
         let mut repeated = 0;
         for record in records.iter() {
-            if number_of(record, &self.shard)? > *last {
+            if !is_before(&number_of(record, &self.shard)?) {
                 break;
             }
             repeated += 1;
