@@ -150,7 +150,7 @@ impl Input {
         }
         let settings = match &config.source {
             SourceConfig::Synthetic(settings) => settings.clone(),
-            SourceConfig::File { .. } | SourceConfig::Stdin => {
+            SourceConfig::File { .. } | SourceConfig::Stdin | SourceConfig::Kinesis(_) => {
                 Synthetic { world: World::Shop, events: None, rate: None, seed: 1 }
             }
         };
