@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe
+//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, list, model, replay, run};
+use crate::{bench, check, dedupe, demo, list, model, replay, run, verify};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -40,6 +40,8 @@ enum Command {
     Features(list::FeaturesArguments),
     /// Pass the first line of each id on; the same id with other bytes is an alarm
     Dedupe(dedupe::Arguments),
+    /// Derive every decision again since a snapshot, and compare it with what was bound and delivered
+    Verify(verify::Arguments),
 }
 
 /// Which configuration; the same for every command.
@@ -84,6 +86,7 @@ pub(crate) fn main() -> Exit {
         Command::Config(arguments) => list::config(&arguments),
         Command::Features(arguments) => list::features(&arguments),
         Command::Dedupe(arguments) => dedupe::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     }
 }
 

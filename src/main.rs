@@ -2,6 +2,7 @@
 //!
 //! arguments -> `cli` -> command -> exit code
 
+mod adapters;
 mod bench;
 mod check;
 mod cli;
@@ -22,6 +23,7 @@ mod signals;
 mod summary;
 mod synthetic;
 mod usage;
+mod verify;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

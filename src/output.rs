@@ -31,6 +31,11 @@ impl Output {
     /// Makes the folder where it is absent; `inputs` are the files that will be read.
     pub(crate) fn open(folder: &Path, force: bool, inputs: &[PathBuf]) -> anyhow::Result<Self> {
         let name = folder.display();
+        if let Some(file) = folder.ancestors().find(|path| path.metadata().is_ok_and(|found| !found.is_dir()))
+        {
+            let file = file.display();
+            bail!(Refusal(format!("{name}: {file} is a file, and nothing can lie in it; name a folder")));
+        }
         fs::create_dir_all(folder).with_context(|| format!("{name}: the folder cannot be made"))?;
         let lock = Lock::take(folder)?;
         if !force && !is_empty(folder).with_context(|| format!("{name}: the folder cannot be read"))? {

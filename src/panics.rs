@@ -14,3 +14,35 @@ pub(crate) fn end_the_process() {
         std::process::abort();
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    const ASKED: &str = "CARTGUARD_TEST_PANICS";
+
+    /// O5: the process of the test below.
+    #[test]
+    fn a_thread_that_panics() {
+        if std::env::var_os(ASKED).is_none() {
+            return;
+        }
+        super::end_the_process();
+        let thread = std::thread::spawn(|| panic!("a fault of no record"));
+        let _ = thread.join();
+        println!("went on");
+    }
+
+    /// D10: what is not guarded ends the process, on whatever thread it is.
+    #[test]
+    fn a_panic_outside_the_decoder_ends_the_process() {
+        let mut command = Command::new(std::env::current_exe().expect("this test"));
+        command.args(["--exact", "panics::tests::a_thread_that_panics", "--nocapture"]).env(ASKED, "1");
+        let output = command.output().expect("the test runs");
+        // SIGABRT
+        assert_eq!(output.status.signal(), Some(6), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("a fault of no record"));
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("went on"));
+    }
+}

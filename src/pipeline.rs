@@ -14,10 +14,10 @@
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 use crate::config::{Config, Idle};
-use crate::recovery::History;
+use crate::recovery::{History, Retelling, name_partitions};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
-use cartguard_history::{Bound, Change};
+use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
@@ -200,28 +200,21 @@ pub(crate) fn run(
                 Input::Again(mut source, bound) => {
                     let mut bound = *bound;
                     bound.deliveries(delivered.clone().unwrap_or_default(), wanted);
-                    source.resume(bound.partitions())?;
-                    partitions = bound.partition_names();
-                    engine.set_partitions(&partitions);
+                    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, bound.partitions())?;
                     for repeated in bound.take_tail() {
                         if stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
                             // What was bound stays bound: the next start does it again.
                             return Ok(None);
                         }
-                        repeat(
-                            source.as_mut(),
-                            &mut engine,
-                            &mut bound,
-                            &repeated,
-                            &mut partitions,
-                            &mut outputs,
-                        )?;
+                        retelling.next(source.as_mut(), &mut engine, &repeated, &mut outputs)?;
+                        bound.repeat(&repeated, &outputs, &mut engine)?;
                         if repeated.batch >= wanted && !release(repeated.batch, std::mem::take(&mut outputs))
                         {
                             return Ok(None);
                         }
                         outputs = from_sink.try_recv().unwrap_or_default();
                     }
+                    partitions = retelling.into_names();
                     history = Some(bound);
                     source as Box<dyn Source + '_>
                 }
@@ -265,6 +258,9 @@ pub(crate) fn run(
                     break Ok(());
                 }
                 batch_number += 1;
+                if let Some(history) = &history {
+                    history.released();
+                }
                 outputs = from_sink.try_recv().unwrap_or_default();
             };
             if worked.is_err() {
@@ -290,43 +286,6 @@ pub(crate) fn run(
         history.finish(&mut engine)?;
     }
     Ok(Finished { engine, latency, wall: started.elapsed(), ended })
-}
-
-/// Does a bound batch again.
-fn repeat(
-    source: &mut dyn Replayable,
-    engine: &mut Engine,
-    history: &mut History,
-    bound: &Bound,
-    partitions: &mut Vec<String>,
-    outputs: &mut Outputs,
-) -> Result<(), Trouble> {
-    let (mut records, mut run_records) = (Records::default(), Records::default());
-    for change in &bound.changes {
-        source.apply(change)?;
-    }
-    name_partitions(&bound.changes, partitions, engine);
-    for run in &bound.runs {
-        source.take(run, &mut run_records)?;
-        records.append(&run_records);
-    }
-    engine.process(&mut records, outputs);
-    history.repeat(bound, outputs, engine)
-}
-
-/// Partitions that appear get their names in the engine, for rejects.
-fn name_partitions(changes: &[Change], names: &mut Vec<String>, engine: &mut Engine) {
-    let before = names.len();
-    for change in changes {
-        if let Change::Open(opened) = change
-            && !names.contains(&opened.name)
-        {
-            names.push(opened.name.clone());
-        }
-    }
-    if names.len() > before {
-        engine.set_partitions(names);
-    }
 }
 
 /// From when each record was due, or from when its batch was taken, until now.

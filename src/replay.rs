@@ -1,18 +1,23 @@
 //! `cartguard replay`: the engine over history in files.
 
+use crate::adapters::{OpenSource, open_source};
 use crate::cli::{ConfigArguments, complain, say};
-use crate::config::Config;
-use crate::exit::Exit;
+use crate::config::{Config, History};
+use crate::exit::{Exit, Refusal};
 use crate::output::Output;
-use crate::pipeline::{self, Ended, Input};
+use crate::pipeline::{self, Ended, Finished, Input};
+use crate::recovery::{Found, Opening, Retelling, Which};
 use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::{engine, signals};
-use cartguard_engine::batch::Engine;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Sink};
+use anyhow::bail;
+use cartguard_engine::batch::{Engine, Outputs};
+use cartguard_history::Partitions;
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, Level, Meter, NullSink, Output as Lines, Sink};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Arguments of `replay`.
 #[derive(Args, Debug)]
@@ -20,8 +25,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
     /// Files, one after the other: .json(l), .csv, .parquet; text also .gz or .zst
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "order_log", conflicts_with = "order_log")]
     pub(crate) input: Vec<PathBuf>,
+    /// Data folder (history.folder) whose order log is told again from its first batch, with the configured source: the run that
+    /// nobody disturbed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) order_log: Option<PathBuf>,
     /// Folder to write into; refused where it is not empty
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
@@ -45,14 +54,18 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     for warning in &config.warnings {
         complain(&format!("warning: {warning}\n"));
     }
-    let engine = match engine::open(&config) {
+    let engine = match engine::open(&config, FileSource::IDENTITY) {
         Ok(engine) => engine,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
             return Exit::Refused;
         }
     };
-    match replay(arguments, &config, engine) {
+    let replayed = match &arguments.order_log {
+        Some(folder) => replay_order_log(arguments, &config, folder),
+        None => replay(arguments, &config, engine),
+    };
+    match replayed {
         Ok(exit) => exit,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
@@ -63,23 +76,15 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
     let stop = signals::listen()?;
-    let source = FileSource::open(&arguments.input)?;
+    let source = FileSource::open_mapped(&arguments.input, &config.mapped())?;
+    for warning in source.warnings() {
+        complain(&format!("warning: {warning}\n"));
+    }
     for note in source.notes() {
         complain(&format!("note: {note}\n"));
     }
     let bar = Bar::new(source.meter());
-    let names = config.output.as_array.then(|| engine.feature_names_json());
-    let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
-    output.clear(!arguments.discard)?;
-    let mut sink: Box<dyn Sink> = if arguments.discard {
-        Box::new(NullSink::default())
-    } else {
-        // Whether it may be written into was found out above.
-        Box::new(FileSink::open(&arguments.output, FileSinkOptions { force: true, sync: false })?)
-    };
-    if let Some(names) = names.filter(|_| !arguments.discard) {
-        output.write_features(&names)?;
-    }
+    let (output, mut sink) = open_output(arguments, config, &engine)?;
     let settings = pipeline::Settings::of_history(config);
     let finished =
         pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, &stop.flag, |_| {
@@ -95,6 +100,60 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let summary = Summary::of(&finished);
     output.write_summary(&summary.to_json())?;
     Ok(say(&summary.to_text()))
+}
+
+/// What an order log has, in its order, with its batches.
+fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let OpenSource::Again(mut source) = open_source(config, started)? else {
+        bail!(Refusal("what came from stdin cannot be read again".to_owned()));
+    };
+    let identity = source.identity();
+    let pipeline = config.history.as_ref().map_or_else(String::new, |history| history.pipeline.clone());
+    let settings = History { folder: folder.to_path_buf(), pipeline, level: Level::Process };
+    let opening =
+        Opening::new(config, &settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
+    let Found { mut engine, tail, .. } =
+        opening.look(Which::Empty, || Ok(engine::open(config, &identity)?))?;
+    let (output, mut sink) = open_output(arguments, config, &engine)?;
+    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
+    let mut outputs = Outputs::default();
+    for bound in &tail {
+        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs)?;
+        let lists: [Vec<&[u8]>; 3] =
+            [outputs.decisions().collect(), outputs.alerts().collect(), outputs.rejects().collect()];
+        let [decisions, alerts, rejects] = &lists;
+        sink.write(&Lines { batch: bound.batch, decisions, alerts, rejects })?;
+    }
+    sink.finish()?;
+    let finished = Finished {
+        engine,
+        latency: pipeline::new_histogram(),
+        wall: started.elapsed(),
+        ended: Ended::Source,
+    };
+    let summary = Summary::of(&finished);
+    output.write_summary(&summary.to_json())?;
+    Ok(say(&summary.to_text()))
+}
+
+/// The folder, ready to be written into, and the sink that does.
+fn open_output(
+    arguments: &Arguments,
+    config: &Config,
+    engine: &Engine,
+) -> anyhow::Result<(Output, Box<dyn Sink>)> {
+    let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
+    output.clear(!arguments.discard)?;
+    if arguments.discard {
+        return Ok((output, Box::new(NullSink::default())));
+    }
+    // Whether it may be written into was found out above.
+    let sink = FileSink::open(&arguments.output, FileSinkOptions { force: true, sync: false })?;
+    if config.output.as_array {
+        output.write_features(&engine.feature_names_json())?;
+    }
+    Ok((output, Box::new(sink)))
 }
 
 /// A progress bar on a terminal, by bytes of the input.

@@ -3,84 +3,14 @@
 //! Holds: a test waits for bytes, an end of file or an exit, never for a time.
 //! Not here: `cartguard model` (`model_cli`), the Handbook (`handbook`), the README's commands (`readme`).
 
+mod shop;
+
 use serde_json::Value;
-use std::fmt::Write as _;
+use shop::{Shop, checkouts, gzip, said, zstd};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-/// A folder in which cartguard runs, so that paths are relative, as people give them.
-struct Shop {
-    folder: TempDir,
-}
-
-impl Shop {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.path(name), bytes).expect("written");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("a file that was written")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
-        command.args(arguments).current_dir(self.folder.path());
-        command
-    }
-
-    /// Runs what must end with this code; what it said and what it complained of.
-    #[track_caller]
-    fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
-        said(self.command(arguments).output().expect("cartguard runs"), code, arguments)
-    }
-
-    /// Runs what must succeed; what it said.
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
-        self.ends(0, arguments).0
-    }
-
-    fn json_lines(&self, name: &str) -> Vec<Value> {
-        self.read(name).lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_str(&self.read(name)).expect("JSON")
-    }
-
-    fn files(&self, folder: &str) -> Vec<String> {
-        let names = fs::read_dir(self.path(folder)).expect("a folder");
-        let mut names: Vec<_> =
-            names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-}
-
-#[track_caller]
-fn said(output: Output, code: i32, arguments: &[&str]) -> (String, String) {
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    let complained = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complained}");
-    assert!(!complained.contains("panicked"), "{complained}");
-    (said, complained)
-}
-
-#[track_caller]
-fn said_by(mut command: Command, arguments: &[&str]) -> (String, String) {
-    said(command.output().expect("cartguard runs"), 0, arguments)
-}
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// Six records: three good ones, a repeat, and two rejects of which one carries what nobody should see again.
 const SIX: &str = r#"{"event_id":"a-1","event_time":"2026-03-01T10:00:00Z","amount":"12.30","currency":"EUR","customer_id":"c1","card_id":"k1"}
@@ -90,57 +20,6 @@ not json, but tok_secret
 {"event_id":"a-3","event_time":"2026-03-01T10:00:03Z","amount":"-1.00","customer_id":"tok_secret"}
 {"event_id":"a-4","event_time":"2026-03-01T10:00:04Z","amount":"0","customer_id":"c1"}
 "#;
-
-/// Many checkouts of few customers, a third of a second apart.
-fn checkouts(from: u64, to: u64) -> String {
-    let mut text = String::new();
-    for n in from..to {
-        let (ms, customer) = (n * 333, n * n % 97);
-        let (s, ms) = (ms / 1000, ms % 1000);
-        let time = format!("2026-03-01T{:02}:{:02}:{:02}.{ms:03}Z", s / 3600, s / 60 % 60, s % 60);
-        let amount = format!("{}.{:02}", n * 7919 % 500, n % 100);
-        writeln!(
-            text,
-            r#"{{"event_id":"e-{n}","event_time":"{time}","amount":"{amount}","customer_id":"c{customer}","card_id":"k{}","ip":"10.0.0.{}"}}"#,
-            n % 131,
-            n % 61,
-        )
-        .expect("a string takes text");
-    }
-    text
-}
-
-/// Gzip without compression: one stored block a member, RFC 1952.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    let mut blocks = bytes.chunks(0xffff).peekable();
-    while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).expect("a block's length has 16 bits");
-        file.push(u8::from(blocks.peek().is_none()));
-        file.extend(length.to_le_bytes());
-        file.extend((!length).to_le_bytes());
-        file.extend(block);
-    }
-    let crc = !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
-    });
-    file.extend(crc.to_le_bytes());
-    file.extend(u32::try_from(bytes.len()).expect("a small file").to_le_bytes());
-    file
-}
-
-/// Zstandard without compression: raw blocks in one frame, RFC 8878.
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
-    file.extend(u32::try_from(bytes.len()).expect("a small file").to_le_bytes());
-    let mut blocks = bytes.chunks(0x1_0000).peekable();
-    while let Some(block) = blocks.next() {
-        let header = u32::try_from(block.len() << 3).expect("small") | u32::from(blocks.peek().is_none());
-        file.extend(&header.to_le_bytes()[..3]);
-        file.extend(block);
-    }
-    file
-}
 
 #[test]
 fn replay_writes_every_record_somewhere() {
@@ -519,7 +398,7 @@ fn check_config_and_features_print() {
     let arguments = ["config", "--config", "mine.toml", "--set", "time.skew=7m"];
     let mut command = shop.command(&arguments);
     command.env("CARTGUARD__TIME__LATENESS", "3h").env("CARTGUARD__TIME__SKEW", "5m");
-    let (layered, _) = said_by(command, &arguments);
+    let (layered, _) = shop::said(command.output().expect("cartguard runs"), 0, &arguments);
     let has =
         |key: &str, value: &str| layered.lines().any(|line| line.starts_with(key) && line.contains(value));
     assert!(has("time.lateness", "\"3h\"") && has("time.lateness", "CARTGUARD__TIME__LATENESS"), "{layered}");

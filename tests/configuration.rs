@@ -24,10 +24,17 @@ fn a_good_configuration_ends_with_0() {
     let expected =
         "config/handbook.toml: ok, 2 entities, 0 fields, 10 features (config/features/handbook.toml)\n";
     assert_eq!(text(&output.stdout), expected);
-    assert_eq!(text(&output.stderr), "");
+    let far = "warning: event.arrival: none is mapped, so no record of a file or of standard input is early";
+    let complained = text(&output.stderr);
+    assert!(complained.starts_with(far) && complained.lines().count() == 1, "{complained}");
     let output = cartguard(&["check", "--config", "config/default.toml"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stderr).starts_with("warning: money.rates: none are set"));
+    let complained = text(&output.stderr);
+    assert!(complained.starts_with("warning: money.rates: none are set"), "{complained}");
+    assert!(complained.lines().count() == 2 && complained.contains(far), "{complained}");
+    let output =
+        cartguard(&["check", "--config", "config/handbook.toml", "--set", "event.arrival=received_at"]);
+    assert_eq!(text(&output.stderr), "");
 }
 
 #[test]

@@ -1,105 +1,16 @@
 //! What goes wrong around a run, as real processes meet it: full disks, closed pipes, signals, shared folders.
 //!
 //! Holds: a test waits for bytes, an end of file or an exit, never for a time.
-//! Not here: what a good run writes (`cli`), models (`model_cli`).
+//! Not here: what a good run writes (`cli`), models (`model_cli`), the inputs (`inputs`).
+
+mod shop;
 
 use serde_json::Value;
+use shop::{Shop, checkout, checkouts, holds, said, signal, wait_for};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::TempDir;
-
-/// A folder in which cartguard runs, so that paths are relative, as people give them.
-struct Shop {
-    folder: TempDir,
-}
-
-impl Shop {
-    /// With `in.jsonl`: 1,000 checkouts.
-    fn new() -> Self {
-        let shop = Self { folder: tempfile::tempdir().expect("a folder") };
-        shop.write("in.jsonl", checkouts(0, 1_000));
-        shop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.path(name), bytes).expect("written");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("a file that was written")
-    }
-
-    fn make_folder(&self, name: &str) {
-        fs::create_dir(self.path(name)).expect("a new folder");
-    }
-
-    fn files(&self, folder: &str) -> Vec<String> {
-        let names = fs::read_dir(self.path(folder)).expect("a folder");
-        let mut names: Vec<_> =
-            names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
-        command.args(arguments).current_dir(self.folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).spawn().expect("cartguard runs")
-    }
-
-    /// Runs what must end with this code; what it said and what it complained of.
-    #[track_caller]
-    fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
-        said(self.command(arguments).output().expect("cartguard runs"), code, arguments)
-    }
-}
-
-#[track_caller]
-fn said(output: Output, code: i32, arguments: &[&str]) -> (String, String) {
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    let complained = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complained}");
-    assert!(!complained.contains("panicked"), "{complained}");
-    (said, complained)
-}
-
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part} is absent from {text}");
-    }
-}
-
-fn signal(name: &str, child: &Child) {
-    let killed = Command::new("kill").args([name, &child.id().to_string()]).status();
-    assert!(killed.expect("kill runs").success());
-}
-
-fn checkout(n: u64) -> String {
-    let (s, ms) = (n * 333 / 1000, n * 333 % 1000);
-    let time = format!("2026-03-01T{:02}:{:02}:{:02}.{ms:03}Z", s / 3600, s / 60 % 60, s % 60);
-    format!(
-        "{{\"event_id\":\"e-{n}\",\"event_time\":\"{time}\",\"amount\":\"{}.10\",\"customer_id\":\"c{}\"}}\n",
-        n % 500,
-        n % 97
-    )
-}
-
-fn checkouts(from: u64, to: u64) -> String {
-    (from..to).map(checkout).collect()
-}
+use std::process::Stdio;
 
 /// A full disk that every Linux has, as `full/decisions.jsonl`.
 fn full_disk(shop: &Shop) {
@@ -109,7 +20,7 @@ fn full_disk(shop: &Shop) {
 
 #[test]
 fn a_replay_onto_a_full_disk_fails_and_says_where() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     full_disk(&shop);
     let (_, complained) = shop.ends(1, &["replay", "--input", "in.jsonl", "--output", "full", "--force"]);
     let parts =
@@ -119,7 +30,7 @@ fn a_replay_onto_a_full_disk_fails_and_says_where() {
 
 #[test]
 fn a_run_onto_a_full_disk_says_so_and_ends_when_asked() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     full_disk(&shop);
     let run = [
         "run",
@@ -149,7 +60,7 @@ fn a_run_onto_a_full_disk_says_so_and_ends_when_asked() {
 
 #[test]
 fn a_reader_that_wants_no_more_is_no_failure() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     shop.write("in.jsonl", checkouts(0, 20_000));
     let input = fs::File::open(shop.path("in.jsonl")).expect("the input");
     let mut child = shop.command(&["run"]).stdin(input).spawn().expect("cartguard runs");
@@ -162,36 +73,8 @@ fn a_reader_that_wants_no_more_is_no_failure() {
 }
 
 #[test]
-fn an_input_that_would_be_overwritten_is_refused_and_kept() {
-    let shop = Shop::new();
-    shop.make_folder("out");
-    let before = checkouts(0, 300);
-    shop.write("out/decisions.jsonl", &before);
-    fs::hard_link(shop.path("out/decisions.jsonl"), shop.path("same.jsonl")).expect("a link");
-    symlink("out/decisions.jsonl", shop.path("link.jsonl")).expect("a link");
-    for input in ["out/decisions.jsonl", "same.jsonl", "link.jsonl"] {
-        for extra in [None, Some("--discard")] {
-            let replay = ["replay", "--input", "in.jsonl", input, "--output", "out", "--force"];
-            let arguments: Vec<_> = replay.into_iter().chain(extra).collect();
-            let (_, complained) = shop.ends(2, &arguments);
-            holds(&complained, &[input, "out/decisions.jsonl", "is an input"]);
-        }
-        let paths = format!("source.paths=[\"{input}\"]");
-        let run = ["run", "--force", "--set", "source.type=file", "--set", &paths];
-        let sink = ["--set", "sink.type=file", "--set", "sink.path=out"];
-        let (_, complained) = shop.ends(2, &[run.as_slice(), &sink].concat());
-        holds(&complained, &[input, "out/decisions.jsonl", "is an input"]);
-        assert!(shop.read("out/decisions.jsonl") == before, "the input was changed");
-        assert_eq!(shop.files("out"), ["decisions.jsonl"]);
-    }
-    // Another file of the folder is no output.
-    shop.write("out/mine.jsonl", &before);
-    shop.ends(0, &["replay", "--input", "out/mine.jsonl", "--output", "out", "--force"]);
-}
-
-#[test]
 fn a_folder_has_one_writer() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     let run = ["run", "--set", "sink.type=file", "--set", "sink.path=out"];
     let mut child = shop.command(&run).stdin(Stdio::piped()).spawn().expect("cartguard runs");
     let mut pipe = child.stdin.take().expect("a pipe");
@@ -210,7 +93,7 @@ fn a_folder_has_one_writer() {
 
 #[test]
 fn the_lock_of_a_killed_process_is_no_lock() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     let run = ["run", "--set", "sink.type=file", "--set", "sink.path=out"];
     let mut child = shop.command(&run).stdin(Stdio::piped()).spawn().expect("cartguard runs");
     wait_for(|| shop.path("out/.cartguard.lock").exists());
@@ -225,19 +108,11 @@ fn the_lock_of_a_killed_process_is_no_lock() {
     shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "fresh"]);
 }
 
-/// Looks again and again; the test's own limit ends it where it never comes.
-fn wait_for(mut there: impl FnMut() -> bool) {
-    while !there() {
-        std::thread::yield_now();
-    }
-}
-
 #[test]
 fn a_replay_that_a_signal_ends_is_whole_lines_without_a_summary() {
     for (name, code) in [("TERM", 143), ("INT", 130)] {
-        let shop = Shop::new();
-        let made = Command::new("mkfifo").arg(shop.path("pipe.jsonl")).status();
-        assert!(made.expect("mkfifo runs").success());
+        let shop = Shop::with_checkouts();
+        shop.make_pipe("pipe.jsonl");
         let replay = ["replay", "--input", "in.jsonl", "pipe.jsonl", "--output", "out"];
         shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "out"]);
         let forced = [replay.as_slice(), &["--force"]].concat();
@@ -262,7 +137,7 @@ fn a_replay_that_a_signal_ends_is_whole_lines_without_a_summary() {
 
 #[test]
 fn files_of_a_run_before_that_are_not_written_again_go() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     let replay = ["replay", "--input", "in.jsonl", "--output", "out"];
     shop.ends(0, &[replay.as_slice(), &["--set", "output.features_as=array"]].concat());
     let three = ["alerts.jsonl", "decisions.jsonl", "rejects.jsonl"];
@@ -307,7 +182,7 @@ fn check_opens_the_model() {
         (foreign, &["amounts", "did you mean"]),
     ];
     for (make, parts) in cases {
-        let shop = Shop::new();
+        let shop = Shop::with_checkouts();
         make(&shop);
         let (_, checked) = shop.ends(2, &check);
         holds(&checked, parts);
@@ -315,16 +190,34 @@ fn check_opens_the_model() {
         let (_, ran) = shop.ends(2, &run);
         holds(&ran, parts);
     }
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     amount_model(&shop, "amount");
     let (said, _) = shop.ends(0, &check);
     holds(&said, &[": ok, ", "model amount/7"]);
 }
 
+#[test]
+fn an_output_that_is_a_file_is_refused_and_kept() {
+    let shop = Shop::with_checkouts();
+    shop.write("mine.txt", "mine");
+    for (output, file) in [("mine.txt", "mine.txt"), ("mine.txt/out", "mine.txt")] {
+        for extra in [None, Some("--force")] {
+            let replay = ["replay", "--input", "in.jsonl", "--output", output];
+            let arguments: Vec<_> = replay.into_iter().chain(extra).collect();
+            let (_, complained) = shop.ends(2, &arguments);
+            holds(&complained, &[&format!("{output}: "), &format!("{file} is a file"), "name a folder"]);
+        }
+        let path = format!("sink.path={output}");
+        let (_, complained) = shop.ends(2, &["run", "--set", "sink.type=file", "--set", &path]);
+        holds(&complained, &[&format!("{file} is a file"), "name a folder"]);
+    }
+    assert_eq!(shop.read("mine.txt"), "mine");
+}
+
 /// 2: what was asked for is wrong; the same every time, and nothing was done.
 #[test]
 fn refusals_end_with_2_and_leave_nothing() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     shop.write("in.txt", "");
     shop.make_folder("folder.jsonl");
     shop.make_folder("full");
@@ -367,7 +260,7 @@ fn refusals_end_with_2_and_leave_nothing() {
 
 #[test]
 fn rejects_of_a_run_to_standard_output_are_seen() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     let mut records = checkouts(0, 3);
     records += "not json\n{\"event_id\":\"a\"}\nnot json either\n";
     shop.write("in.jsonl", records);
@@ -389,7 +282,7 @@ fn rejects_of_a_run_to_standard_output_are_seen() {
 
 #[test]
 fn faults_name_what_the_user_gave() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     let told = |arguments: &[&str]| shop.ends(2, arguments).1;
     let faults = told(&["run", "--workers", "99999"]);
     assert!(faults.starts_with("flag --workers 99999: engine.workers: "), "{faults}");
@@ -405,7 +298,7 @@ fn faults_name_what_the_user_gave() {
 
 #[test]
 fn a_file_that_is_no_toml_has_that_fault_alone() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     for text in ["[time\nskew = \"1m\"\n", "[event]\nid = \"n\"\ntime = \"t\namount = \"a\"\n"] {
         shop.write("torn.toml", text);
         let (_, complained) = shop.ends(2, &["check", "--config", "torn.toml"]);
@@ -415,68 +308,10 @@ fn a_file_that_is_no_toml_has_that_fault_alone() {
     }
 }
 
-#[test]
-fn a_file_that_is_not_what_its_name_says_is_refused() {
-    let shop = Shop::new();
-    let refused = |name: &str, bytes: &[u8], parts: &[&str]| {
-        shop.write(name, bytes);
-        let (_, complained) = shop.ends(2, &["replay", "--input", "in.jsonl", name, "--output", "out"]);
-        holds(&complained, &[&format!("{name}: ")]);
-        holds(&complained, parts);
-        assert!(!shop.path("out").exists());
-    };
-    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0];
-    refused("a.jsonl", &gzip, &["gzip", "a.jsonl.gz"]);
-    refused("a.csv", &gzip, &["gzip", "a.csv.gz"]);
-    refused("z.json", &[0x28, 0xb5, 0x2f, 0xfd, 0, 0], &["zstd", "z.json.zst"]);
-    refused("p.jsonl", b"PAR1....PAR1", &["Parquet", ".parquet"]);
-    refused("list.json", b"\n [\n{\"event_id\":1}\n]\n", &["JSON array", "one record a line"]);
-    refused("list.jsonl", b"[{\"event_id\":1}]", &["JSON array", "one record a line"]);
-}
-
-/// D1: what is no JSON object is a reject with its place, and the stream goes on; an empty line is no record.
-#[test]
-fn blank_lines_and_byte_order_marks() {
-    let shop = Shop::new();
-    let lines = ["\u{feff}", &checkout(0), "\n", "\r\n", " \t\n", &checkout(1), "\n"].concat();
-    shop.write("in.jsonl", lines);
-    shop.ends(0, &["replay", "--input", "in.jsonl", "--output", "out"]);
-    let rejects: Vec<Value> = shop
-        .read("out/rejects.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a reject"))
-        .collect();
-    let told: Vec<_> = rejects.iter().map(|r| (r["position"]["line"].clone(), r["reason"].clone())).collect();
-    assert_eq!(told, [(1.into(), "invalid_json".into()), (4.into(), "invalid_json".into())]);
-    assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 1);
-}
-
-#[test]
-fn a_row_that_cannot_be_read_is_an_invalid_row() {
-    let shop = Shop::new();
-    let rows = "event_id,event_time,amount\n\
-                a,2026-03-01T10:00:00Z,1.00\n\
-                b,2026-03-01T10:00:00Z\n\
-                c,2026-03-01T10:00:00Z,1.00,more\n\
-                d,\"2026-03-01T10:00:00Z\"x,1.00\n\
-                e,2026-03-01T10:00:00Z,\"1.00\n";
-    shop.write("in.csv", rows);
-    let (said, _) = shop.ends(0, &["replay", "--input", "in.csv", "--output", "out"]);
-    holds(&said, &["accepted 1, ", "rejects 4"]);
-    for line in shop.read("out/rejects.jsonl").lines() {
-        let reject: Value = serde_json::from_str(line).expect("a reject");
-        assert_eq!(reject["reason"], "invalid_row", "{line}");
-        assert_eq!(
-            reject["detail"],
-            "the record is a row with other columns than the header, or with quotes that do not match"
-        );
-    }
-}
-
 /// ("a|b", "c") is not ("a", "b|c").
 #[test]
 fn the_parts_of_a_composite_key_stay_apart_in_an_alert() {
-    let shop = Shop::new();
+    let shop = Shop::with_checkouts();
     amount_model(&shop, "amount");
     let record = |id: u32, customer: &str, card: &str| {
         format!(

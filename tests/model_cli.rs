@@ -1,79 +1,28 @@
 //! `cartguard model` as a process: the trainers' golden models through import and score, and every refusal.
 
+mod shop;
+
 use serde_json::Value;
+use shop::Shop;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tempfile::TempDir;
-
-struct Shop {
-    folder: TempDir,
-}
-
-impl Shop {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, bytes).expect("written");
-        path
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("a file that was written")
-    }
-
-    /// Runs in the folder, so that paths are relative, as people give them.
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_cartguard"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .output()
-            .expect("cartguard runs")
-    }
-
-    #[track_caller]
-    fn good(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let complained = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {complained}");
-        said
-    }
-
-    /// Runs what must fail with this code; what it says.
-    #[track_caller]
-    fn bad(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let complained = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complained}");
-        assert!(!complained.contains("panicked"), "{complained}");
-        complained
-    }
-
-    /// A small model under models/small/1, and names.txt and rows.csv for it.
-    fn with_model() -> Self {
-        let shop = Self::new();
-        let case = Case::read("xgb-3.2-base", "rows");
-        shop.write("model.json", fs::read(golden().join("xgb-3.2-base.json")).expect("a golden model"));
-        shop.write("names.txt", case.names().join("\n"));
-        shop.write("rows.csv", case.csv(&case.names()));
-        shop.good(&IMPORT);
-        shop
-    }
-}
 
 const IMPORT: [&str; 8] =
     ["model", "import", "--from", "model.json", "--output", "models/small/1", "--feature-names", "names.txt"];
 const SCORE: [&str; 8] =
     ["model", "score", "--model", "models/small/1", "--input", "rows.csv", "--output", "scores.csv"];
+
+/// A small model under models/small/1, and names.txt and rows.csv for it.
+fn with_model() -> Shop {
+    let shop = Shop::new();
+    let case = Case::read("xgb-3.2-base", "rows");
+    shop.write("model.json", fs::read(golden().join("xgb-3.2-base.json")).expect("a golden model"));
+    shop.write("names.txt", case.names().join("\n"));
+    shop.write("rows.csv", case.csv(&case.names()));
+    shop.good(&IMPORT);
+    shop
+}
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -203,7 +152,7 @@ fn every_golden_model_is_imported_and_scores_its_rows_to_the_bit() {
 
 #[test]
 fn a_folder_holds_the_model_its_manifest_and_golden_rows() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     let folder = shop.path("models/small/1");
     let mut files: Vec<_> =
         fs::read_dir(&folder).expect("the folder").map(|entry| entry.expect("a file").file_name()).collect();
@@ -264,7 +213,7 @@ fn names_come_from_the_model_unless_a_file_is_given() {
 
 #[test]
 fn a_model_without_names_says_how_to_give_them() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     let said = shop.bad(2, &["model", "import", "--from", "model.json", "--output", "models/small/2"]);
     assert!(
         said.contains("model.json: has no feature names: give --feature-names FILE with 6 lines"),
@@ -274,7 +223,7 @@ fn a_model_without_names_says_how_to_give_them() {
 
 #[test]
 fn golden_rows_that_differ_refuse_the_import() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     let mut case = Case::read("xgb-3.2-base", "rows");
     let import =
         [&IMPORT[..5], &["models/small/2", "--feature-names", "names.txt", "--golden", "rows.csv"]].concat();
@@ -336,7 +285,7 @@ fn the_shortest_text_of_an_f32_is_another_number() {
 
 #[test]
 fn thresholds_are_checked() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     let import = |given: &[&'static str]| [&IMPORT[..5], &["models/small/2"], &IMPORT[6..], given].concat();
     for (given, what) in [
         (["--review-at", "0.9", "--decline-at", "0.5"], "review_at = 0.9 is above decline_at = 0.5"),
@@ -353,7 +302,7 @@ fn thresholds_are_checked() {
 
 #[test]
 fn provenance_is_kept() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     shop.write(
         "from.toml",
         "trainer = \"xgboost\"\nversion = \"3.2.0\"\n[metrics]\nauc = 0.97\n[data]\nrows = 10\n",
@@ -372,7 +321,7 @@ fn provenance_is_kept() {
 
 #[test]
 fn what_is_no_model_is_refused_by_name() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     for (name, bytes, what) in [
         ("model.pkl", &b"\x80\x04\x95\x10\x00"[..], "Python pickle"),
         ("model.bin", b"binf\x00\x00", "XGBoost's old binary format"),
@@ -398,7 +347,7 @@ fn what_is_no_model_is_refused_by_name() {
 
 #[test]
 fn folders_that_exist_and_bad_names_are_refused() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     let said = shop.bad(2, &IMPORT);
     assert!(said.contains("models/small/1: exists; a version is never changed"), "{said}");
     for output in ["models/sm all/1", "models/small/.2", "models/small/v:1"] {
@@ -412,7 +361,7 @@ fn folders_that_exist_and_bad_names_are_refused() {
 
 #[test]
 fn scores_ask_for_every_column_and_keep_files_that_exist() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     shop.good(&SCORE);
     let first = shop.read("scores.csv");
     let said = shop.bad(2, &SCORE);
@@ -428,7 +377,7 @@ fn scores_ask_for_every_column_and_keep_files_that_exist() {
     let said = shop.bad(2, &forced);
     assert!(said.contains("rows.csv: line 3: column \"f2\" is not a number"), "{said}");
     assert_eq!(shop.read("scores.csv"), first, "a refused run leaves the output as it was");
-    let left = fs::read_dir(shop.folder.path()).expect("the folder").count();
+    let left = fs::read_dir(shop.path(".")).expect("the folder").count();
     assert_eq!(left, 5, "model.json, models, names.txt, rows.csv, scores.csv");
 
     shop.write("rows.csv", "f0,f1,f2,f3,f4,f5\n");
@@ -478,9 +427,9 @@ fn a_folder_that_was_touched_is_refused() {
         }),
     ];
     for (what, touch) in touches {
-        let shop = Shop::with_model();
+        let shop = with_model();
         touch(&shop);
-        let output = shop.run(&SCORE);
+        let output = shop.command(&SCORE).output().expect("cartguard runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("models/small/1"), "{what}: {said}");
         assert!(said.contains(what), "{what}: {said}");
@@ -489,7 +438,7 @@ fn a_folder_that_was_touched_is_refused() {
 
 #[test]
 fn golden_rows_of_another_model_are_noticed() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     // A poisoned folder: every hash is right, the model is another one.
     let text = shop.read("models/small/1/golden.jsonl");
     let line = text.lines().next().expect("a line");
@@ -516,7 +465,7 @@ fn golden_rows_of_another_model_are_noticed() {
 
 #[test]
 fn a_model_whose_features_are_not_computed_is_refused_with_a_table() {
-    let shop = Shop::with_model();
+    let shop = with_model();
     shop.write("names.txt", "amount\ncustomer.count_1hr\nf2\nf3\nf4\nf5\n");
     let mut import = IMPORT;
     import[5] = "models/small/2";

@@ -26,7 +26,8 @@ use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Valu
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::FeatureSet;
-use cartguard_engine::schema::{CurrencySource, Schema, WindowScale};
+use cartguard_engine::schema::{CurrencySource, Path as SchemaPath, Schema, WindowScale};
+use cartguard_io::{Mapped, MappedPath};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +82,30 @@ impl Config {
         &self.schema
     }
 
+    /// The same, as what a table's columns are held to.
+    pub(crate) fn mapped(&self) -> Mapped {
+        let schema = &self.schema;
+        let mapped = |key: &str, path: &SchemaPath| MappedPath { key: key.to_owned(), path: path.0.clone() };
+        let mut required = vec![
+            mapped("event.id", &schema.id),
+            mapped("event.time", &schema.time.path),
+            mapped("event.amount", &schema.amount),
+        ];
+        let mut optional = Vec::new();
+        if let CurrencySource::Path { path, default } = &schema.currency {
+            let list = if default.is_some() { &mut optional } else { &mut required };
+            list.push(mapped("event.currency", path));
+        }
+        optional.extend(schema.arrival.iter().map(|arrival| mapped("event.arrival", &arrival.path)));
+        optional.extend(schema.items.iter().map(|items| mapped("event.items", &items.path)));
+        let fields = schema.fields.iter();
+        optional.extend(fields.map(|field| mapped(&format!("event.fields.{}", field.name), &field.path)));
+        for entity in &schema.entities {
+            optional.extend(entity.key.iter().map(|part| mapped(&format!("entities.{}", entity.name), part)));
+        }
+        Mapped { required, optional }
+    }
+
     /// The features, in the order of their file.
     pub(crate) fn feature_set(&self) -> &Arc<FeatureSet> {
         &self.features
@@ -109,6 +134,7 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
         Err(why) => {
             let faults = Faults::default();
             faults.add(&Place::whole(Layer::File, &name), "", format!("cannot be read: {why}"));
+            beside(given, &faults);
             Err(faults.take())
         }
     }
@@ -117,17 +143,31 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
 /// The same with the file's name and text.
 fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
     let faults = Faults::default();
-    let Some(effective) = layers::merge(file, given, &faults) else { return Err(faults.take()) };
+    let Some(effective) = layers::merge(file, given, &faults) else {
+        beside(given, &faults);
+        return Err(faults.take());
+    };
     let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
-    let config = check(&effective, folder, &faults);
+    let config = check(&effective, folder, true, &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
         _ => Err(faults.take()),
     }
 }
 
-/// The checked configuration; nothing only where there are faults.
-fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config> {
+/// Adds the faults of variables and flags beside a file that cannot be read: those that hold whatever it says.
+fn beside(given: &Given, faults: &Faults) {
+    let found = Faults::default();
+    if let Some(effective) = layers::merge(None, given, &found) {
+        check(&effective, Path::new(""), false, &found);
+    }
+    let own = |fault: &Fault| matches!(fault.place.layer, Layer::Environment | Layer::Flag);
+    faults.extend(found.take().into_iter().filter(own));
+}
+
+/// The checked configuration; nothing only where there are faults. What one key says of another is looked at only where the
+/// layers are `whole`.
+fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> Option<Config> {
     let root = Node { value: Value::Table(effective.table.clone()), place: effective.place.clone() };
     let mut root = Reader::new(&root, "", faults);
     let at = Relative { folder };
@@ -153,6 +193,9 @@ fn check(effective: &Effective, folder: &Path, faults: &Faults) -> Option<Config
     });
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
     root.finish();
+    if !whole {
+        return None;
+    }
     let (schema, (features_name, features)) = (schema?, features?);
     let (mut state, engine) = (state?, engine?);
     state.lateness_ms = time?.lateness_ms;
@@ -281,6 +324,14 @@ fn warnings(schema: &Schema) -> Vec<String> {
         warnings.push(
             "money.rates: none are set, so amounts of different currencies add in major units at a common scale \
              (10 JPY counts as 10 EUR); set rates, or event.currency = { constant = \"…\" }"
+                .to_owned(),
+        );
+    }
+    if schema.arrival.is_none() {
+        warnings.push(
+            "event.arrival: none is mapped, so no record of a file or of standard input is early: one with a time far in \
+             the future moves stream time for all, and keys and ids are forgotten; map when the shop got it, such as \
+             event.arrival = \"received_at\""
                 .to_owned(),
         );
     }

@@ -9,6 +9,13 @@ use cartguard_engine::schema::Path;
 pub(super) fn path(text: &str, place: &Place, key: &str, faults: &Faults) -> Option<Path> {
     match parse(text) {
         Ok(path) => Some(path),
+        Err(_) if is_indexed(text) => {
+            let pointer = format!("/{}", text.replace('.', "/"));
+            let what = "it leads into a list, and no single line of one can be mapped; the basket is event.items \
+                        (statistics of all its lines), and a name that has brackets is a pointer";
+            faults.add(place, key, format!("{text:?} is no path: {what}: {pointer:?}"));
+            None
+        }
         Err(what) => {
             let accepted = "write \"shipping.country\", or \"/shipping/country\" where a name has dots";
             faults.add(place, key, format!("{text:?} is no path: {what}; {accepted}"));
@@ -25,6 +32,9 @@ fn parse(text: &str) -> Result<Path, &'static str> {
         }
         None => text.split('.').map(str::to_owned).collect(),
     };
+    if is_indexed(text) {
+        return Err("it leads into a list");
+    }
     if text.is_empty() {
         return Err("it is empty");
     }
@@ -35,6 +45,11 @@ fn parse(text: &str) -> Result<Path, &'static str> {
         return Err("it is deeper than a record may be");
     }
     Ok(Path(parts))
+}
+
+/// `items[0].price`, as other tools write the first line of a list.
+fn is_indexed(text: &str) -> bool {
+    !text.starts_with('/') && text.contains(['[', ']'])
 }
 
 fn unescape(part: &str) -> Option<String> {
@@ -53,10 +68,11 @@ mod tests {
             ("shipping.country", vec!["shipping", "country"]),
             ("/shipping/country", vec!["shipping", "country"]),
             ("/a.b/c~1d~0e", vec!["a.b", "c/d~e"]),
+            ("/a[0]/b", vec!["a[0]", "b"]),
         ] {
             assert_eq!(parse(text).expect(text).0, parts, "{text}");
         }
-        for text in ["", "/", "a..b", ".a", "a.", "//a", "/a~2", "/a~"] {
+        for text in ["", "/", "a..b", ".a", "a.", "a[0].b", "a]", "//a", "/a~2", "/a~"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

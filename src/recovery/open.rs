@@ -12,7 +12,7 @@ use crate::exit::Refusal;
 use anyhow::{Context, bail};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{Head, Identity};
-use cartguard_history::{Bound, LogFault, Manifest, Partitions, Tip, begins_with};
+use cartguard_history::{Bound, LogFault, Manifest, Pack, Partitions, Tip, begins_with};
 use cartguard_io::{Delivered, FolderStore, Segments, Store};
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Write as _};
@@ -22,22 +22,52 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// What decides besides the features: name and digest each.
-pub(crate) type Versions = Vec<(String, String)>;
+type Versions = Vec<(String, String)>;
 
 /// Locked while a process uses the folder; holds its id.
 const LOCK: &str = "lock";
 
-/// How to open a history.
-pub(crate) struct Opening<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) settings: &'a Settings,
-    /// What the source says of itself.
-    pub(crate) source: String,
-    pub(crate) versions: Versions,
-    pub(crate) tell: fn(&str),
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Newest,
+    /// As much as is kept.
+    Oldest,
+    /// With no state at all, at the first batch.
+    Empty,
 }
 
-impl Opening<'_> {
+/// What a data folder holds from a snapshot on.
+pub(crate) struct Found {
+    pub(crate) manifest: Option<Manifest>,
+    /// As of the snapshot.
+    pub(crate) engine: Engine,
+    /// Batches behind it.
+    pub(crate) tail: Vec<Bound>,
+    /// Segment and byte behind the last whole record.
+    append_at: Option<(u64, u64)>,
+}
+
+/// How to open a history.
+pub(crate) struct Opening<'a> {
+    config: &'a Config,
+    settings: &'a Settings,
+    source: String,
+    versions: Versions,
+    tell: fn(&str),
+}
+
+impl<'a> Opening<'a> {
+    /// `source` is what the source says of itself.
+    pub(crate) fn new(
+        config: &'a Config,
+        settings: &'a Settings,
+        source: String,
+        tell: fn(&str),
+    ) -> anyhow::Result<Self> {
+        Ok(Self { config, settings, source, versions: versions(config)?, tell })
+    }
+
     /// The history, and an engine as of its snapshot; `engine` makes an empty one.
     pub(crate) fn open(
         &self,
@@ -47,36 +77,18 @@ impl Opening<'_> {
         let lock = lock(folder)?;
         let store: Arc<dyn Store> = Arc::new(FolderStore::open(&folder.join("snapshots"))?);
         let mut segments = Segments::open(&folder.join("order"), self.settings.level)?;
-        let (manifest, mut engine) = self.newest(store.as_ref(), &engine)?;
+        let Found { manifest, engine, tail, append_at } =
+            self.find(store.as_ref(), &segments, Which::Newest, &engine)?;
+        if let Some((segment, bytes)) = append_at {
+            segments.continue_at(segment, bytes)?;
+        }
         let (head_tip, partitions, output_bytes) = match &manifest {
             Some(manifest) => (manifest.tip, manifest.partitions.clone(), manifest.output_bytes),
             None => (Tip::default(), Partitions::default(), [0; 3]),
         };
-        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.parts.is_empty()) {
-            let head: Head = serde_json::from_value(manifest.engine.clone())
-                .context("the snapshot's head is of another version of cartguard")?;
-            engine.resume(&head);
-        }
-        let tail = self.tail(&mut segments, head_tip)?;
-        if let (Some(manifest), false) = (&manifest, tail.is_empty())
-            && manifest.versions != self.versions
-        {
-            let was = |versions: &Versions| {
-                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
-                list.join(", ")
-            };
-            bail!(Refusal(format!(
-                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
-                 SIGTERM, then change",
-                folder.display(),
-                tail.len(),
-                was(&manifest.versions),
-                was(&self.versions)
-            )));
-        }
         let epoch = tail.last().map_or(head_tip.epoch, |bound| bound.epoch) + 1;
         let template = Manifest {
-            parts: Vec::new(),
+            packs: Vec::new(),
             ..self.template(head_tip, &engine, partitions.clone(), output_bytes)?
         };
         if manifest.is_none() && tail.is_empty() {
@@ -92,12 +104,66 @@ impl Opening<'_> {
             segments,
             snapshots,
             delivered: Delivered::default(),
+            was_begun: manifest.is_some() || !tail.is_empty(),
             tail,
             record: Vec::new(),
             tell: self.tell,
             _lock: lock,
         };
         Ok((history, engine))
+    }
+
+    /// What the folder holds from a snapshot on, without taking it for this process or changing anything in it.
+    pub(crate) fn look(
+        &self,
+        which: Which,
+        engine: impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<Found> {
+        let folder = &self.settings.folder;
+        if !folder.join("order").is_dir() {
+            bail!(Refusal(format!("{}: holds no history", folder.display())));
+        }
+        let store = FolderStore::look(&folder.join("snapshots"));
+        let segments = Segments::open(&folder.join("order"), self.settings.level)?;
+        self.find(&store, &segments, which, &engine)
+    }
+
+    /// A snapshot, an engine as of it, and what the order log has behind it.
+    fn find(
+        &self,
+        store: &dyn Store,
+        segments: &Segments,
+        which: Which,
+        engine: &impl Fn() -> anyhow::Result<Engine>,
+    ) -> anyhow::Result<Found> {
+        let (manifest, mut engine) = match which {
+            Which::Newest | Which::Oldest => self.snapshot(store, which, engine)?,
+            Which::Empty => (None, engine()?),
+        };
+        if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
+            let head: Head = serde_json::from_value(manifest.engine.clone())
+                .context("the snapshot's head is of another version of cartguard")?;
+            engine.resume(&head);
+        }
+        let from = manifest.as_ref().map_or_else(Tip::default, |manifest| manifest.tip);
+        let (tail, append_at) = self.tail(segments, from)?;
+        if let (Some(manifest), false) = (&manifest, tail.is_empty())
+            && manifest.versions != self.versions
+        {
+            let list = |versions: &Versions| {
+                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
+                list.join(", ")
+            };
+            bail!(Refusal(format!(
+                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
+                 SIGTERM, then change",
+                self.settings.folder.display(),
+                tail.len(),
+                list(&manifest.versions),
+                list(&self.versions)
+            )));
+        }
+        Ok(Found { manifest, engine, tail, append_at })
     }
 
     fn template(
@@ -115,40 +181,45 @@ impl Opening<'_> {
             tip,
             partitions,
             output_bytes,
-            parts: Vec::new(),
+            packs: Vec::new(),
             engine: serde_json::Value::Null,
             identity: serde_json::to_value(engine.identity())?,
             versions: self.versions.clone(),
         })
     }
 
-    /// The newest snapshot that is whole, and an engine restored from it, or an empty one.
-    fn newest(
+    /// The newest or oldest snapshot that is whole, and an engine restored from it, or an empty one.
+    fn snapshot(
         &self,
         store: &dyn Store,
+        which: Which,
         make: &impl Fn() -> anyhow::Result<Engine>,
     ) -> anyhow::Result<(Option<Manifest>, Engine)> {
-        let names: Vec<String> =
+        let mut names: Vec<String> =
             store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
-        for name in names.iter().rev() {
+        if which == Which::Newest {
+            names.reverse();
+        }
+        let other = if which == Which::Newest { "the one before" } else { "the next one" };
+        for name in &names {
             let text = store.get(name)?.unwrap_or_default();
             let read = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
             let manifest = match read.and_then(|text| Manifest::of_text(&text)) {
                 Ok(manifest) => manifest,
                 Err(why) => {
-                    (self.tell)(&format!("snapshot {name}: {why}; the one before is used"));
+                    (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
                     continue;
                 }
             };
             let engine = make()?;
             self.check(&manifest, &engine)?;
-            if manifest.parts.is_empty() {
+            if manifest.packs.is_empty() {
                 // The first one, of an empty state.
                 return Ok((Some(manifest), engine));
             }
             match restore(store, &manifest, &engine) {
                 Ok(()) => return Ok((Some(manifest), engine)),
-                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; the one before is used")),
+                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
             }
         }
         if names.is_empty() {
@@ -186,11 +257,12 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// What the order log has behind a snapshot; a torn end is cut off.
-    fn tail(&self, segments: &mut Segments, from: Tip) -> anyhow::Result<Vec<Bound>> {
+    /// What the order log has behind a snapshot, and where it ends: a segment and the bytes of it that are whole.
+    fn tail(&self, segments: &Segments, from: Tip) -> anyhow::Result<(Vec<Bound>, Option<(u64, u64)>)> {
         let list = segments.list()?;
         let first = list.iter().rposition(|&first| first <= from.batch).unwrap_or(0);
         let mut tail = Vec::new();
+        let mut append_at = None;
         let mut tip: Option<Tip> = None;
         for (number, &name) in list.iter().enumerate().skip(first) {
             let bytes = segments.read(name)?;
@@ -201,12 +273,15 @@ impl Opening<'_> {
             let mut standing = match (tip, begins_with(&bytes)) {
                 (Some(tip), _) => tip,
                 (None, Some(tip)) => tip,
-                // Not even its first record is whole.
-                (None, None) if is_last => {
-                    segments.continue_at(name, 0)?;
-                    break;
-                }
-                (None, None) => bail!(damaged("damaged at its start".to_owned())),
+                // Not even its first record is whole: torn, if nothing whole follows.
+                (None, None) => match Tip::default().read(&bytes, 0) {
+                    Ok(_) | Err(LogFault::Torn(_)) if is_last => {
+                        append_at = Some((name, 0));
+                        break;
+                    }
+                    Err(fault) => bail!(damaged(fault.to_string())),
+                    Ok(_) => bail!(damaged("is empty, and a segment follows it".to_owned())),
+                },
             };
             if standing.batch > from.batch && tail.is_empty() {
                 bail!(damaged(format!(
@@ -228,7 +303,7 @@ impl Opening<'_> {
                     Ok(None) => break,
                     Err(LogFault::Torn(_)) if is_last => {
                         (self.tell)(&format!(
-                            "{}: its last record is torn and was never released; it is cut off at byte {at}",
+                            "{}: its last record is torn and was never released; it ends at byte {at}",
                             path.display()
                         ));
                         break;
@@ -238,36 +313,29 @@ impl Opening<'_> {
             }
             // A log that ends before the snapshot was lost with the machine; the snapshot has it all.
             if is_last && standing.batch >= from.batch {
-                segments.continue_at(name, at as u64)?;
+                append_at = Some((name, at as u64));
             }
             tip = Some(standing);
         }
-        Ok(tail)
+        Ok((tail, append_at))
     }
 }
 
 /// Every part of a snapshot into an engine, by several threads.
 fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<(), String> {
+    let parts: usize = manifest.packs.iter().map(|pack| pack.parts.len()).sum();
+    if parts != engine.snapshot_parts() {
+        return Err(format!("it has {parts} parts of {}", engine.snapshot_parts()));
+    }
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<String>> = Mutex::new(None);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let restore_one = |part: &cartguard_history::Part| -> Result<(), String> {
-        let name = Manifest::part_name(&part.hash);
-        let of = |why: String| format!("its part {} ({name}) {why}", part.name);
-        let packed =
-            store.get(&name).map_err(|e| of(e.to_string()))?.ok_or_else(|| of("is gone".to_owned()))?;
-        let bytes = zstd::bulk::decompress(&packed, part.bytes as usize)
-            .map_err(|e| of(format!("cannot be decompressed: {e}")))?;
-        if blake3::hash(&bytes).to_string() != part.hash {
-            return Err(of("is damaged: its hash does not fit".to_owned()));
-        }
-        engine.restore_part(&bytes).map_err(|why| of(why.to_string()))
-    };
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(part) = manifest.parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = restore_one(part) {
+                while let Some(pack) = manifest.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = restore_pack(store, pack, engine) {
+                        let why = format!("its pack {} {why}", Manifest::pack_name(&pack.hash));
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                         return;
                     }
@@ -275,10 +343,23 @@ fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<()
             });
         }
     });
-    if manifest.parts.len() != engine.snapshot_parts() {
-        return Err(format!("it has {} parts of {}", manifest.parts.len(), engine.snapshot_parts()));
-    }
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), String> {
+    let packed = store.get(&Manifest::pack_name(&pack.hash)).map_err(|e| e.to_string())?.ok_or("is gone")?;
+    let bytes = zstd::bulk::decompress(&packed, pack.bytes as usize)
+        .map_err(|e| format!("cannot be decompressed: {e}"))?;
+    if blake3::hash(&bytes).to_string() != pack.hash {
+        return Err("is damaged: its hash does not fit".to_owned());
+    }
+    let mut rest = &bytes[..];
+    for (name, length) in &pack.parts {
+        let (part, behind) = rest.split_at_checked(*length as usize).ok_or("is shorter than its parts")?;
+        engine.restore_part(part).map_err(|why| format!("with {name}: {why}"))?;
+        rest = behind;
+    }
+    Ok(())
 }
 
 /// Takes the folder for this process, until it ends.
@@ -306,4 +387,21 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     // Only for a message.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// What decides besides the features.
+fn versions(config: &Config) -> anyhow::Result<Versions> {
+    let model = match &config.model {
+        None => "none".to_owned(),
+        Some(folder) => {
+            let path = folder.join("manifest.toml");
+            let bytes = fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            blake3::hash(&bytes).to_string()
+        }
+    };
+    Ok(vec![
+        ("model".to_owned(), model),
+        ("output".to_owned(), format!("{:?}", config.output)),
+        ("reasons".to_owned(), format!("{:?}", config.reasons)),
+    ])
 }

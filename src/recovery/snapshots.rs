@@ -5,14 +5,15 @@
 //! due -> memory is made ready by the thread -> the cut -> copies, a few between batches -> parts compressed and stored by the thread -> all
 //! outputs of the batches before the cut delivered -> manifest -> what is no longer needed goes.
 //!
-//! Holds: the engine waits for none of it but the copying, 128 KiB at a time; a manifest is stored only where all its parts are durable and everything
+//! Holds: the engine waits for none of it but the copying, 128 KiB at a time; a manifest is stored only where all its packs are durable and everything
 //! before it was delivered.
 
+use super::kill_point;
 use crate::config::Snapshot as Settings;
 use anyhow::Context;
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{FramePool, Part};
-use cartguard_history::{Manifest, Part as StoredPart, Partitions, Retention, Tip};
+use cartguard_history::{Manifest, Pack, Partitions, Retention, Tip};
 use cartguard_io::{Advice, Delivered, Store, Trouble};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeSet;
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 const FRAMES_AT_ONCE: usize = 32;
 /// zstd's fastest common level: a snapshot's time is the recovery's length.
 const COMPRESSION: i32 = 1;
+/// Parts are stored together up to this: a file of its own costs each a sync, 10 ms of a common disk.
+const PACK_BYTES: usize = 4 << 20;
 /// How often it is looked whether outputs were delivered. Arbitrary.
 const DELIVERY_PAUSE: Duration = Duration::from_millis(2);
 
@@ -214,6 +217,7 @@ impl Snapshots {
             engine: serde_json::to_value(&head).unwrap_or_default(),
             ..self.template.clone()
         };
+        kill_point::pass("cut");
         self.send(Work::Begin(Box::new(manifest)));
         self.phase = Phase::Copying;
         self.last = Instant::now();
@@ -248,6 +252,22 @@ impl Drop for Snapshots {
     }
 }
 
+/// A snapshot on its way to the store.
+struct Begun {
+    manifest: Manifest,
+    /// Parts that are not stored yet, one behind the other.
+    bytes: Vec<u8>,
+    parts: Vec<(String, u64)>,
+}
+
+impl Begun {
+    fn push(&mut self, part: Part) {
+        let before = self.bytes.len();
+        part.push_bytes(&mut self.bytes);
+        self.parts.push((part.name(), (self.bytes.len() - before) as u64));
+    }
+}
+
 /// The thread's side.
 struct Writer {
     store: Arc<dyn Store>,
@@ -256,77 +276,81 @@ struct Writer {
     deliveries: Receiver<Delivered>,
     delivered: Option<Delivered>,
     ending: Arc<AtomicBool>,
-    /// Parts that are known to be stored.
+    /// Packs that are known to be stored.
     stored: BTreeSet<String>,
 }
 
 impl Writer {
     fn run(&mut self, work: &Receiver<Work>, done: &Sender<Done>) {
-        let mut manifest: Option<Manifest> = None;
-        let mut bytes = Vec::new();
+        // The one that is being taken; none where it was given up.
+        let mut begun: Option<Begun> = None;
         for work in work {
             let told = match work {
                 Work::Prepare(frames) => {
                     self.pool.prepare(frames);
                     Some(Done::Prepared)
                 }
-                Work::Begin(begun) => {
-                    manifest = Some(*begun);
+                Work::Begin(manifest) => {
+                    begun = Some(Begun { manifest: *manifest, bytes: Vec::new(), parts: Vec::new() });
                     None
                 }
-                Work::Part(part) => {
-                    bytes.clear();
-                    part.push_bytes(&mut bytes);
-                    let name = part.name();
-                    // Its memory is free for the next one.
-                    drop(part);
-                    let stored = manifest.as_mut().map(|begun| self.put(begun, name, &bytes));
-                    match stored {
-                        Some(Err(trouble)) => {
-                            // The rest of it is passed by.
-                            manifest = None;
-                            Some(Done::Failed(trouble))
-                        }
-                        Some(Ok(())) | None => None,
-                    }
-                }
-                Work::End => manifest.take().and_then(|manifest| match self.store(&manifest) {
+                Work::Part(part) => begun.as_mut().and_then(|begun| {
+                    begun.push(part);
+                    let put = if begun.bytes.len() >= PACK_BYTES { self.put(begun) } else { Ok(()) };
+                    put.err().map(Done::Failed)
+                }),
+                Work::End => begun.take().and_then(|begun| match self.store(begun) {
                     Ok(Some(log_before)) => Some(Done::Stored { log_before }),
                     Ok(None) => None,
                     Err(trouble) => Some(Done::Failed(trouble)),
                 }),
             };
+            if matches!(told, Some(Done::Failed(_))) {
+                // What is still to come of it is passed by.
+                begun = None;
+            }
             if told.is_some_and(|told| done.send(told).is_err()) {
                 return;
             }
         }
     }
 
-    fn put(&mut self, manifest: &mut Manifest, name: String, bytes: &[u8]) -> Result<(), Trouble> {
-        let hash = blake3::hash(bytes).to_string();
-        let stored_name = Manifest::part_name(&hash);
-        let packed = zstd::bulk::compress(bytes, COMPRESSION)
+    /// Stores the parts so far as a pack.
+    fn put(&mut self, begun: &mut Begun) -> Result<(), Trouble> {
+        let hash = blake3::hash(&begun.bytes).to_string();
+        let name = Manifest::pack_name(&hash);
+        let packed = zstd::bulk::compress(&begun.bytes, COMPRESSION)
             .map_err(|e| Trouble::stop(format!("{name}: cannot be compressed")).because(e))?;
-        if !self.stored.contains(&stored_name) {
-            self.store.put(&stored_name, &packed)?;
-            self.stored.insert(stored_name);
+        if !self.stored.contains(&name) {
+            self.store.put(&name, &packed)?;
+            self.stored.insert(name);
+            kill_point::pass("pack_stored");
         }
-        manifest.parts.push(StoredPart {
-            name,
+        begun.manifest.packs.push(Pack {
+            parts: std::mem::take(&mut begun.parts),
             hash,
-            bytes: bytes.len() as u64,
+            bytes: begun.bytes.len() as u64,
             stored_bytes: packed.len() as u64,
         });
+        begun.bytes.clear();
         Ok(())
     }
 
     /// Stores the manifest once everything before it was delivered; nothing where all ends before that.
-    fn store(&mut self, manifest: &Manifest) -> Result<Option<u64>, Trouble> {
+    fn store(&mut self, mut begun: Begun) -> Result<Option<u64>, Trouble> {
+        if !begun.parts.is_empty() {
+            self.put(&mut begun)?;
+        }
+        let manifest = &begun.manifest;
         if !self.wait_for_delivery(manifest.tip.batch) {
             return Ok(None);
         }
+        kill_point::pass("delivered");
         self.store.put(&Manifest::file_name(manifest.tip.batch), manifest.to_text().as_bytes())?;
-        self.remove_old().map(Some)
+        kill_point::pass("manifest_stored");
+        let log_before = self.remove_old()?;
+        kill_point::pass("old_removed");
+        Ok(Some(log_before))
     }
 
     /// Whether it came; not where whoever would tell of it is gone.
@@ -352,14 +376,14 @@ impl Writer {
             // One that cannot be read keeps nothing, and stays for whoever wants to know why.
             manifests.extend(text.and_then(|text| Manifest::of_text(&text).ok()));
         }
-        let parts: Vec<String> = names.into_iter().filter(|name| name.ends_with(".part")).collect();
-        let goes = Retention::of(&manifests, &parts, self.keep);
+        let packs: Vec<String> = names.into_iter().filter(|name| name.ends_with(".pack")).collect();
+        let goes = Retention::of(&manifests, &packs, self.keep);
         for batch in &goes.manifests {
             self.store.remove(&Manifest::file_name(*batch))?;
         }
-        for part in &goes.parts {
-            self.store.remove(part)?;
-            self.stored.remove(part);
+        for pack in &goes.packs {
+            self.store.remove(pack)?;
+            self.stored.remove(pack);
         }
         Ok(goes.log_before)
     }

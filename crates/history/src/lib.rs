@@ -15,7 +15,7 @@ mod order_log;
 mod partitions;
 mod place;
 
-pub use manifest::{Manifest, Part, Retention};
+pub use manifest::{Manifest, Pack, Retention};
 pub use order_log::{Bound, LogFault, OutputHash, Tip, begins_with};
 pub use partitions::{Change, Fault, Opened, PartitionState, Partitions, Run, Start};
 pub use place::{NoPlace, Place, SequenceNumber};

@@ -2,10 +2,10 @@
 //!
 //! engine, partitions, sinks -> **manifest** -> recovery
 //!
-//! Its text is one line of JSON and, behind it, the BLAKE3 hash of that line: a manifest that is torn or damaged is no manifest. Parts lie apart,
+//! Its text is one line of JSON and, behind it, the BLAKE3 hash of that line: a manifest that is torn or damaged is no manifest. The state's packs lie apart,
 //! named by the hash of their content.
 //!
-//! Holds: one manifest is the only truth of its snapshot; no part that a kept manifest names is ever removed.
+//! Holds: one manifest is the only truth of its snapshot; no pack that a kept manifest names is ever removed.
 
 use crate::order_log::Tip;
 use crate::partitions::Partitions;
@@ -27,8 +27,8 @@ pub struct Manifest {
     pub partitions: Partitions,
     /// Bytes of decisions, alerts and rejects in all batches before.
     pub output_bytes: [u64; 3],
-    /// Content of the state, in no order that means anything.
-    pub parts: Vec<Part>,
+    /// The state, in no order that means anything.
+    pub packs: Vec<Pack>,
     /// What the engine is besides its parts, and what its state belongs to, in its own words.
     pub engine: serde_json::Value,
     pub identity: serde_json::Value,
@@ -36,11 +36,11 @@ pub struct Manifest {
     pub versions: Vec<(String, String)>,
 }
 
-/// A part of the state.
+/// Parts of the state that are stored as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// What it is a part of: `keys-07`.
-    pub name: String,
+pub struct Pack {
+    /// What is in it, one behind the other: `keys-07` and its bytes.
+    pub parts: Vec<(String, u64)>,
     /// BLAKE3 of the bytes as the engine gave them.
     pub hash: String,
     /// Bytes as the engine gave them, and as they are stored.
@@ -89,25 +89,25 @@ impl Manifest {
         file_name.strip_suffix(".manifest")?.parse().ok()
     }
 
-    /// Name under which a part is stored.
-    pub fn part_name(hash: &str) -> String {
-        format!("{hash}.part")
+    /// Name under which a pack is stored.
+    pub fn pack_name(hash: &str) -> String {
+        format!("{hash}.pack")
     }
 }
 
 /// What may go, given what is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Batches of manifests that go, oldest first. They go before the parts: a manifest without its parts would be worse than parts without one.
+    /// Batches of manifests that go, oldest first. They go before the packs: a manifest without its state would be worse than state without one.
     pub manifests: Vec<u64>,
-    /// Stored parts that no kept manifest names.
-    pub parts: Vec<String>,
+    /// Stored packs that no kept manifest names.
+    pub packs: Vec<String>,
     /// Order-log records before this batch are no longer needed.
     pub log_before: u64,
 }
 
 impl Retention {
-    /// Keeps the newest `keep` of the whole manifests (at least one) and everything newer. `stored` are the names of all stored parts.
+    /// Keeps the newest `keep` of the whole manifests (at least one) and everything newer. `stored` are the names of all stored packs.
     pub fn of(manifests: &[Manifest], stored: &[String], keep: usize) -> Self {
         let mut batches: Vec<u64> = manifests.iter().map(|manifest| manifest.tip.batch).collect();
         batches.sort_unstable();
@@ -116,12 +116,12 @@ impl Retention {
         let needed: BTreeSet<String> = manifests
             .iter()
             .filter(|manifest| manifest.tip.batch >= log_before)
-            .flat_map(|manifest| &manifest.parts)
-            .map(|part| Manifest::part_name(&part.hash))
+            .flat_map(|manifest| &manifest.packs)
+            .map(|pack| Manifest::pack_name(&pack.hash))
             .collect();
         Self {
             manifests: batches[..goes].to_vec(),
-            parts: stored.iter().filter(|name| !needed.contains(*name)).cloned().collect(),
+            packs: stored.iter().filter(|name| !needed.contains(*name)).cloned().collect(),
             log_before,
         }
     }
@@ -133,8 +133,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn manifest(batch: u64, parts: &[u8]) -> Manifest {
-        let part =
-            |hash: &u8| Part { name: "keys-00".into(), hash: hash.to_string(), bytes: 1, stored_bytes: 1 };
+        let part = |hash: &u8| Pack {
+            parts: vec![("keys-00".into(), 1)],
+            hash: hash.to_string(),
+            bytes: 1,
+            stored_bytes: 1,
+        };
         Manifest {
             format: Manifest::FORMAT,
             written_by: "0.1.0".into(),
@@ -143,7 +147,7 @@ mod tests {
             tip: Tip { epoch: 3, batch, next_sequence: 9, chain: u128::MAX - 5 },
             partitions: Partitions::default(),
             output_bytes: [1, 2, 3],
-            parts: parts.iter().map(part).collect(),
+            packs: parts.iter().map(part).collect(),
             engine: serde_json::json!({ "next_sequence": 9 }),
             identity: serde_json::json!({}),
             versions: vec![("model".into(), "demo/1".into())],
@@ -176,18 +180,18 @@ mod tests {
             keep in 0_usize..5,
         ) {
             let manifests: Vec<_> = (0..).zip(&parts).map(|(batch, parts)| manifest(batch * 10, parts)).collect();
-            let stored: Vec<_> = (0_u8..20).map(|hash| Manifest::part_name(&hash.to_string())).collect();
+            let stored: Vec<_> = (0_u8..20).map(|hash| Manifest::pack_name(&hash.to_string())).collect();
             let goes = Retention::of(&manifests, &stored, keep);
             let kept: Vec<_> = manifests.iter().filter(|one| !goes.manifests.contains(&one.tip.batch)).collect();
             prop_assert_eq!(kept.len(), keep.max(1).min(manifests.len()));
             for manifest in &kept {
                 prop_assert!(manifest.tip.batch >= goes.log_before);
-                for part in &manifest.parts {
-                    prop_assert!(!goes.parts.contains(&Manifest::part_name(&part.hash)));
+                for part in &manifest.packs {
+                    prop_assert!(!goes.packs.contains(&Manifest::pack_name(&part.hash)));
                 }
             }
-            let named: BTreeSet<_> = kept.iter().flat_map(|one| &one.parts).map(|part| Manifest::part_name(&part.hash)).collect();
-            prop_assert_eq!(goes.parts.len() + named.len(), stored.len());
+            let named: BTreeSet<_> = kept.iter().flat_map(|one| &one.packs).map(|pack| Manifest::pack_name(&pack.hash)).collect();
+            prop_assert_eq!(goes.packs.len() + named.len(), stored.len());
         }
     }
 }

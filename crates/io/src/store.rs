@@ -52,6 +52,11 @@ impl FolderStore {
         Ok(store)
     }
 
+    /// The blobs of a folder that another process may be using: for reading.
+    pub fn look(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), begun: AtomicU64::new(0) }
+    }
+
     /// Writes a file beside the blobs, durable.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Trouble> {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);

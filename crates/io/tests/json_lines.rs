@@ -111,6 +111,62 @@ fn a_line_over_the_limit_is_a_record_just_over_the_limit() {
     assert!(batch.bytes.capacity() < 3 * RECORD_BYTES_MAX, "{} bytes held", batch.bytes.capacity());
 }
 
+/// A zstd frame (RFC 8878) of `blocks` blocks of 128 KiB of the letter `x`, 4 bytes each, with a window of `window` (its byte).
+fn bomb(window: u8, blocks: usize) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
+    for block in 0..blocks {
+        let header = (128 << 10 << 3) | (1 << 1) | u32::from(block + 1 == blocks);
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(b'x');
+    }
+    frame
+}
+
+/// Reads to the end or to trouble: the records' lengths and the message, and how much a batch held.
+fn drained(path: &Path) -> (Vec<usize>, Option<String>, usize) {
+    let mut source = FileSource::open(&[path]).unwrap();
+    let (mut batch, mut lengths, mut held) = (Records::default(), Vec::new(), 0);
+    loop {
+        let read = source.read(&mut batch, 1 << 19, 1_000);
+        held = held.max(batch.bytes.capacity());
+        match read {
+            Ok(Read::End) => return (lengths, None, held),
+            Ok(_) => lengths.extend((0..batch.len()).map(|index| batch.bytes_of(index).len())),
+            Err(trouble) => return (lengths, Some(with_chain(&trouble)), held),
+        }
+    }
+}
+
+/// D8: one line that expands 32,768 times is held no further than a record's limit, and ends the file past 1 GiB.
+#[test]
+fn a_bomb_is_refused_by_name_and_held_within_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.jsonl.zst");
+    // A window of 128 KiB.
+    fs::write(&path, bomb(0x38, 9_000)).unwrap();
+    let (lengths, trouble, held) = drained(&path);
+    assert_eq!(lengths, [RECORD_BYTES_MAX + 1]);
+    let text = trouble.expect("trouble");
+    assert!(text.starts_with(&format!("{}: cannot be read on from line 1, byte ", path.display())), "{text}");
+    assert!(
+        text.ends_with("expand to more than 1073741824 and 400 times as many, as no records do"),
+        "{text}"
+    );
+    assert!(held < 3 * RECORD_BYTES_MAX, "{held} bytes held");
+
+    // Less than the cap is one line that is too long, whatever the ratio.
+    fs::write(&path, bomb(0x38, 800)).unwrap();
+    let (lengths, trouble, _) = drained(&path);
+    assert_eq!((lengths, trouble), (vec![RECORD_BYTES_MAX + 1], None));
+
+    // A window of 2 GiB would have to be held: refused before it is.
+    fs::write(&path, bomb(0xa8, 800)).unwrap();
+    let (lengths, trouble, held) = drained(&path);
+    assert!(lengths.is_empty());
+    assert!(trouble.expect("trouble").contains("bomb.jsonl.zst: cannot be read on from line 1, byte 0: "));
+    assert!(held < 3 * RECORD_BYTES_MAX, "{held} bytes held");
+}
+
 fn open_error(paths: &[&Path]) -> String {
     let error = with_chain(&FileSource::open(paths).err().expect("is refused"));
     error.replace(&format!("{}/", paths[paths.len() - 1].parent().unwrap().display()), "")

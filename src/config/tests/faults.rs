@@ -158,6 +158,28 @@ fn the_event() {
     );
 }
 
+/// A path leads through objects: no record has a member `items[0]` where a basket is meant.
+#[test]
+fn brackets_in_paths() {
+    let told = |text: &str, pointer: &str| {
+        format!(
+            "{text:?} is no path: it leads into a list, and no single line of one can be mapped; the basket is event.items \
+             (statistics of all its lines), and a name that has brackets is a pointer: {pointer:?}"
+        )
+    };
+    let text = "[event]\namount = 'items[0].price'\n[event.fields]\nfirst = { path = 'items[0].sku' }\n\
+                [entities]\ncard = ['customer_id', 'cards[0]']\n";
+    faults(
+        text,
+        &[
+            &format!("shop.toml:2:10: event.amount: {}", told("items[0].price", "/items[0]/price")),
+            &format!("shop.toml:4:18: event.fields.first.path: {}", told("items[0].sku", "/items[0]/sku")),
+            &format!("shop.toml:6:24: entities.card: {}", told("cards[0]", "/cards[0]")),
+        ],
+    );
+    assert!(load("[event.fields]\nfirst = '/items[0]/sku'\n", &[]).is_ok());
+}
+
 #[test]
 fn entities() {
     faults(
@@ -347,6 +369,31 @@ fn flags_and_variables() {
     let expected =
         "environment CARTGUARD__TIME__LATENES: time.latenes: unknown key; did you mean \"lateness\"?";
     assert_eq!(found[0].to_string(), expected);
+}
+
+/// A file that cannot be read hides no fault of a variable or a flag, and makes none.
+#[test]
+fn flags_are_read_beside_a_file_that_is_no_toml() {
+    let found = |text: &str, flags: &[&str]| load(text, flags).err().unwrap_or_default();
+    let skew = "flag --set time.skew=soon: time.skew: \"soon\" is not a duration";
+    let latness = "flag --set time.latness=1h: time.latness: unknown key; did you mean \"lateness\"?";
+    let lines = found("[time\n", &["time.skew=soon", "time.latness=1h"]);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with("shop.toml:1:6: not TOML: "), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with(skew)) && lines.iter().any(|line| line == latness));
+    // Whether these are right, the file says.
+    let flags = ["sink.type=file", "engine.workers=100", "event.id=n"];
+    assert_eq!(found("[time\n", &flags).len(), 1);
+
+    let given = Given {
+        file: Some("gone.toml".into()),
+        flags: vec![crate::config::Flag::set("time.skew=soon")],
+        ..Given::default()
+    };
+    let faults = crate::config::load(&given).err().unwrap_or_default();
+    let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("gone.toml: cannot be read: "), "{lines:?}");
+    assert!(lines[1].starts_with(skew), "{lines:?}");
 }
 
 /// All of them, of the configuration and of its features file, in the order of the texts.

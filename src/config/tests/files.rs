@@ -38,7 +38,25 @@ fn the_handbook() {
     }
     assert_eq!(config.schema().scale, WindowScale::Constant);
     assert_eq!(config.model, None);
-    assert!(config.warnings.is_empty());
+    // The book's file does not say when a transaction arrived.
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].starts_with("event.arrival: none is mapped"));
+}
+
+#[test]
+fn every_feature_has_a_unit_and_no_code_means_two_things() {
+    for file in ["config/default.toml", "config/handbook.toml", "benches/workload/config.toml"] {
+        for feature in &config(file).feature_set().features {
+            assert!(!feature.unit.is_empty(), "{file}: {}", feature.name);
+        }
+    }
+    let config = config("config/default.toml");
+    let code = |name: &str| {
+        let found = config.feature_set().features.iter().find(|feature| feature.name == name);
+        found.map(|feature| feature.code.clone())
+    };
+    assert_eq!(code("amount").as_deref(), Some("AMOUNT"));
+    assert_eq!(code("log_amount").as_deref(), Some("LOG_AMOUNT"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn the_default_file_holds_every_key_and_no_other() {
                 let key = format!("{}.{}", section.key, entry.key);
                 let mut lacking = loaded("", &types(&section.key, &entry.key)).effective;
                 remove(&mut lacking, &section.key, &entry.key);
-                let read = check(&lacking, Path::new(""), &faults);
+                let read = check(&lacking, Path::new(""), true, &faults);
                 assert!(read.is_none() || !faults.take().is_empty(), "{key} has a hidden default");
             }
         }
@@ -207,10 +207,26 @@ fn the_generator_can_run_without_end_and_without_pause() {
 
 #[test]
 fn rates_silence_the_warning() {
-    let warnings = |text: &str| loaded(text, &[]).config.warnings;
+    let warnings = |text: &str| loaded(text, &["event.arrival=received_at"]).config.warnings;
     assert!(warnings("")[0].starts_with("money.rates: none are set, so amounts of different currencies add"));
     assert_eq!(warnings("[money.rates]\nUSD = '0.92'\n"), Vec::<String>::new());
     assert_eq!(warnings("[event]\ncurrency = { constant = 'EUR' }\n"), Vec::<String>::new());
+}
+
+#[test]
+fn an_arrival_silences_the_warning_of_far_times() {
+    let euro = "[event]\ncurrency = { constant = 'EUR' }\n";
+    let warnings = |arrival: &str| loaded(&format!("{euro}{arrival}"), &[]).config.warnings;
+    let far = warnings("");
+    assert_eq!(far.len(), 1);
+    assert!(
+        far[0].starts_with(
+            "event.arrival: none is mapped, so no record of a file or of standard input is early"
+        )
+    );
+    assert_eq!(warnings("arrival = ''\n"), far);
+    assert_eq!(warnings("arrival = 'received_at'\n"), Vec::<String>::new());
+    assert_eq!(warnings("arrival = { path = 'received_at', unit = 'ms' }\n"), Vec::<String>::new());
 }
 
 /// The current payment's outcome is not known when a checkout is scored: only history may use it.

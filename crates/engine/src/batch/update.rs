@@ -13,7 +13,8 @@ use crate::state::shard::{Shard, Update};
 use crate::window::read;
 use crate::window::write::Entry;
 
-/// Updates whose memory is asked for before the first of them is done: as many misses as overlap, and no more than the nearest cache holds.
+/// Updates whose memory is asked for before the first of them is done, of one shard or of several: as many misses as overlap, and no
+/// more than the nearest cache holds.
 const TASKS_AHEAD: usize = 48;
 
 /// What the phases before left for this one.
@@ -34,6 +35,7 @@ struct Task {
     /// Lane of the decoded event, and its row.
     lane: u16,
     row: u32,
+    shard: u32,
     slot: Option<u32>,
     hash: u64,
 }
@@ -43,16 +45,15 @@ pub(super) struct Updates {
     worker: usize,
     /// By shard, within a shard by (sequence, entity).
     tasks: Vec<Task>,
-    /// In the order of events, with their shards.
-    unsorted: Vec<(u32, Task)>,
+    /// In the order of events.
+    unsorted: Vec<Task>,
     /// First task of each shard, and the end.
     starts: Vec<u32>,
-    /// This worker's shards that have tasks.
-    busy: Vec<usize>,
     /// The worker of each shard, in a crew of the size for which it was made.
     owners: Vec<u8>,
     owners_crew: usize,
-    entry: Entry,
+    /// The event at hand as each entity stores it.
+    entries: Vec<Entry>,
     reads: Vec<read::Scratch>,
 }
 
@@ -63,10 +64,9 @@ impl Updates {
             tasks: Vec::new(),
             unsorted: Vec::new(),
             starts: Vec::new(),
-            busy: Vec::new(),
             owners: Vec::new(),
             owners_crew: 0,
-            entry: Entry::default(),
+            entries: vec![Entry::default(); plan.entities.len()],
             reads: plan.entities.iter().map(read::Scratch::new).collect(),
         }
     }
@@ -86,31 +86,14 @@ impl Updates {
         }
         out.reset(batch.job.records.len(), batch.shared.plan.entities.len());
         self.collect(batch);
-        let mut busy = std::mem::take(&mut self.busy);
-        busy.clear();
-        busy.extend((self.worker..shards).step_by(crew).filter(|&shard| !self.range(shard).is_empty()));
-        let mut left = &busy[..];
-        while !left.is_empty() {
-            // In a large batch a group is one shard; of a small one all are reached together.
-            let mut tasks = 0;
-            let reached = left.iter().take_while(|&&shard| {
-                let has_room = tasks < TASKS_AHEAD;
-                tasks += self.range(shard).len();
-                has_room
-            });
-            let (group, rest) = left.split_at(reached.count());
-            self.reach(batch, group);
-            for &shard in group {
-                self.update(batch, shard, out);
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for ahead in tasks.chunks_mut(TASKS_AHEAD) {
+            reach(batch, ahead);
+            for tasks in ahead.chunk_by(|a, b| a.shard == b.shard) {
+                self.update(batch, tasks, out);
             }
-            left = rest;
         }
-        self.busy = busy;
-    }
-
-    /// The tasks of a shard.
-    fn range(&self, shard: usize) -> std::ops::Range<usize> {
-        self.starts[shard] as usize..self.starts[shard + 1] as usize
+        self.tasks = tasks;
     }
 
     /// Collects this worker's tasks and sorts them by shard.
@@ -135,10 +118,11 @@ impl Updates {
                         entity: index as u16,
                         lane: lane as u16,
                         row: row as u32,
+                        shard: shard as u32,
                         slot: None,
                         hash,
                     };
-                    self.unsorted.push((shard as u32, task));
+                    self.unsorted.push(task);
                 }
             }
         }
@@ -146,8 +130,8 @@ impl Updates {
             self.starts[shard + 1] += self.starts[shard];
         }
         self.tasks.resize(self.unsorted.len(), Task::default());
-        for &(shard, task) in &self.unsorted {
-            let place = &mut self.starts[shard as usize];
+        for &task in &self.unsorted {
+            let place = &mut self.starts[task.shard as usize];
             self.tasks[*place as usize] = task;
             *place += 1;
         }
@@ -156,47 +140,21 @@ impl Updates {
         self.starts[0] = 0;
     }
 
-    /// Asks for the memory of all keys of some shards, so that the misses overlap: what is found through a pointer a round after the
-    /// pointer.
-    fn reach(&mut self, batch: &Batch<'_>, shards: &[usize]) {
-        let entities = &batch.shared.plan.entities;
-        self.round(batch, shards, |shard, task| shard.prefetch_place(task.hash));
-        self.round(batch, shards, |shard, task| task.slot = shard.guess(task.hash));
-        self.round(batch, shards, |shard, task| {
-            task.slot = shard.confirm(task.slot, task.hash);
-            if let Some(slot) = task.slot {
-                shard.prefetch_root(&entities[task.entity as usize], slot);
-            }
-        });
-        self.round(batch, shards, |shard, task| {
-            if let Some(slot) = task.slot {
-                let time_ms = batch.lanes[task.lane as usize].event(task.row as usize).head.time_ms;
-                shard.prefetch_rows(&entities[task.entity as usize], slot, time_ms);
-            }
-        });
-    }
-
-    #[inline]
-    fn round(&mut self, batch: &Batch<'_>, shards: &[usize], mut step: impl FnMut(&Shard, &mut Task)) {
-        for index in shards {
-            let range = self.range(*index);
-            let Some(shard) = batch.shared.shards.get(index) else { continue };
-            for task in &mut self.tasks[range] {
-                step(&shard, task);
-            }
-        }
-    }
-
-    /// Updates the keys of one shard.
-    fn update(&mut self, batch: &Batch<'_>, shard: usize, out: &mut CellLane) {
+    /// Updates keys of one shard.
+    fn update(&mut self, batch: &Batch<'_>, tasks: &[Task], out: &mut CellLane) {
         let plan = &*batch.shared.plan;
-        let range = self.range(shard);
-        let Some(mut shard) = batch.shared.shards.get_mut(&shard) else { return };
-        for task in &self.tasks[range] {
+        let Some(mut shard) =
+            tasks.first().and_then(|task| batch.shared.shards.get_mut(&(task.shard as usize)))
+        else {
+            return;
+        };
+        for task in tasks {
             let lane = &batch.lanes[task.lane as usize];
             let event = lane.event(task.row as usize);
             let entity = &plan.entities[task.entity as usize];
-            entity.fill(&event, lane.met(task.row as usize), &mut self.entry);
+            let entry = &mut self.entries[task.entity as usize];
+            let met = if plan.set.conditions.is_empty() { 0 } else { lane.met(task.row as usize) };
+            entity.fill(&event, met, entry);
             let place = out.add(entity.features.len());
             let update = Update {
                 hash: task.hash,
@@ -210,13 +168,49 @@ impl Updates {
                 entity,
                 task.slot,
                 &update,
-                &self.entry,
+                entry,
                 &mut self.reads[task.entity as usize],
                 &mut out.cells[place..place + entity.features.len()],
             );
             debug_assert_ne!(place as u32, NO_PLACE);
             out.places[task.event as usize * plan.entities.len() + task.entity as usize] = place as u32;
             out.marks[task.event as usize] |= marks;
+        }
+    }
+}
+
+/// Asks for the memory of the keys of some tasks, so that the misses overlap: what is found through a pointer a round after the
+/// pointer.
+fn reach(batch: &Batch<'_>, tasks: &mut [Task]) {
+    let entities = &batch.shared.plan.entities;
+    for task in &*tasks {
+        batch.lanes[task.lane as usize].prefetch(task.row as usize);
+    }
+    round(batch, tasks, |shard, task| shard.prefetch_place(task.hash));
+    round(batch, tasks, |shard, task| task.slot = shard.guess(task.hash));
+    round(batch, tasks, |shard, task| {
+        task.slot = shard.confirm(task.slot, task.hash);
+        if let Some(slot) = task.slot {
+            shard.prefetch_root(&entities[task.entity as usize], slot);
+        }
+    });
+    round(batch, tasks, |shard, task| {
+        if let Some(slot) = task.slot {
+            let time_ms = batch.lanes[task.lane as usize].head(task.row as usize).time_ms;
+            shard.prefetch_rows(&entities[task.entity as usize], slot, time_ms);
+        }
+    });
+}
+
+#[inline]
+fn round(batch: &Batch<'_>, tasks: &mut [Task], mut step: impl FnMut(&Shard, &mut Task)) {
+    for tasks in tasks.chunk_by_mut(|a, b| a.shard == b.shard) {
+        let Some(shard) = tasks.first().and_then(|task| batch.shared.shards.get(&(task.shard as usize)))
+        else {
+            continue;
+        };
+        for task in tasks {
+            step(&shard, task);
         }
     }
 }

@@ -1,24 +1,26 @@
 //! One worker's part in each phase of a batch.
 //!
-//! batch -> **worker** -> decode, state, score, encode
+//! batch -> **worker** (`score`) -> decode, state, score, encode
 //!
 //! Holds: a worker takes a read lock on what an earlier phase wrote and a write lock on its own lane only.
 
-use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, OutputLane};
+mod score;
+
+use self::score::{Scored, settle};
+use crate::batch::lane::{BLOCK, EventLane};
 use crate::batch::matrix::Matrix;
-use crate::batch::shared::{Job, Scorer, Shared};
+use crate::batch::shared::{Job, Shared};
 use crate::batch::update::{Batch, Updates};
-use crate::decide::Decision;
 use crate::decode::Decoder;
-use crate::encode::{Line, LineWriter, Reason as AlertReason, RejectLine, ScoreText};
-use crate::event::{EventRef, Head, KeyTexts, NO_KEY, marks};
-use crate::features::cell::{Cell, Shape};
+use crate::encode::{LineWriter, Reason as AlertReason};
+use crate::event::{EventRef, Head, KeyTexts};
+use crate::features::cell::Cell;
 use crate::features::expression::Context;
 use crate::features::plan::Plan;
 use crate::record::Form;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
-use cartguard_forest::{Precision, Score};
+use cartguard_forest::Score;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard};
@@ -49,9 +51,9 @@ pub(crate) struct Worker {
     stream_ms: Vec<i64>,
     ids: Vec<IdTask>,
     updates: Updates,
-    /// Blocks that this worker scored and will encode.
-    blocks: Vec<usize>,
-    /// The cells of the accepted events of those blocks, row by row, and what came of them.
+    /// Blocks that this worker scored and will encode, and the first of `scored` of each.
+    blocks: Vec<(usize, usize)>,
+    /// The cells of the accepted events of those blocks, or of one, row by row, and what came of them.
     rows: Vec<Cell>,
     scored: Vec<Scored>,
     operands: Vec<f64>,
@@ -61,15 +63,6 @@ pub(crate) struct Worker {
     contributions: Vec<f64>,
     reasons: Vec<AlertReason>,
     key_texts: KeyTexts,
-}
-
-/// An accepted event between scoring and encoding.
-#[derive(Clone, Copy, Debug)]
-struct Scored {
-    event: usize,
-    marks: u8,
-    score: Option<f64>,
-    decision: Decision,
 }
 
 pub(super) type Lanes<'a> = Vec<RwLockReadGuard<'a, EventLane>>;
@@ -105,14 +98,26 @@ impl Worker {
         shared.phase.wait_for(crew);
         self.update(shared, crew);
         shared.phase.wait_for(crew);
-        self.score(shared, crew);
-        shared.phase.wait_for(crew);
-        if self.index == 0 {
-            settle(shared, self.stream_ms.last().copied());
+        if shared.settings.reasons.top > 0 {
+            self.score(shared, crew);
+            shared.phase.wait_for(crew);
+            if self.index == 0 {
+                settle(shared);
+            }
+            shared.phase.wait_for(crew);
+            self.encode(shared);
+            shared.phase.wait_for(crew);
+        } else {
+            self.score_and_encode(shared, crew);
+            shared.phase.wait_for(crew);
+            if self.index == 0 {
+                settle(shared);
+            }
         }
-        shared.phase.wait_for(crew);
-        self.encode(shared);
-        shared.phase.wait_for(crew);
+        if self.index == 0 {
+            let mut job = shared.job.write().unwrap_or_else(PoisonError::into_inner);
+            job.stream_ms = self.stream_ms.last().copied().unwrap_or(job.stream_ms);
+        }
     }
 
     /// Phase 1: bytes to events, block by block.
@@ -201,259 +206,6 @@ impl Worker {
         let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
         self.updates.run(&batch, crew, &mut out);
     }
-
-    /// Phase 4, first half: rows of features, scores, decisions.
-    fn score(&mut self, shared: &Shared, crew: usize) {
-        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
-        let lanes = event_lanes(shared);
-        let cells: Vec<_> =
-            shared.cells.iter().map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner)).collect();
-        self.blocks.clear();
-        self.scored.clear();
-        let records = job.records.len();
-        while let Some(block) = shared.to_score.take(self.index) {
-            self.blocks.push(block);
-            let first = self.scored.len();
-            for event in block * BLOCK..records.min((block + 1) * BLOCK) {
-                if !is_accepted(shared, event) {
-                    continue;
-                }
-                let (lane, row) = owner(shared, event);
-                let entry = lanes[lane].event(row);
-                let mut marks = entry.head.marks;
-                for lane in cells.iter().take(crew) {
-                    marks |= lane.marks[event];
-                }
-                self.gather(shared, &cells, event, &entry);
-                self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
-            }
-            if let Some(scorer) = &shared.scorer {
-                self.score_block(shared, scorer, first);
-            }
-            for scored in &self.scored[first..] {
-                shared.decisions[scored.event].store(scored.decision as u8, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Appends an event's cells, in feature order.
-    fn gather(
-        &mut self,
-        shared: &Shared,
-        lanes: &[RwLockReadGuard<'_, CellLane>],
-        event: usize,
-        entry: &EventRef<'_>,
-    ) {
-        let plan = &*shared.plan;
-        let start = self.scored.len() * plan.features();
-        if self.rows.len() < start + plan.features() {
-            self.rows.resize(start + plan.features(), Cell::default());
-        }
-        let row = &mut self.rows[start..start + plan.features()];
-        for (index, entity) in plan.entities.iter().enumerate() {
-            let hash = entry.keys[entity.entity];
-            let lane = &lanes[self.updates.owner(shared.shard_of.of(hash))];
-            let cells = if hash == NO_KEY {
-                &entity.missing[..]
-            } else {
-                let place = lane.places[event * plan.entities.len() + index] as usize;
-                &lane.cells[place..place + entity.features.len()]
-            };
-            for &(cell, feature, count) in &entity.stretches {
-                row[feature..feature + count].copy_from_slice(&cells[cell..cell + count]);
-            }
-        }
-        for &(feature, default) in &plan.defaults {
-            if row[feature].is_missing(plan.shapes[feature]) {
-                row[feature] = default;
-            }
-        }
-        for &feature in &plan.operands {
-            self.operands[feature] = published(row[feature], plan.shapes[feature]);
-        }
-        for expression in &plan.expressions {
-            let mut cell = expression.program.cell(&Context { event: *entry, features: &self.operands });
-            if let Some(default) = expression.default
-                && cell.is_missing(expression.shape)
-            {
-                cell = default;
-            }
-            row[expression.feature] = cell;
-            if expression.is_operand {
-                self.operands[expression.feature] = published(cell, expression.shape);
-            }
-        }
-    }
-
-    /// Scores the events from `first` on and decides.
-    fn score_block(&mut self, shared: &Shared, scorer: &Scorer, first: usize) {
-        let width = scorer.features.len();
-        let count = self.scored.len() - first;
-        let features = shared.plan.features();
-        let rows = &self.rows[first * features..self.scored.len() * features];
-        let matrix = self.matrix.of(&shared.columns, rows);
-        self.scores.clear();
-        self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
-        if let Some(forest) = &mut self.forest {
-            scorer.model.score_rows(matrix, width, forest, &mut self.scores);
-        }
-        for (scored, score) in self.scored[first..].iter_mut().zip(&self.scores) {
-            scored.score = Some(score.score);
-            scored.decision = scorer.thresholds.decide(score.score).decision;
-        }
-    }
-
-    /// Phase 4, second half: the lines of the blocks that this worker scored.
-    fn encode(&mut self, shared: &Shared) {
-        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
-        let lanes = event_lanes(shared);
-        let mut out = shared.outputs[self.index].lock().unwrap_or_else(PoisonError::into_inner);
-        let out = &mut *out;
-        let mut counts = Counts::default();
-        let mut next = 0;
-        let blocks = std::mem::take(&mut self.blocks);
-        for &block in &blocks {
-            let from = (out.decisions.len(), out.alerts.len(), out.rejects.len());
-            for event in block * BLOCK..job.records.len().min((block + 1) * BLOCK) {
-                let (lane, row) = owner(shared, event);
-                if let Some(reject) = lanes[lane].reject(row) {
-                    counts.rejects[reject.reason as usize] += 1;
-                    self.write_reject(&job, event, reject, out);
-                } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
-                    let entry = lanes[lane].event(row);
-                    self.write_event(shared, &job, next, &entry, out, &mut counts);
-                    next += 1;
-                } else {
-                    counts.duplicates += 1;
-                }
-            }
-            let output = BlockOutput {
-                lane: self.index,
-                decisions: from.0..out.decisions.len(),
-                alerts: from.1..out.alerts.len(),
-                rejects: from.2..out.rejects.len(),
-            };
-            shared.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = output;
-        }
-        self.blocks = blocks;
-        out.counts.add(&counts);
-    }
-
-    fn write_reject(&mut self, job: &Job, event: usize, reject: Reject, out: &mut OutputLane) {
-        let meta = &job.records.list[event];
-        let line = RejectLine {
-            partition: job.partitions.get(meta.partition as usize).map_or("", String::as_str),
-            place: job.records.place_of(event),
-            sequence: job.first_sequence + event as u64,
-            reject,
-        };
-        self.writer.reject(&mut out.rejects, &line);
-    }
-
-    fn write_event(
-        &mut self,
-        shared: &Shared,
-        job: &Job,
-        index: usize,
-        entry: &EventRef<'_>,
-        out: &mut OutputLane,
-        counts: &mut Counts,
-    ) {
-        let Scored { event, marks, score, decision } = self.scored[index];
-        let features = shared.plan.features();
-        self.reasons.clear();
-        counts.accepted += 1;
-        counts.late += u64::from(marks & marks::LATE != 0);
-        counts.early += u64::from(marks & marks::EARLY != 0);
-        counts.saturated += u64::from(marks & marks::SATURATED != 0);
-        counts.degraded += u64::from(marks & marks::DEGRADED != 0);
-        counts.decisions[decision as usize] += 1;
-        let score_text = match (&shared.scorer, score) {
-            (Some(scorer), Some(score)) => {
-                counts.scores_out_of_range += u64::from(!(0.0..=1.0).contains(&score));
-                Some(match scorer.model.precision() {
-                    Precision::F32 => ScoreText::F32(score as f32),
-                    Precision::F64 => ScoreText::F64(score),
-                })
-            }
-            _ => None,
-        };
-        if decision.is_alert()
-            && let Some(scorer) = &shared.scorer
-        {
-            counts.alerts += 1;
-            let top = shared.settings.reasons.top;
-            if top > 0 {
-                let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
-                self.explain(shared, scorer, index, cheap);
-                self.reasons.truncate(top);
-                counts.reasons_approximate += u64::from(cheap);
-            }
-        }
-        let record = job.records.bytes_of(event);
-        let line = Line {
-            record,
-            event: *entry,
-            sequence: job.first_sequence + event as u64,
-            decision,
-            score: score_text,
-            marks,
-            cells: &self.rows[index * features..(index + 1) * features],
-            reasons: &self.reasons,
-        };
-        self.writer.decision(&mut out.decisions, &line);
-        if decision.is_alert() {
-            self.decoder.key_texts(record, &mut self.key_texts);
-            self.writer.alert(&mut out.alerts, &line, &self.key_texts);
-        }
-    }
-
-    /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
-    fn explain(&mut self, shared: &Shared, scorer: &Scorer, index: usize, cheap: bool) {
-        let features = shared.plan.features();
-        let row = self.matrix.of(&shared.columns, &self.rows[index * features..(index + 1) * features]);
-        self.contributions.clear();
-        self.contributions.resize(scorer.features.len(), 0.0);
-        let Some(forest) = &mut self.forest else { return };
-        if cheap {
-            scorer.model.path_contributions(row, forest, &mut self.contributions);
-        } else {
-            scorer.model.contributions(row, forest, &mut self.contributions);
-        }
-        self.reasons.extend(
-            scorer
-                .features
-                .iter()
-                .zip(&self.contributions)
-                .filter(|&(_, &contribution)| contribution > 0.0)
-                .map(|(&feature, &contribution)| AlertReason {
-                    feature: feature as u16,
-                    contribution,
-                    approximate: cheap,
-                }),
-        );
-        self.reasons
-            .sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
-    }
-}
-
-/// Between the halves of phase 4, by one worker: which alerts come after too many, and where stream time stands.
-fn settle(shared: &Shared, stream_ms: Option<i64>) {
-    let records = {
-        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
-        job.records.len()
-    };
-    let mut recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
-    for event in 0..records {
-        let is_alert = shared.decisions[event].load(Ordering::Relaxed) != Decision::Approve as u8
-            && is_accepted(shared, event);
-        let cheap = recent.note(is_alert);
-        if is_alert {
-            shared.cheap[event].store(cheap.into(), Ordering::Relaxed);
-        }
-    }
-    let mut job = shared.job.write().unwrap_or_else(PoisonError::into_inner);
-    job.stream_ms = stream_ms.unwrap_or(job.stream_ms);
 }
 
 fn event_lanes(shared: &Shared) -> Lanes<'_> {
@@ -481,14 +233,4 @@ fn conditions_met(plan: &Plan, event: &EventRef<'_>) -> u64 {
         met |= u64::from(condition.program.truth(&context)) << bit;
     }
     met
-}
-
-/// The published value that expressions read.
-fn published(cell: Cell, shape: Shape) -> f64 {
-    match shape {
-        Shape::Real => f64::from(cell.as_real()),
-        _ if cell == Cell::MISSING => f64::NAN,
-        Shape::Integer => cell.0 as f64,
-        Shape::Decimal { digits } => cell.0 as f64 / 10f64.powi(digits as i32),
-    }
 }

@@ -58,7 +58,9 @@ impl Guess {
         for index in 0..self.layouts.len() {
             found.reset(paths.leaves);
             if self.layouts[index].matches(record, found).is_some() {
-                self.layouts.swap(0, index);
+                if index > 0 {
+                    self.layouts.swap(0, index);
+                }
                 self.matched = true;
                 self.misses_in_a_row = 0;
                 self.next_pause = MISSES_MAX;

@@ -9,8 +9,8 @@
 //!
 //! A line without a quantity (absent, null, empty) counts 1. A quantity that cannot be read makes missing what needs
 //! it: `Quantity`, `Total`, `MaxShare` and `MaxSkuQuantity`; a price that cannot be read, or is absent, `Total` and
-//! `MaxShare`. Numbers are read like number fields (millionths, half to even) and may be negative (returns, discounts);
-//! the total is a sum of exact products, rounded once, half to even. `MaxShare` is missing where the total is not above
+//! `MaxShare`. Numbers are read like number fields (millionths, half to even); one below zero cannot be read, for nobody
+//! orders less than nothing, and a share of a total that it lowered could pass 1. The total is a sum of exact products, rounded once, half to even. `MaxShare` is missing where the total is not above
 //! zero; `MaxSkuQuantity` where no line has a sku (text, or a number's digits). What is past `NUMBER_MICRO_MAX` is missing.
 
 use super::found::{Kind, Leaf, Line, PRICE, QUANTITY, SKU};
@@ -53,11 +53,11 @@ pub(super) fn stats(
         let quantity = if value::is_missing(line[QUANTITY]) {
             Some(MICRO)
         } else {
-            value::number(line[QUANTITY], record, text)
+            value::number(line[QUANTITY], record, text).filter(|&quantity| quantity >= 0)
         };
         quantities = quantities.zip(quantity).map(|(sum, quantity)| sum + i128::from(quantity));
         let product = quantity
-            .zip(value::number(line[PRICE], record, text))
+            .zip(value::number(line[PRICE], record, text).filter(|&price| price >= 0))
             .map(|(quantity, price)| i128::from(quantity) * i128::from(price));
         // At most 10^30 a line and 10^7 lines a record.
         total = total.zip(product).map(|(sum, product)| sum + product);

@@ -91,6 +91,8 @@ impl Decoder {
         arrival_ms: i64,
         event: &mut EventMut<'_>,
     ) -> Result<(), Reject> {
+        #[cfg(test)]
+        tests::panic_where_asked(record);
         self.find(record).map_err(|reject| of_form(reject, form))?;
         let result =
             self.reader.event(&self.schema, &self.paths, &self.found, record, form, arrival_ms, event);

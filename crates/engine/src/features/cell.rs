@@ -28,6 +28,12 @@ impl Cell {
         Self(i64::from(if value.is_nan() { f32::NAN } else { value }.to_bits()))
     }
 
+    /// A real that is not missing.
+    #[inline]
+    pub(crate) fn finite(value: f32) -> Self {
+        Self(i64::from(value.to_bits()))
+    }
+
     /// The f32 of a real.
     pub fn as_real(self) -> f32 {
         f32::from_bits(self.0 as u32)

@@ -31,6 +31,10 @@ use std::collections::BTreeMap;
 pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<FeatureSet, Vec<Fault>> {
     let faults = Faults::default();
     let root = parse(text, layer, name, &faults);
+    if !faults.is_empty() {
+        // What could be read of it would make faults of what could not.
+        return Err(faults.take());
+    }
     let mut root = Reader::new(&root, "", &faults);
     let words = words(&mut root);
     let defaults = defaults(&mut root);

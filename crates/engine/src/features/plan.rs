@@ -445,34 +445,31 @@ impl EntityPlan {
     }
 
     /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
-    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, buffers: &mut Entry) {
-        buffers.time_ms = event.head.time_ms;
-        buffers.columns.clear();
-        buffers.present.clear();
-        for &(column, condition) in &self.columns {
-            let value = match column {
+    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, entry: &mut Entry) {
+        entry.fit(self.columns.len(), self.distincts.len());
+        entry.time_ms = event.head.time_ms;
+        let is_out = |condition: Option<usize>| condition.is_some_and(|condition| met >> condition & 1 == 0);
+        let columns = entry.columns.iter_mut().zip(&mut entry.present);
+        for (&(column, condition), (value, present)) in self.columns.iter().zip(columns) {
+            *present = match column {
                 Column::Amount => event.head.amount_scaled,
                 Column::Slot(slot) => event.slots[slot as usize],
             };
-            let is_out = condition.is_some_and(|condition| met >> condition & 1 == 0);
-            buffers.present.push(value);
-            buffers.columns.push(if is_out { MISSING } else { value });
+            *value = if is_out(condition) { MISSING } else { *present };
         }
-        buffers.values.clear();
-        for &(value, condition) in &self.distincts {
-            let is_out = condition.is_some_and(|condition| met >> condition & 1 == 0);
-            let value = match value {
+        for (&(from, condition), value) in self.distincts.iter().zip(&mut entry.values) {
+            let found = match from {
                 Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
                 Value::Slot(slot) => {
                     Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64)
                 }
                 Value::Amount => Some(event.head.amount_scaled as u64),
             };
-            buffers.values.push(if is_out { None } else { value });
+            *value = found.filter(|_| !is_out(condition));
         }
-        buffers.conditions = 0;
+        entry.conditions = 0;
         for (bit, &condition) in self.conditions.iter().enumerate() {
-            buffers.conditions |= (met >> condition & 1) << bit;
+            entry.conditions |= (met >> condition & 1) << bit;
         }
     }
 }

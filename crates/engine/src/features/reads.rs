@@ -22,8 +22,8 @@ pub(crate) struct WindowPlan {
     pub(crate) window_ms: i64,
     /// Everything that is read.
     pub(crate) reads: Vec<Read>,
-    /// Of these: the cells of the number of events,
-    pub(crate) counts: Vec<usize>,
+    /// Of these: the cell of the number of events,
+    pub(crate) count: Option<usize>,
     /// the aggregates of amounts,
     pub(crate) money: Vec<MoneyReads>,
     /// and the others.
@@ -53,6 +53,8 @@ pub(crate) enum Same {
     /// They are read: other things are asked for.
     #[default]
     No,
+    /// Four cells in a row, the usual number.
+    Four { from: usize, to: usize },
     /// So many cells, from and to.
     Range { from: usize, to: usize, cells: usize },
     /// Cell by cell, from and to.
@@ -119,8 +121,8 @@ impl Group {
 impl WindowPlan {
     fn arrange(&mut self, before: Option<&Self>, units: &[i64]) {
         for &read in &self.reads {
-            if read.what == What::Count {
-                self.counts.push(read.cell);
+            if read.what == What::Count && self.count.is_none() {
+                self.count = Some(read.cell);
             } else if !add_to_money(&mut self.money, read, units) {
                 self.others.push(read);
             }
@@ -187,7 +189,9 @@ impl Same {
             .zip(before)
             .enumerate()
             .all(|(index, (now, before))| now.cell == to + index && before.cell == from + index);
-        if in_rows {
+        if in_rows && now.len() == 4 {
+            Self::Four { from, to }
+        } else if in_rows {
             Self::Range { from, to, cells: now.len() }
         } else {
             Self::Cells(before.iter().zip(now).map(|(before, now)| (before.cell, now.cell)).collect())

@@ -146,7 +146,7 @@ fn unit_and_meaning(subject: &Subject<'_>, phrases: &Phrases) -> (String, String
                 _ => format!("Mean {field}"),
             };
             let over = span(subject.parts.over);
-            ("", format!("{what} of {those}{period}, divided by the same over {over}"))
+            ("ratio", format!("{what} of {those}{period}, divided by the same over {over}"))
         }
     };
     (unit.to_owned(), meaning)

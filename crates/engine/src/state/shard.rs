@@ -192,16 +192,16 @@ impl Shard {
             Some(slot) if self.slots.get(slot).hash == update.hash => Some(slot),
             _ => self.find(update.hash),
         };
-        if let Some(slot) = found
-            && self.slots.get(slot).newest_ms <= update.stream_ms.saturating_sub(settings.forget_after_ms)
-        {
-            self.remove(plans, slot);
-            found = None;
-        }
-        if let Some(slot) = found
-            && self.slots.get(slot).newest_ms <= update.time_ms
-        {
-            self.history_mut(plan, slot).advance(update.time_ms);
+        let mut is_late = false;
+        if let Some(slot) = found {
+            let held = self.slots.get(slot);
+            is_late = held.newest_ms - update.time_ms > settings.lateness_ms;
+            if held.newest_ms <= update.stream_ms.saturating_sub(settings.forget_after_ms) {
+                self.remove(plans, slot);
+                (found, is_late) = (None, false);
+            } else if held.chunks > 0 && held.newest_ms <= update.time_ms {
+                self.history_mut(plan, slot).advance(update.time_ms);
+            }
         }
         let history = found.map(|slot| History::new(&plan.layout, &self.arena, self.slots.get(slot)));
         let marks = Reader {
@@ -214,9 +214,7 @@ impl Shard {
             cells,
         }
         .read();
-        if let Some(slot) = found
-            && self.slots.get(slot).newest_ms - update.time_ms > settings.lateness_ms
-        {
+        if is_late {
             return marks | marks::LATE;
         }
         if update.sequence >= self.next_sweep {
@@ -224,7 +222,9 @@ impl Shard {
         }
         let slot = found.unwrap_or_else(|| self.create(plan, update));
         self.store(settings, plan, slot, update, entry);
-        self.evict(plans, slot);
+        if self.size.bytes > self.budget_bytes {
+            self.evict(plans, slot);
+        }
         marks
     }
 
@@ -285,6 +285,7 @@ impl Shard {
     /// Removes the keys with the oldest updates until the shard is within its part of the memory. The oldest are collected by a scan that is
     /// repeated when they are used up: a key not among them was updated later than all of them, and one that was updated
     /// since is passed by, so the order is exact and an update pays nothing for it.
+    #[inline(never)]
     fn evict(&mut self, plans: &[EntityPlan], keep: u32) {
         while self.size.bytes > self.budget_bytes && self.size.keys > 1 {
             let Some((updated, slot)) = self.oldest.pop() else {

@@ -16,6 +16,7 @@ use crate::window::prefetch;
 use crate::window::sliding::Sliding;
 use crate::window::slot::Slot;
 use crate::window::totals::{ColumnTotals, Totals};
+use std::ops::Range;
 
 /// A row, or the end: `(chunks, 0)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +95,12 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Values of entries' column.
+    #[inline]
+    pub(crate) fn values(&self, column: usize, rows: Range<usize>) -> &'a [u64] {
+        &self.words[(1 + column) * self.room..][rows]
+    }
+
     /// Adds rows `from..to` to the totals.
     #[inline]
     pub(crate) fn total(&self, layout: &Layout, from: usize, to: usize, totals: &mut Totals) {
@@ -103,31 +110,26 @@ impl<'a> Chunk<'a> {
         }
         totals.count += (to - from) as u64;
         for (index, (usage, column)) in layout.columns.iter().zip(&mut totals.columns).enumerate() {
-            let values = &self.words[(1 + index) * self.room + from..(1 + index) * self.room + to];
+            let values = self.values(index, from..to);
             if usage.nullable {
                 for &value in values {
                     column.add(value as i64);
                 }
                 continue;
             }
-            // A chunk's sum stays within 64 bits: 32 values of at most 10^15.
-            let mut sum = 0i64;
+            // A chunk's sum stays within 64 bits, and its squares' within 128: 32 values of at most 10^15.
+            let (mut sum, mut min, mut max) = (0i64, column.min, column.max);
             for &value in values {
-                sum += value as i64;
+                let value = value as i64;
+                sum += value;
+                (min, max) = (min.min(value), max.max(value));
             }
+            (column.min, column.max) = (min, max);
             column.n += values.len() as u64;
             column.sum += i128::from(sum);
-            if usage.minimum {
-                column.min = values.iter().fold(column.min, |min, &value| min.min(value as i64));
-            }
-            if usage.maximum {
-                column.max = values.iter().fold(column.max, |max, &value| max.max(value as i64));
-            }
             if usage.squares {
-                for &value in values {
-                    column.squares =
-                        column.squares.saturating_add(i128::from(value as i64) * i128::from(value as i64));
-                }
+                let square = |&value: &u64| i128::from(value as i64) * i128::from(value as i64);
+                column.squares = column.squares.saturating_add(values.iter().map(square).sum());
             }
         }
         for (condition, count) in totals.conditions.iter_mut().enumerate() {
@@ -210,6 +212,9 @@ impl<'a> History<'a> {
     /// The same for what lies elsewhere: dictionaries, and of a big history the newest row and the rows that leave a window.
     #[inline]
     pub(crate) fn prefetch_rows(&self, time_ms: i64) {
+        if self.slot.chunks == 0 && self.layout.distincts == 0 {
+            return;
+        }
         for distinct in 0..self.layout.distincts {
             let (values, lasts) = self.dictionary(distinct).parts(self.arena);
             prefetch::lines(values);

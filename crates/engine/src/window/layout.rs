@@ -9,6 +9,7 @@
 //!
 //! An entry's extra words hold, 16 bits each, its place in the dictionary of each distinct column, then one bit a condition.
 
+use crate::event::MISSING;
 use crate::limits;
 use crate::window::arena::BLOCK_WORDS_MAX;
 use crate::window::sliding::SlidingLayout;
@@ -66,21 +67,20 @@ impl ColumnUse {
     /// The totals of a range of `events`; what is not kept stays as [`ColumnTotals::NOTHING`] has it.
     #[inline]
     pub(crate) fn load(self, words: &[u64], events: u64) -> ColumnTotals {
-        let mut words = words[..self.words()].iter().copied();
-        let mut next = || words.next().unwrap_or_default();
-        let mut totals = ColumnTotals { n: events, ..ColumnTotals::NOTHING };
-        if self.nullable {
-            totals.n = next();
-        }
-        totals.sum = wide(next(), next());
+        let mut at = usize::from(self.nullable);
+        let n = if self.nullable { words[0] } else { events };
+        let mut totals = ColumnTotals { n, sum: wide(words, at), ..ColumnTotals::NOTHING };
+        at += 2;
         if self.squares {
-            totals.squares = wide(next(), next());
+            totals.squares = wide(words, at);
+            at += 2;
         }
         if self.minimum {
-            totals.min = next() as i64;
+            totals.min = words[at] as i64;
+            at += 1;
         }
         if self.maximum {
-            totals.max = next() as i64;
+            totals.max = words[at] as i64;
         }
         totals
     }
@@ -88,34 +88,89 @@ impl ColumnUse {
     /// Writes what is kept of the totals.
     #[inline]
     pub(crate) fn store(self, totals: &ColumnTotals, words: &mut [u64]) {
-        let mut words = words[..self.words()].iter_mut();
-        let mut put = |value: u64| {
-            if let Some(word) = words.next() {
-                *word = value;
-            }
-        };
+        let mut at = usize::from(self.nullable);
         if self.nullable {
-            put(totals.n);
+            words[0] = totals.n;
         }
-        put(totals.sum as u64);
-        put((totals.sum >> 64) as u64);
+        set_wide(words, at, totals.sum);
+        at += 2;
         if self.squares {
-            put(totals.squares as u64);
-            put((totals.squares >> 64) as u64);
+            set_wide(words, at, totals.squares);
+            at += 2;
         }
         if self.minimum {
-            put(totals.min as u64);
+            words[at] = totals.min as u64;
+            at += 1;
         }
         if self.maximum {
-            put(totals.max as u64);
+            words[at] = totals.max as u64;
         }
+    }
+
+    /// Adds one value to the kept totals; whether the sum of squares met its bound.
+    #[inline]
+    pub(crate) fn add_value(self, value: i64, words: &mut [u64]) -> bool {
+        if value == MISSING {
+            return false;
+        }
+        let mut at = usize::from(self.nullable);
+        if self.nullable {
+            words[0] += 1;
+        }
+        set_wide(words, at, wide(words, at) + i128::from(value));
+        at += 2;
+        let mut is_saturated = false;
+        if self.squares {
+            let squares = wide(words, at).saturating_add(i128::from(value) * i128::from(value));
+            is_saturated = squares == i128::MAX;
+            set_wide(words, at, squares);
+            at += 2;
+        }
+        if self.minimum {
+            words[at] = value.min(words[at] as i64) as u64;
+            at += 1;
+        }
+        if self.maximum {
+            words[at] = value.max(words[at] as i64) as u64;
+        }
+        is_saturated
+    }
+
+    /// Takes one value from the kept totals, but for the extremes; whether it may have been one.
+    #[inline]
+    pub(crate) fn take_value(self, value: i64, words: &mut [u64]) -> bool {
+        if value == MISSING {
+            return false;
+        }
+        let mut at = usize::from(self.nullable);
+        if self.nullable {
+            words[0] -= 1;
+        }
+        set_wide(words, at, wide(words, at) - i128::from(value));
+        at += 2;
+        if self.squares {
+            set_wide(words, at, wide(words, at) - i128::from(value) * i128::from(value));
+            at += 2;
+        }
+        let mut is_extreme = false;
+        if self.minimum {
+            is_extreme = value <= words[at] as i64;
+            at += 1;
+        }
+        is_extreme || self.maximum && value >= words[at] as i64
     }
 }
 
 /// A 128-bit integer of two words.
 #[inline]
-fn wide(low: u64, high: u64) -> i128 {
-    (u128::from(low) | u128::from(high) << 64) as i128
+fn wide(words: &[u64], at: usize) -> i128 {
+    (u128::from(words[at]) | u128::from(words[at + 1]) << 64) as i128
+}
+
+#[inline]
+fn set_wide(words: &mut [u64], at: usize, value: i128) {
+    words[at] = value as u64;
+    words[at + 1] = (value >> 64) as u64;
 }
 
 /// The layout of an entity kind's histories.
@@ -126,6 +181,8 @@ pub(crate) struct Layout {
     pub(crate) conditions: usize,
     /// H of each distinct column, ms.
     pub(crate) value_horizons_ms: Vec<i64>,
+    /// Its only numeric column always has a value, and there are no conditions.
+    pub(crate) is_plain: bool,
     /// The windows that slide over a big history.
     pub(crate) sliding: SlidingLayout,
     pub(crate) sizes: Sizes,
@@ -174,6 +231,8 @@ impl Layout {
             entry_bytes: (entry as u64 * 8 * 6).div_ceil(5),
             span_bytes: (span as u64 * 8 * 6).div_ceil(5),
         };
+        self.is_plain =
+            matches!(self.columns[..], [ColumnUse { nullable: false, .. }]) && self.conditions == 0;
         self.sliding = sliding;
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn insert_into_spans(history: &mut HistoryMut<'_>, entry: &Entry) -> 
     gather(history, &mut gathered, 0);
     let index = gathered.spans.partition_point(|span| span.last_ms < time_ms);
     let mut alone = Totals::new(history.layout);
-    alone.add(&entry.columns, entry.conditions);
+    alone.set(&entry.columns, entry.conditions);
     let span = &mut gathered.spans[index];
     if span.first_ms <= time_ms {
         absorb(&mut span.totals, &alone);

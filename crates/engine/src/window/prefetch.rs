@@ -7,8 +7,8 @@
 
 #![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a prefetch takes a pointer"))]
 
-/// Words of a cache line.
-const LINE_WORDS: usize = 8;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Asks for the cache line of a place.
 #[inline]
@@ -25,8 +25,8 @@ pub(crate) fn line<T>(place: &T) {
 
 /// Asks for the cache lines of a block.
 #[inline]
-pub(crate) fn lines(words: &[u64]) {
-    for word in words.iter().step_by(LINE_WORDS) {
+pub(crate) fn lines<T>(words: &[T]) {
+    for word in words.iter().step_by(LINE / size_of::<T>()) {
         line(word);
     }
     if let Some(last) = words.last() {

@@ -5,6 +5,10 @@
 //! For each group of windows with the same near edge the windows are walked from the shortest to the longest. Those of a big
 //! history are totalled already, if the event is in order (`sliding`); else each adds the rows that the one before did
 //! not have. A window that has no more rows than the one before has its values.
+//!
+//! Most entities have amounts and counts only; `plain` reads these with less work, to the same values.
+
+mod plain;
 
 use crate::event::marks;
 use crate::features::cell::Cell;
@@ -59,10 +63,21 @@ impl Reader<'_> {
             if group.windows.last().is_some_and(|window| near_ms - window.window_ms < self.lost_before_ms) {
                 marks |= marks::DEGRADED;
             }
+            let is_plain = plan.layout.is_plain;
             marks |= match self.history {
+                None if is_plain => self.plain_of_new_key(group, near_ms),
                 None => self.of_new_key(group, near_ms),
-                Some(history) if history.slot.chunks == 0 => self.of_small(group, history, near_ms),
+                Some(history) if history.slot.chunks == 0 => {
+                    if is_plain {
+                        self.plain_of_small(group, history, near_ms)
+                    } else {
+                        self.of_small(group, history, near_ms)
+                    }
+                }
                 Some(history) => match history.sliding(self.event.time_ms) {
+                    Some(sliding) if is_plain && history.slot.spans == 0 => {
+                        self.plain_of_sliding(index, group, history, sliding, near_ms)
+                    }
                     Some(sliding) => self.of_sliding(index, group, history, sliding, near_ms),
                     None => self.of_chunks(group, history, near_ms),
                 },
@@ -79,9 +94,10 @@ impl Reader<'_> {
 
     /// The totals of no row, or of the event alone where it counts.
     fn begin(&mut self, group: &Group) {
-        self.scratch.totals.reset();
         if group.inclusive {
-            self.scratch.totals.add(&self.event.columns, self.event.conditions);
+            self.scratch.totals.set(&self.event.columns, self.event.conditions);
+        } else {
+            self.scratch.totals.reset();
         }
     }
 
@@ -105,9 +121,10 @@ impl Reader<'_> {
         let mut marks = 0;
         for (index, window) in group.windows.iter().enumerate() {
             let edge_ms = near_ms - window.window_ms;
-            // A search without branches: where a window ends is for the processor to foresee as little as for us.
-            let first = chunk.times()[..row].partition_point(|&time| time as i64 <= edge_ms);
-            if first < row {
+            let times = &chunk.times()[..row];
+            if times.last().is_some_and(|&time| time as i64 > edge_ms) {
+                // A search without branches: where a window ends is for the processor to foresee as little as for us.
+                let first = times.partition_point(|&time| time as i64 <= edge_ms);
                 chunk.total(history.layout, first, row, &mut self.scratch.totals);
                 row = first;
             } else if index > 0 && copy_same(window, self.cells) {
@@ -186,7 +203,7 @@ impl Reader<'_> {
         if (range.across_edge || range.across_near) && window.has_totals {
             marks |= marks::SATURATED;
         }
-        for &cell in &window.counts {
+        if let Some(cell) = window.count {
             self.cells[cell] = Cell(totals.count as i64);
         }
         for money in &window.money {
@@ -360,8 +377,17 @@ impl Reader<'_> {
 /// Copies the cells of a window that holds the events of the one before it; false where they must be read.
 #[inline]
 fn copy_same(window: &WindowPlan, cells: &mut [Cell]) -> bool {
+    let Same::Four { from, to } = window.same else { return copy_others(window, cells) };
+    let four: [Cell; 4] = std::array::from_fn(|cell| cells[from + cell]);
+    cells[to..to + 4].copy_from_slice(&four);
+    true
+}
+
+#[inline(never)]
+fn copy_others(window: &WindowPlan, cells: &mut [Cell]) -> bool {
     match window.same {
         Same::No => return false,
+        Same::Four { from, to } => cells.copy_within(from..from + 4, to),
         Same::Range { from, to, cells: count } => cells.copy_within(from..from + count, to),
         Same::Cells(ref places) => {
             for &(from, to) in places {

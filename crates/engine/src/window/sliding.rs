@@ -176,6 +176,18 @@ impl<'a> Sliding<'a> {
         (words[EVENTS] > 0).then(|| (Cursor::load(words).at, words[EVENTS]))
     }
 
+    /// The totals that are kept of a window's only column; of those that are not, and without a column, nothing.
+    #[inline]
+    pub(crate) fn only_column(&self, group: usize, window: usize) -> ColumnTotals {
+        let window = &self.layout.groups[group].windows[window];
+        let words = &self.words[window.start..window.start + window.words];
+        let events = words[EVENTS];
+        match window.columns.first() {
+            Some((_, usage)) => usage.load(&words[WINDOW_FIXED..], events),
+            None => ColumnTotals { n: events, ..ColumnTotals::NOTHING },
+        }
+    }
+
     /// Sets those totals that are kept of a window, with one more event where it counts.
     #[inline]
     pub(crate) fn totals(&self, group: usize, window: usize, present: Option<&Entry>, totals: &mut Totals) {

@@ -44,9 +44,11 @@ impl ColumnTotals {
     /// Of a single value, or of none where it is missing.
     #[inline]
     pub(crate) fn of(value: i64) -> Self {
-        let mut totals = Self::NOTHING;
-        totals.add(value);
-        totals
+        if value == MISSING {
+            return Self::NOTHING;
+        }
+        let wide = i128::from(value);
+        Self { n: 1, sum: wide, squares: wide * wide, min: value, max: value }
     }
 
     /// Whether the sum of squares met its bound.
@@ -116,14 +118,15 @@ impl Totals {
         }
     }
 
-    /// Adds one event.
-    pub(crate) fn add(&mut self, columns: &[i64], conditions: u64) {
-        self.count += 1;
+    /// Sets them to those of one event.
+    #[inline]
+    pub(crate) fn set(&mut self, columns: &[i64], conditions: u64) {
+        self.count = 1;
         for (totals, &value) in self.columns.iter_mut().zip(columns) {
-            totals.add(value);
+            *totals = ColumnTotals::of(value);
         }
         for (bit, count) in self.conditions.iter_mut().enumerate() {
-            *count += conditions >> bit & 1;
+            *count = conditions >> bit & 1;
         }
     }
 }

@@ -44,11 +44,18 @@ pub(crate) fn mean(column: &ColumnTotals, unit: i64) -> Cell {
     if column.n == 0 {
         return Cell::real(f32::NAN);
     }
-    let divisor = i64::try_from(column.n).ok().and_then(|n| n.checked_mul(unit));
-    Cell::real(match (i64::try_from(column.sum), divisor) {
-        (Ok(sum), Some(divisor)) => rounding::narrow_ratio_to_f32(sum, divisor),
-        _ => rounding::ratio_to_f32(column.sum, i128::from(column.n) * i128::from(unit)),
-    })
+    let sum = column.sum as i64;
+    // A product that leaves 64 bits is one of factors that are not both small.
+    if i128::from(sum) == column.sum && (column.n | unit as u64) < 1 << 31 {
+        return Cell::finite(rounding::narrow_ratio_to_f32(sum, column.n as i64 * unit));
+    }
+    wide_mean(column, unit)
+}
+
+#[cold]
+#[inline(never)]
+fn wide_mean(column: &ColumnTotals, unit: i64) -> Cell {
+    Cell::real(rounding::ratio_to_f32(column.sum, i128::from(column.n) * i128::from(unit)))
 }
 
 #[inline]
@@ -73,8 +80,10 @@ pub(crate) fn seconds_since(time_ms: i64, earlier_ms: Option<i64>) -> Cell {
 /// A sum within 64 bits, or the end of the range.
 #[inline]
 pub(crate) fn narrow(sum: i128) -> (i64, bool) {
-    match i64::try_from(sum) {
-        Ok(sum) if sum != i64::MIN => (sum, true),
-        _ => (if sum > 0 { i64::MAX } else { i64::MIN + 1 }, false),
+    let low = sum as i64;
+    if i128::from(low) == sum && low != i64::MIN {
+        (low, true)
+    } else {
+        (if sum > 0 { i64::MAX } else { i64::MIN + 1 }, false)
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Holds: a plain file is read by one call a block, into memory that is not zeroed first; a pipe yields what
 //! is there, and nothing for at most [`WAIT_MS`]; a decompressor holds its window and two small buffers,
-//! however far the data expands. Not here: line ends, names in messages.
+//! however far the data expands; data that expands past all that records do is refused. Not here: line ends, names in messages.
 
 use super::meter::Meter;
 use flate2::read::MultiGzDecoder;
@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long a read waits on a silent pipe before it says `Idle`, ms: how fast a reader notices that it should
 /// stop. Arbitrary.
@@ -19,6 +21,13 @@ pub(crate) const WAIT_MS: i64 = 50;
 
 /// What the decompressors read at a time. Measured: beyond 64 KiB nothing is gained.
 const COMPRESSED_BYTES: usize = 128 * 1024;
+
+/// How far compressed data may expand, once it is past [`EXPANDED_BYTES`]. Measured: events of our generators come to 4 to 8
+/// times (gzip -9) and 6 to 11 (zstd -19); an id alone keeps a record from a hundredth of its length. Gzip ends near 1,030, which only a bomb comes to.
+const EXPANSION_MAX: u64 = 400;
+
+/// What any compressed data may become, bytes, whatever its size: less does no harm.
+const EXPANDED_BYTES: u64 = 1 << 30;
 
 /// How the bytes lie in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,18 +60,21 @@ impl Blocks {
     /// The bytes of an opened file.
     pub(crate) fn of_file(file: File, packing: Packing, meter: Meter) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
-        let counted = Counted { file, meter: meter.clone() };
-        Ok(match packing {
-            Packing::Plain => Self::Plain { fd: counted.file.into(), waits, meter },
-            Packing::Gzip => {
-                let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
-                Self::of_reader(Box::new(MultiGzDecoder::new(buffered)))
-            }
+        if packing == Packing::Plain {
+            return Ok(Self::Plain { fd: file.into(), waits, meter });
+        }
+        let taken = Arc::new(AtomicU64::new(0));
+        let counted = Counted { file, waits, meter, taken: Arc::clone(&taken) };
+        let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
+        Ok(Self::of_reader(match packing {
             Packing::Zstd => {
-                let buffered = BufReader::with_capacity(COMPRESSED_BYTES, counted);
-                Self::of_reader(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?))
+                let reader = zstd::stream::read::Decoder::with_buffer(buffered)?;
+                Box::new(Bounded { reader, taken, given: 0 })
             }
-        })
+            Packing::Gzip | Packing::Plain => {
+                Box::new(Bounded { reader: MultiGzDecoder::new(buffered), taken, given: 0 })
+            }
+        }))
     }
 
     /// The bytes of a descriptor that may be a pipe.
@@ -70,7 +82,7 @@ impl Blocks {
         Self::Plain { fd, waits: true, meter: Meter::default() }
     }
 
-    /// The bytes of any reader that does not wait.
+    /// The bytes of any reader; one that says `WouldBlock` has nothing now.
     pub(crate) fn of_reader(reader: Box<dyn io::Read + Send>) -> Self {
         Self::Packed { reader, failed: None }
     }
@@ -102,6 +114,9 @@ impl Blocks {
                 // Reads into capacity that is not zeroed, and tells what it got before an error.
                 let result = reader.by_ref().take(want as u64).read_to_end(into);
                 match result {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        Ok(if into.len() == before { Fill::Idle } else { Fill::Some })
+                    }
                     Err(error) if into.len() == before => Err(error),
                     Err(error) => {
                         *failed = Some(error);
@@ -132,16 +147,45 @@ fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> 
     }
 }
 
-/// A file that tells the meter.
+/// A file that tells the meter, and how many bytes were taken of it.
 struct Counted {
     file: File,
+    waits: bool,
     meter: Meter,
+    taken: Arc<AtomicU64>,
+}
+
+/// A decompressor that is held to what was taken for what it gives.
+struct Bounded<R> {
+    reader: R,
+    taken: Arc<AtomicU64>,
+    given: u64,
+}
+
+impl<R: io::Read> io::Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if self.given > EXPANDED_BYTES && self.given / EXPANSION_MAX > taken {
+            return Err(io::Error::other(format!(
+                "{taken} compressed bytes expand to more than {EXPANDED_BYTES} and {EXPANSION_MAX} times as many, as no records do"
+            )));
+        }
+        let got = self.reader.read(into)?;
+        self.given += got as u64;
+        Ok(got)
+    }
 }
 
 impl io::Read for Counted {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.waits && !ready(&self.file)? {
+            // The decompressors go on from here at the next read.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let got = self.file.read(into)?;
         self.meter.advance(got as u64);
+        // Read by the thread that adds, so no order is needed.
+        self.taken.fetch_add(got as u64, Ordering::Relaxed);
         Ok(got)
     }
 }

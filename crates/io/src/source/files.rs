@@ -4,8 +4,8 @@
 //!
 //! Holds: every input is looked at before the first record (it exists, is no directory, can be opened, has an
 //! extension and a head that fit, a JSON file is no array), so that a typing error in the last name does not end a long run; a
-//! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes,
-//! since opening it waits for a writer.
+//! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes, and without
+//! waiting: until somebody writes into it, a read says `Idle`.
 //!
 //! Not here: following a file that grows.
 
@@ -14,12 +14,14 @@ use super::csv::Csv;
 use super::format::Format;
 use super::lines::Lines;
 use super::parquet::Parquet;
-use super::{Meter, Position, Read, Replayable, Source};
+use super::{Mapped, Meter, Position, Read, Replayable, Source};
 use crate::Trouble;
 use cartguard_engine::record::Records;
 use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What is looked at of a JSON file. Arbitrary: who begins with more blanks than that has chosen to.
@@ -35,6 +37,7 @@ pub struct FileSource {
     position: Position,
     meter: Meter,
     notes: Vec<String>,
+    warnings: Vec<String>,
     /// What happened to the files and was not told of.
     changes: Vec<Change>,
     /// Files that were told of.
@@ -55,13 +58,21 @@ enum Reader {
 }
 
 impl FileSource {
+    /// What it says of itself: files may be added behind those that were read, so their names are checked one by one.
+    pub const IDENTITY: &str = "files";
+
     /// Looks at every file; nothing is read yet. Trouble names the first file that cannot be read.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Trouble> {
+        Self::open_mapped(paths, &Mapped::default())
+    }
+
+    /// The same, and looks for the columns that are mapped. The header of a named pipe comes too late for that.
+    pub fn open_mapped<P: AsRef<Path>>(paths: &[P], mapped: &Mapped) -> Result<Self, Trouble> {
         let meter = Meter::default();
-        let mut notes = Vec::new();
+        let (mut notes, mut warnings) = (Vec::new(), Vec::new());
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            let file = check(path.as_ref(), &mut notes)?;
+            let file = check(path.as_ref(), mapped, &mut notes, &mut warnings)?;
             meter.expect(file.bytes);
             files.push(file);
         }
@@ -75,6 +86,7 @@ impl FileSource {
             position,
             meter,
             notes,
+            warnings,
             changes: Vec::new(),
             opened: 0,
         })
@@ -93,6 +105,11 @@ impl FileSource {
     /// What a user should know about the inputs: columns that are left out, and why.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What is seldom meant: columns that are mapped and absent, a line for each file.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn open_next(&mut self) -> Result<Option<Reader>, Trouble> {
@@ -183,8 +200,7 @@ impl Source for FileSource {
 
 impl Replayable for FileSource {
     fn identity(&self) -> String {
-        // Files may be added behind those that were read, so their names are checked one by one.
-        "files".to_owned()
+        Self::IDENTITY.to_owned()
     }
 
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
@@ -292,7 +308,12 @@ impl Reader {
 }
 
 /// Looks at a file and closes it again.
-fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
+fn check(
+    path: &Path,
+    mapped: &Mapped,
+    notes: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Checked, Trouble> {
     let meta = path.metadata().map_err(|e| cannot_open(path, e))?;
     if meta.is_dir() {
         return Err(Trouble::refused(path, "is a directory, not a file"));
@@ -311,10 +332,19 @@ fn check(path: &Path, notes: &mut Vec<String>) -> Result<Checked, Trouble> {
         }
         Format::Csv(packing) => {
             check_head(path, packing)?;
-            checked.open(0, &Meter::default())?;
+            let blocks = Blocks::of_file(open(path)?, packing, Meter::default());
+            let csv = Csv::open(path, blocks.map_err(|e| cannot_open(path, e))?, 0)?;
+            let names = csv.names();
+            warnings.extend(mapped.check(
+                path,
+                names,
+                |path| matches!(path, [name] if names.contains(name)),
+            )?);
         }
         Format::Parquet => {
-            Parquet::open(path, open(path)?, 0, Meter::default())?.note_left_out(path, notes);
+            let parquet = Parquet::open(path, open(path)?, 0, Meter::default())?;
+            parquet.note_left_out(path, notes);
+            warnings.extend(mapped.check(path, &parquet.names(), |path| parquet.has(path))?);
         }
     }
     Ok(checked)
@@ -367,7 +397,13 @@ fn refuse_array(path: &Path, packing: Packing) -> Result<(), Trouble> {
 }
 
 pub(crate) fn open(path: &Path) -> Result<File, Trouble> {
-    File::open(path).map_err(|e| cannot_open(path, e))
+    let mut options = File::options();
+    options.read(true);
+    if path.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
+        // Opening it would wait for a writer, and whoever is to end would not hear of it. Reads wait for bytes themselves.
+        options.custom_flags(OFlags::NONBLOCK.bits() as i32);
+    }
+    options.open(path).map_err(|e| cannot_open(path, e))
 }
 
 pub(crate) fn cannot_open(path: &Path, cause: io::Error) -> Trouble {

@@ -7,6 +7,7 @@
 //! yielded that was not whole. Not here: what a record means.
 
 pub(crate) mod block;
+mod columns;
 pub(crate) mod csv;
 pub mod files;
 pub(crate) mod format;
@@ -15,6 +16,7 @@ mod meter;
 pub(crate) mod parquet;
 pub mod stdin;
 
+pub use columns::{Mapped, MappedPath};
 pub use meter::Meter;
 
 use crate::Trouble;

@@ -249,7 +249,11 @@ fn baskets() {
         (r#"[{"qty":"x","price":1,"sku":"a"}]"#, [1, MISSING, MISSING, MISSING, MISSING]),
         (r#"[{"qty":3,"sku":"a"}]"#, [1, 3 * M, MISSING, MISSING, 3 * M]),
         (r#"[{"qty":3,"price":0,"sku":7}]"#, [1, 3 * M, 0, MISSING, 3 * M]),
-        (r#"[{"qty":1,"price":5},{"qty":-1,"price":1}]"#, [2, 0, 4 * M, 1_250_000, MISSING]),
+        // Nobody orders less than nothing: what is negative is missing, and so is what needs it.
+        (r#"[{"qty":1,"price":5},{"qty":-1,"price":1}]"#, [2, MISSING, MISSING, MISSING, MISSING]),
+        (r#"[{"qty":-2,"price":-5,"sku":"a"}]"#, [1, MISSING, MISSING, MISSING, MISSING]),
+        (r#"[{"qty":2,"price":5,"sku":"a"},{"price":"-0.01"}]"#, [2, 3 * M, MISSING, MISSING, 2 * M]),
+        (r#"[{"qty":"-0","price":5},{"price":-0.0000001}]"#, [2, M, 0, MISSING, MISSING]),
         (r#"[{"qty":"","price":5},{"qty":null,"price":5}]"#, [2, 2 * M, 10 * M, 500_000, MISSING]),
         // Exact products, rounded once: 0.5 and 1.5 millionths.
         (r#"[{"qty":0.5,"price":0.000001}]"#, [1, 500_000, 0, M, MISSING]),

@@ -140,25 +140,53 @@ impl Program {
         &self.slots
     }
 
+    /// Most programs are one operand and a step or two on it: no stack is made for these.
     fn run(&self, context: &Context<'_>) -> f64 {
-        let mut stack = [f64::NAN; EXPRESSION_STACK_MAX];
-        let mut top = 0;
-        for op in &self.ops {
-            top = self.step(*op, context, &mut stack, top);
+        let Some((&first, rest)) = self.ops.split_first() else { return f64::NAN };
+        let mut value = self.operand(first, context);
+        for (at, &op) in rest.iter().enumerate() {
+            if !op.is_unary() {
+                return self.run_on_stack(value, &rest[at..], context);
+            }
+            value = unary(op, value);
         }
-        if top == 0 { f64::NAN } else { stack[top - 1] }
+        value
     }
 
+    /// Goes on from a value.
+    fn run_on_stack(&self, value: f64, ops: &[Op], context: &Context<'_>) -> f64 {
+        let mut stack = [f64::NAN; EXPRESSION_STACK_MAX];
+        stack[0] = value;
+        let mut top = 1;
+        for &op in ops {
+            if op.is_unary() {
+                stack[top - 1] = unary(op, stack[top - 1]);
+            } else if op.is_binary() {
+                stack[top - 2] = binary(op, stack[top - 2], stack[top - 1]);
+                top -= 1;
+            } else if op == Op::Choose {
+                let (condition, yes, no) = (stack[top - 3], stack[top - 2], stack[top - 1]);
+                stack[top - 3] = if condition.is_nan() {
+                    f64::NAN
+                } else if condition == 1.0 {
+                    yes
+                } else {
+                    no
+                };
+                top -= 2;
+            } else {
+                stack[top] = self.operand(op, context);
+                top += 1;
+            }
+        }
+        stack[top - 1]
+    }
+
+    /// What an operand pushes.
     #[inline]
-    fn step(
-        &self,
-        op: Op,
-        context: &Context<'_>,
-        stack: &mut [f64; EXPRESSION_STACK_MAX],
-        top: usize,
-    ) -> usize {
+    fn operand(&self, op: Op, context: &Context<'_>) -> f64 {
         let event = context.event;
-        let pushed = match op {
+        match op {
             Op::Constant(value) => value,
             Op::Amount => amount(event),
             Op::BaseAmount(scale) => event.head.amount_scaled as f64 / scale,
@@ -182,39 +210,45 @@ impl Program {
             }),
             Op::SlotMissing(slot) => truth(word(event, slot).is_none()),
             Op::KeyMissing(entity) => truth(event.keys[usize::from(entity)] == NO_KEY),
-            Op::IsMissing | Op::Negate | Op::Not | Op::Abs | Op::Log | Op::Log1p | Op::Sqrt | Op::Floor => {
-                stack[top - 1] = unary(op, stack[top - 1]);
-                return top;
-            }
-            Op::Choose => {
-                let (condition, yes, no) = (stack[top - 3], stack[top - 2], stack[top - 1]);
-                stack[top - 3] = if condition.is_nan() {
-                    f64::NAN
-                } else if condition == 1.0 {
-                    yes
-                } else {
-                    no
-                };
-                return top - 2;
-            }
-            Op::Add
-            | Op::Subtract
-            | Op::Multiply
-            | Op::Divide
-            | Op::Equal
-            | Op::NotEqual
-            | Op::Less
-            | Op::LessEqual
-            | Op::And
-            | Op::Or
-            | Op::Min
-            | Op::Max => {
-                stack[top - 2] = binary(op, stack[top - 2], stack[top - 1]);
-                return top - 1;
-            }
-        };
-        stack[top] = pushed;
-        top + 1
+            // A program is checked: its other operations find their operands on the stack.
+            _ => f64::NAN,
+        }
+    }
+}
+
+impl Op {
+    /// Whether it changes the value on top.
+    fn is_unary(self) -> bool {
+        matches!(
+            self,
+            Self::IsMissing
+                | Self::Negate
+                | Self::Not
+                | Self::Abs
+                | Self::Log
+                | Self::Log1p
+                | Self::Sqrt
+                | Self::Floor
+        )
+    }
+
+    /// Whether it joins the two values on top.
+    fn is_binary(self) -> bool {
+        matches!(
+            self,
+            Self::Add
+                | Self::Subtract
+                | Self::Multiply
+                | Self::Divide
+                | Self::Equal
+                | Self::NotEqual
+                | Self::Less
+                | Self::LessEqual
+                | Self::And
+                | Self::Or
+                | Self::Min
+                | Self::Max
+        )
     }
 }
 

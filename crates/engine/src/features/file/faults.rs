@@ -39,6 +39,23 @@ fn faults_of_shape() {
     );
 }
 
+/// What could be read of a text that is no TOML would make faults of what could not.
+#[test]
+fn a_text_that_is_no_toml_has_that_fault_alone() {
+    let windows = "[[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\n";
+    for (text, fault) in [
+        ("[[feature]]\nname = 'x'\nvalue = '[broken\n", "3:"),
+        ("[[feature]\nname = 'x'\n", "1:"),
+        ("[[feature]]\nname = x\nvalue = 'amout'\n", "2:"),
+        (&format!("[[condition]]\nname = 'c\nwhen = 'country == 1'\n{windows}where = 'c'\n"), "2:"),
+    ] {
+        let found = read(text, Layer::File, "f.toml", &schema()).expect_err("faults");
+        let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(lines[0].starts_with(&format!("f.toml:{fault}")), "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains("not TOML")), "{lines:?}");
+    }
+}
+
 /// A table of windows with one line replaced or added.
 #[track_caller]
 fn table_fault(lines: &str, expected: &[&str]) {
@@ -305,7 +322,7 @@ fn limits_hold_on_both_sides() {
 fn everything_wrong_is_told_at_once() {
     faults(
         "[[feature]]\nentity = 'crad'\nwindows = ['91d']\naggregates = ['sum']\nfield = 'country'\n\
-         [[feature]]\nname = 'x'\nvalue = 'y +'\nsurprise = 1\n[oops\n",
+         [[feature]]\nname = 'x'\nvalue = 'y +'\nsurprise = 1\n[oops]\n",
         &[
             "f.toml:2:10: feature.entity: \"crad\" is no entity of [entities]; did you mean \"card\"?",
             "f.toml:3:12: feature.windows: \"91d\" is out of range; from 1s to 90d",
@@ -313,7 +330,6 @@ fn everything_wrong_is_told_at_once() {
             "f.toml:8:13: x: the end where a value belongs",
             "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
             "f.toml:10:2: oops: unknown key; known here: words, defaults, condition, feature",
-            "f.toml:10:6: not TOML: unclosed table, expected `]`",
         ],
     );
 }

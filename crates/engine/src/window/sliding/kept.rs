@@ -4,9 +4,10 @@
 
 use super::{EVENTS, SlidingWindow, WINDOW_FIXED};
 use crate::window::history::{Chunk, History, Position};
-use crate::window::layout::Layout;
-use crate::window::totals::{ColumnTotals, Totals};
+use crate::window::layout::{ColumnUse, Layout};
+use crate::window::totals::Totals;
 use crate::window::write::Entry;
+use std::ops::Range;
 
 /// Sets a window's totals; whether one is saturated. So the functions below.
 pub(super) fn store_totals(window: &SlidingWindow, words: &mut [u64], totals: &Totals) -> bool {
@@ -25,13 +26,17 @@ pub(super) fn store_totals(window: &SlidingWindow, words: &mut [u64], totals: &T
 }
 
 pub(super) fn add_entry(window: &SlidingWindow, words: &mut [u64], entry: &Entry) -> bool {
-    add_events(
-        window,
-        words,
-        1,
-        |column| ColumnTotals::of(entry.columns[column]),
-        |condition| entry.conditions >> condition & 1,
-    )
+    let mut saturated = false;
+    words[EVENTS] += 1;
+    let mut rest = &mut words[WINDOW_FIXED..];
+    for &(column, usage) in &window.columns {
+        saturated |= usage.add_value(entry.columns[column], rest);
+        rest = &mut rest[usage.words()..];
+    }
+    for (&condition, word) in window.conditions.iter().zip(rest) {
+        *word += entry.conditions >> condition & 1;
+    }
+    saturated
 }
 
 pub(super) fn add_row(
@@ -41,36 +46,19 @@ pub(super) fn add_row(
     layout: &Layout,
     row: usize,
 ) -> bool {
-    add_events(
-        window,
-        words,
-        chunk.events(row),
-        |column| chunk.column(column, row),
-        |condition| chunk.condition_events(layout, row, condition),
-    )
-}
-
-#[inline]
-fn add_events(
-    window: &SlidingWindow,
-    words: &mut [u64],
-    events: u64,
-    column_totals: impl Fn(usize) -> ColumnTotals,
-    condition_events: impl Fn(usize) -> u64,
-) -> bool {
     let mut saturated = false;
     let before = words[EVENTS];
-    words[EVENTS] += events;
+    words[EVENTS] += chunk.events(row);
     let mut rest = &mut words[WINDOW_FIXED..];
     for &(column, usage) in &window.columns {
         let mut totals = usage.load(rest, before);
-        totals.merge(&column_totals(column));
+        totals.merge(&chunk.column(column, row));
         saturated |= totals.is_saturated();
         usage.store(&totals, rest);
         rest = &mut rest[usage.words()..];
     }
     for (&condition, word) in window.conditions.iter().zip(rest) {
-        *word += condition_events(condition);
+        *word += chunk.condition_events(layout, row, condition);
     }
     saturated
 }
@@ -91,20 +79,13 @@ pub(super) fn take_rows(
     }
     let mut rest = &mut words[WINDOW_FIXED..];
     for (bit, &(column, usage)) in window.columns.iter().enumerate() {
-        let mut totals = usage.load(rest, events);
-        for row in from..to {
-            let gone = chunk.column(column, row);
-            if gone.n == 0 {
-                continue;
-            }
-            totals.n -= gone.n;
-            totals.sum -= gone.sum;
-            totals.squares -= gone.squares;
-            let is_extreme =
-                usage.minimum && gone.min <= totals.min || usage.maximum && gone.max >= totals.max;
-            lost |= u64::from(is_extreme) << bit.min(63);
-        }
-        usage.store(&totals, rest);
+        let may_be_lost = if chunk.spans {
+            take_spans(usage, rest, events, chunk, column, from..to)
+        } else {
+            let values = chunk.values(column, from..to);
+            values.iter().fold(false, |lost, &value| lost | usage.take_value(value as i64, rest))
+        };
+        lost |= u64::from(may_be_lost) << bit.min(63);
         rest = &mut rest[usage.words()..];
     }
     for (&condition, word) in window.conditions.iter().zip(rest) {
@@ -112,6 +93,31 @@ pub(super) fn take_rows(
             *word -= chunk.condition_events(layout, row, condition);
         }
     }
+    lost
+}
+
+/// As [`ColumnUse::take_value`], of spans.
+fn take_spans(
+    usage: ColumnUse,
+    words: &mut [u64],
+    events: u64,
+    chunk: &Chunk<'_>,
+    column: usize,
+    rows: Range<usize>,
+) -> bool {
+    let mut lost = false;
+    let mut totals = usage.load(words, events);
+    for row in rows {
+        let gone = chunk.column(column, row);
+        if gone.n == 0 {
+            continue;
+        }
+        totals.n -= gone.n;
+        totals.sum -= gone.sum;
+        totals.squares -= gone.squares;
+        lost |= usage.minimum && gone.min <= totals.min || usage.maximum && gone.max >= totals.max;
+    }
+    usage.store(&totals, words);
     lost
 }
 

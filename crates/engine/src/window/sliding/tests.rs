@@ -45,6 +45,26 @@ fn plan() -> Plan {
     Plan::of_card(FEATURES, LATENESS_MS)
 }
 
+/// An entity that `read::plain` reads.
+const PLAIN: &str = r#"
+[[feature]]
+entity = "card"
+windows = ["2s", "10s", "1m", "10m"]
+aggregates = ["count", "sum", "mean", "min", "max", "std"]
+inclusive = true
+
+[[feature]]
+entity = "card"
+windows = ["10s", "5m"]
+aggregates = ["count", "sum", "mean", "max"]
+delay = "7s"
+
+[[feature]]
+entity = "card"
+windows = ["30s", "4m"]
+aggregates = ["zscore", "seconds_since_last", "sum", "mean"]
+"#;
+
 fn settings(entries_per_key: usize) -> StateSettings {
     StateSettings { entries_per_key, lateness_ms: LATENESS_MS, ..StateSettings::roomy() }
 }
@@ -127,6 +147,17 @@ proptest! {
             prop_assert_eq!(cells, expected, "event {}", event);
         }
         prop_assert_eq!(marks, expected_marks);
+    }
+
+    #[test]
+    fn a_plain_entity_is_read_as_any_other(steps in steps(), entries_per_key in prop::sample::select(vec![64, 4_096])) {
+        let plain = Plan::of_card(PLAIN, LATENESS_MS);
+        let mut other = Plan::of_card(PLAIN, LATENESS_MS);
+        for entity in &mut other.entities {
+            prop_assert!(entity.layout.is_plain);
+            entity.layout.is_plain = false;
+        }
+        prop_assert_eq!(run(&plain, entries_per_key, &steps), run(&other, entries_per_key, &steps));
     }
 }
 

@@ -20,12 +20,15 @@ use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use split::{Fault, Next, Row, Splitter};
 use std::collections::HashSet;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Rows as records.
 pub(crate) struct Csv {
+    path: PathBuf,
     rows: Splitter,
     row: Row,
+    /// The columns' names; none until the header has come, of a pipe.
+    names: Option<Vec<String>>,
     /// What stands before each value.
     heads: Vec<Vec<u8>>,
     partition: u32,
@@ -33,11 +36,27 @@ pub(crate) struct Csv {
 }
 
 impl Csv {
-    /// Reads the header.
+    /// Reads the header, where it is there.
     pub(crate) fn open(path: &Path, blocks: Blocks, partition: u32) -> Result<Self, Trouble> {
-        let (rows, names) = open(path, blocks)?;
-        let heads = json::member_heads(names.iter().map(String::as_str));
-        Ok(Self { rows, row: Row::default(), heads, partition, ended: false })
+        let (path, rows, row) = (path.to_path_buf(), Splitter::new(blocks), Row::default());
+        let mut csv = Self { path, rows, row, names: None, heads: Vec::new(), partition, ended: false };
+        csv.read_header()?;
+        Ok(csv)
+    }
+
+    /// The columns' names; none while the header has not come.
+    pub(crate) fn names(&self) -> &[String] {
+        self.names.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the header has come.
+    fn read_header(&mut self) -> Result<bool, Trouble> {
+        if self.names.is_none() {
+            self.names = header(&self.path, &mut self.rows)?;
+            let names = self.names.iter().flatten();
+            self.heads = json::member_heads(names.map(String::as_str));
+        }
+        Ok(self.names.is_some())
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -52,6 +71,14 @@ impl Csv {
         max_records: usize,
     ) -> io::Result<Read> {
         into.clear();
+        match self.read_header() {
+            Ok(true) => {}
+            Ok(false) => return Ok(Read::Idle),
+            Err(trouble) => {
+                self.ended = true;
+                return Err(io::Error::other(trouble));
+            }
+        }
         while !self.ended && into.len() < max_records.max(1) {
             // Reading on may wait, so only where nothing was taken yet.
             match self.rows.next(&mut self.row, into.is_empty()) {
@@ -114,16 +141,23 @@ impl Csv {
 /// Opens a CSV file and takes its header: the rows and the columns' names, each once.
 pub(crate) fn open(path: &Path, blocks: Blocks) -> Result<(Splitter, Vec<String>), Trouble> {
     let mut rows = Splitter::new(blocks);
-    let mut row = Row::default();
     loop {
-        match rows.next(&mut row, true) {
-            Ok(Next::Row) => break,
-            Ok(Next::Wait) => {}
-            Ok(Next::End) => {
-                return Err(Trouble::at(path, "is empty; a CSV file begins with the names of its columns"));
-            }
-            Err(e) => return Err(Trouble::at(path, "its first line cannot be read").because(e)),
+        if let Some(names) = header(path, &mut rows)? {
+            return Ok((rows, names));
         }
+    }
+}
+
+/// Takes the header: the columns' names, each once; none while it has not come.
+fn header(path: &Path, rows: &mut Splitter) -> Result<Option<Vec<String>>, Trouble> {
+    let mut row = Row::default();
+    match rows.next(&mut row, true) {
+        Ok(Next::Row) => {}
+        Ok(Next::Wait) => return Ok(None),
+        Ok(Next::End) => {
+            return Err(Trouble::at(path, "is empty; a CSV file begins with the names of its columns"));
+        }
+        Err(e) => return Err(Trouble::at(path, "its first line cannot be read").because(e)),
     }
     let line = rows.line();
     let refuse =
@@ -144,5 +178,5 @@ pub(crate) fn open(path: &Path, blocks: Blocks) -> Result<(Splitter, Vec<String>
         names.push(name.to_owned());
     }
     rows.take(&row);
-    Ok((rows, names))
+    Ok(Some(names))
 }

@@ -1,0 +1,342 @@
+//! Phase 4 of a batch: rows, scores, decisions, lines.
+//!
+//! worker -> **score** -> matrix, forest, decide, encode
+//!
+//! Whether the reasons of an alert are exact depends on the alerts before it, of which other workers score some. Where there may be
+//! reasons, lines are therefore written once all events are scored.
+
+use super::{Lanes, Worker, event_lanes, is_accepted, owner};
+use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane};
+use crate::batch::shared::{Job, Scorer, Shared};
+use crate::decide::Decision;
+use crate::encode::{Line, Reason as AlertReason, RejectLine, ScoreText};
+use crate::event::{EventRef, NO_KEY, marks};
+use crate::features::cell::{Cell, Shape};
+use crate::features::expression::Context;
+use crate::reject::Reject;
+use cartguard_forest::{Precision, Score};
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, RwLockReadGuard};
+
+/// Events whose cells, which lie in the order of shards, are asked for before their turn: more lines than a processor waits for at once.
+const EVENTS_AHEAD: usize = 4;
+
+/// An accepted event between scoring and encoding.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scored {
+    event: usize,
+    marks: u8,
+    score: Option<f64>,
+    decision: Decision,
+}
+
+/// What the phases before left for this one.
+struct Inputs<'a> {
+    job: RwLockReadGuard<'a, Job>,
+    events: Lanes<'a>,
+    /// Of so many workers as there are cells to gather from.
+    cells: Vec<RwLockReadGuard<'a, CellLane>>,
+}
+
+impl<'a> Inputs<'a> {
+    fn of(shared: &'a Shared, crew: usize) -> Self {
+        let cells = shared.cells.iter().take(crew);
+        Self {
+            job: shared.job.read().unwrap_or_else(PoisonError::into_inner),
+            events: event_lanes(shared),
+            cells: cells.map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner)).collect(),
+        }
+    }
+
+    /// The events of a block.
+    fn events(&self, block: usize) -> Range<usize> {
+        block * BLOCK..self.job.records.len().min((block + 1) * BLOCK)
+    }
+}
+
+impl Worker {
+    /// The whole phase at once, where alerts carry no reasons: a block's lines are written while it is in the cache.
+    pub(super) fn score_and_encode(&mut self, shared: &Shared, crew: usize) {
+        let inputs = Inputs::of(shared, crew);
+        let mut out = shared.outputs[self.index].lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(block) = shared.to_score.take(self.index) {
+            self.scored.clear();
+            self.score_block(shared, &inputs, block);
+            self.encode_block(shared, &inputs, block, 0, &mut out);
+        }
+    }
+
+    /// The first half: rows of features, scores, decisions.
+    pub(super) fn score(&mut self, shared: &Shared, crew: usize) {
+        let inputs = Inputs::of(shared, crew);
+        self.blocks.clear();
+        self.scored.clear();
+        while let Some(block) = shared.to_score.take(self.index) {
+            self.blocks.push((block, self.scored.len()));
+            self.score_block(shared, &inputs, block);
+        }
+    }
+
+    /// The second half: the lines of the blocks that this worker scored.
+    pub(super) fn encode(&mut self, shared: &Shared) {
+        let inputs = Inputs::of(shared, 0);
+        let mut out = shared.outputs[self.index].lock().unwrap_or_else(PoisonError::into_inner);
+        let blocks = std::mem::take(&mut self.blocks);
+        for &(block, first) in &blocks {
+            self.encode_block(shared, &inputs, block, first, &mut out);
+        }
+        self.blocks = blocks;
+    }
+
+    fn score_block(&mut self, shared: &Shared, inputs: &Inputs<'_>, block: usize) {
+        let first = self.scored.len();
+        let entities = &shared.plan.entities;
+        for event in inputs.events(block) {
+            for lane in &inputs.cells {
+                lane.prefetch(event + EVENTS_AHEAD, entities);
+            }
+            if !is_accepted(shared, event) {
+                continue;
+            }
+            let (lane, row) = owner(shared, event);
+            let entry = inputs.events[lane].event(row);
+            let marks = inputs.cells.iter().fold(entry.head.marks, |marks, lane| marks | lane.marks[event]);
+            self.gather(shared, &inputs.cells, event, &entry);
+            self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
+        }
+        if let Some(scorer) = &shared.scorer {
+            self.score_rows(shared, scorer, first);
+        }
+        for scored in &self.scored[first..] {
+            shared.decisions[scored.event].store(scored.decision as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes the lines of a block, whose accepted events were scored from `first` on.
+    fn encode_block(
+        &mut self,
+        shared: &Shared,
+        inputs: &Inputs<'_>,
+        block: usize,
+        first: usize,
+        out: &mut OutputLane,
+    ) {
+        let mut counts = Counts::default();
+        let mut next = first;
+        let from = (out.decisions.len(), out.alerts.len(), out.rejects.len());
+        for event in inputs.events(block) {
+            let (lane, row) = owner(shared, event);
+            if let Some(reject) = inputs.events[lane].reject(row) {
+                counts.rejects[reject.reason as usize] += 1;
+                self.write_reject(&inputs.job, event, reject, out);
+            } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
+                let entry = inputs.events[lane].event(row);
+                self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);
+                next += 1;
+            } else {
+                counts.duplicates += 1;
+            }
+        }
+        let output = BlockOutput {
+            lane: self.index,
+            decisions: from.0..out.decisions.len(),
+            alerts: from.1..out.alerts.len(),
+            rejects: from.2..out.rejects.len(),
+        };
+        shared.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = output;
+        out.counts.add(&counts);
+    }
+
+    /// Appends an event's cells, in feature order.
+    fn gather(
+        &mut self,
+        shared: &Shared,
+        lanes: &[RwLockReadGuard<'_, CellLane>],
+        event: usize,
+        entry: &EventRef<'_>,
+    ) {
+        let plan = &*shared.plan;
+        let start = self.scored.len() * plan.features();
+        if self.rows.len() < start + plan.features() {
+            self.rows.resize(start + plan.features(), Cell::default());
+        }
+        let row = &mut self.rows[start..start + plan.features()];
+        for (index, entity) in plan.entities.iter().enumerate() {
+            let hash = entry.keys[entity.entity];
+            let lane = &lanes[self.updates.owner(shared.shard_of.of(hash))];
+            let cells = if hash == NO_KEY {
+                &entity.missing[..]
+            } else {
+                let place = lane.places[event * plan.entities.len() + index] as usize;
+                &lane.cells[place..place + entity.features.len()]
+            };
+            for &(cell, feature, count) in &entity.stretches {
+                row[feature..feature + count].copy_from_slice(&cells[cell..cell + count]);
+            }
+        }
+        for &(feature, default) in &plan.defaults {
+            if row[feature].is_missing(plan.shapes[feature]) {
+                row[feature] = default;
+            }
+        }
+        for &feature in &plan.operands {
+            self.operands[feature] = published(row[feature], plan.shapes[feature]);
+        }
+        for expression in &plan.expressions {
+            let mut cell = expression.program.cell(&Context { event: *entry, features: &self.operands });
+            if let Some(default) = expression.default
+                && cell.is_missing(expression.shape)
+            {
+                cell = default;
+            }
+            row[expression.feature] = cell;
+            if expression.is_operand {
+                self.operands[expression.feature] = published(cell, expression.shape);
+            }
+        }
+    }
+
+    /// Scores the events from `first` on and decides.
+    fn score_rows(&mut self, shared: &Shared, scorer: &Scorer, first: usize) {
+        let width = scorer.features.len();
+        let count = self.scored.len() - first;
+        let features = shared.plan.features();
+        let rows = &self.rows[first * features..self.scored.len() * features];
+        let matrix = self.matrix.of(&shared.columns, rows);
+        self.scores.clear();
+        self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
+        if let Some(forest) = &mut self.forest {
+            scorer.model.score_rows(matrix, width, forest, &mut self.scores);
+        }
+        for (scored, score) in self.scored[first..].iter_mut().zip(&self.scores) {
+            scored.score = Some(score.score);
+            scored.decision = scorer.thresholds.decide(score.score).decision;
+        }
+    }
+
+    fn write_reject(&mut self, job: &Job, event: usize, reject: Reject, out: &mut OutputLane) {
+        let meta = &job.records.list[event];
+        let line = RejectLine {
+            partition: job.partitions.get(meta.partition as usize).map_or("", String::as_str),
+            place: job.records.place_of(event),
+            sequence: job.first_sequence + event as u64,
+            reject,
+        };
+        self.writer.reject(&mut out.rejects, &line);
+    }
+
+    fn write_event(
+        &mut self,
+        shared: &Shared,
+        job: &Job,
+        index: usize,
+        entry: &EventRef<'_>,
+        out: &mut OutputLane,
+        counts: &mut Counts,
+    ) {
+        let Scored { event, marks, score, decision } = self.scored[index];
+        let features = shared.plan.features();
+        self.reasons.clear();
+        counts.accepted += 1;
+        counts.late += u64::from(marks & marks::LATE != 0);
+        counts.early += u64::from(marks & marks::EARLY != 0);
+        counts.saturated += u64::from(marks & marks::SATURATED != 0);
+        counts.degraded += u64::from(marks & marks::DEGRADED != 0);
+        counts.decisions[decision as usize] += 1;
+        let score_text = match (&shared.scorer, score) {
+            (Some(scorer), Some(score)) => {
+                counts.scores_out_of_range += u64::from(!(0.0..=1.0).contains(&score));
+                Some(match scorer.model.precision() {
+                    Precision::F32 => ScoreText::F32(score as f32),
+                    Precision::F64 => ScoreText::F64(score),
+                })
+            }
+            _ => None,
+        };
+        if decision.is_alert()
+            && let Some(scorer) = &shared.scorer
+        {
+            counts.alerts += 1;
+            let top = shared.settings.reasons.top;
+            if top > 0 {
+                let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
+                self.explain(shared, scorer, index, cheap);
+                self.reasons.truncate(top);
+                counts.reasons_approximate += u64::from(cheap);
+            }
+        }
+        let record = job.records.bytes_of(event);
+        let line = Line {
+            record,
+            event: *entry,
+            sequence: job.first_sequence + event as u64,
+            id: job.id_of(event),
+            decision,
+            score: score_text,
+            marks,
+            cells: &self.rows[index * features..(index + 1) * features],
+            reasons: &self.reasons,
+        };
+        self.writer.decision(&mut out.decisions, &line);
+        if decision.is_alert() {
+            self.decoder.key_texts(record, &mut self.key_texts);
+            self.writer.alert(&mut out.alerts, &line, &self.key_texts);
+        }
+    }
+
+    /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
+    fn explain(&mut self, shared: &Shared, scorer: &Scorer, index: usize, cheap: bool) {
+        let features = shared.plan.features();
+        let row = self.matrix.of(&shared.columns, &self.rows[index * features..(index + 1) * features]);
+        self.contributions.clear();
+        self.contributions.resize(scorer.features.len(), 0.0);
+        let Some(forest) = &mut self.forest else { return };
+        if cheap {
+            scorer.model.path_contributions(row, forest, &mut self.contributions);
+        } else {
+            scorer.model.contributions(row, forest, &mut self.contributions);
+        }
+        self.reasons.extend(
+            scorer
+                .features
+                .iter()
+                .zip(&self.contributions)
+                .filter(|&(_, &contribution)| contribution > 0.0)
+                .map(|(&feature, &contribution)| AlertReason {
+                    feature: feature as u16,
+                    contribution,
+                    approximate: cheap,
+                }),
+        );
+        self.reasons
+            .sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then(a.feature.cmp(&b.feature)));
+    }
+}
+
+/// By one worker, once all events are scored: which alerts come after too many.
+pub(super) fn settle(shared: &Shared) {
+    let records = {
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        job.records.len()
+    };
+    let mut recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
+    for event in 0..records {
+        let is_alert = shared.decisions[event].load(Ordering::Relaxed) != Decision::Approve as u8
+            && is_accepted(shared, event);
+        let cheap = recent.note(is_alert);
+        if is_alert {
+            shared.cheap[event].store(cheap.into(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The published value that expressions read.
+fn published(cell: Cell, shape: Shape) -> f64 {
+    match shape {
+        Shape::Real => f64::from(cell.as_real()),
+        _ if cell == Cell::MISSING => f64::NAN,
+        Shape::Integer => cell.0 as f64,
+        Shape::Decimal { digits } => cell.0 as f64 / 10f64.powi(digits as i32),
+    }
+}

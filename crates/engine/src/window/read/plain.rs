@@ -1,0 +1,208 @@
+//! Windows of an entity that is plain: its only numeric column, the amount, always has a value, and there are no conditions.
+//!
+//! history, sliding -> **plain** -> read
+//!
+//! Totals are then four words, which stay in registers from window to window; sums of 64 bits are enough for all but huge
+//! windows. The rest of the column's totals are made where something asks for them.
+//!
+//! Holds: the values are those that [`Reader::window`] gives.
+
+use super::{Reader, copy_same};
+use crate::features::cell::Cell;
+use crate::features::reads::{Group, WindowPlan};
+use crate::features::rounding;
+use crate::window::distinct;
+use crate::window::history::{History, Position};
+use crate::window::sliding::Sliding;
+use crate::window::totals::ColumnTotals;
+use crate::window::walk::Range;
+
+/// Sums up to here, of either sign, are totalled in 64 bits: one more amount does not leave them.
+const SUM_MAX: i128 = 1 << 62;
+/// Events up to here: their product with a unit does not leave 64 bits.
+const EVENTS_MAX: u64 = 1 << 31;
+
+/// Totals of the amounts of some events.
+#[derive(Clone, Copy, Debug)]
+struct Amounts {
+    events: u64,
+    sum: i64,
+    min: i64,
+    max: i64,
+}
+
+impl Amounts {
+    const NONE: Self = Self { events: 0, sum: 0, min: i64::MAX, max: i64::MIN };
+
+    #[inline]
+    fn add(&mut self, amount: i64) {
+        self.events += 1;
+        self.sum += amount;
+        self.min = self.min.min(amount);
+        self.max = self.max.max(amount);
+    }
+
+    /// Of totals that are small enough.
+    #[inline]
+    fn of(totals: &ColumnTotals) -> Option<Self> {
+        let &ColumnTotals { n: events, sum, min, max, .. } = totals;
+        let is_small = events < EVENTS_MAX && sum.abs() <= SUM_MAX;
+        is_small.then_some(Self { events, sum: sum as i64, min, max })
+    }
+}
+
+impl Reader<'_> {
+    /// The event's own amount where it counts.
+    #[inline]
+    fn present_amount(&self, group: &Group) -> Option<i64> {
+        if group.inclusive { Some(self.event.columns[0]) } else { None }
+    }
+
+    pub(super) fn plain_of_new_key(&mut self, group: &Group, near_ms: i64) -> u8 {
+        let present = self.present_amount(group);
+        let mut amounts = Amounts::NONE;
+        if let Some(amount) = present {
+            amounts.add(amount);
+        }
+        let mut marks = 0;
+        for (index, window) in group.windows.iter().enumerate() {
+            if index == 0 || !copy_same(window, self.cells) {
+                self.plain_window(window, &amounts);
+                if !window.others.is_empty() {
+                    let range = Range::nothing(near_ms - window.window_ms, near_ms);
+                    marks |= self.plain_others(group, window, &range, &amounts, present.map_or(0, square));
+                }
+            }
+        }
+        marks
+    }
+
+    pub(super) fn plain_of_small(&mut self, group: &Group, history: &History<'_>, near_ms: i64) -> u8 {
+        let present = self.present_amount(group);
+        let mut amounts = Amounts::NONE;
+        if let Some(amount) = present {
+            amounts.add(amount);
+        }
+        let chunk = history.small();
+        let end = if near_ms >= history.slot.newest_ms { chunk.rows } else { chunk.rows_until(near_ms) };
+        let (times, values) = (&chunk.times()[..end], chunk.values(0, 0..end));
+        let mut row = end;
+        let mut marks = 0;
+        for (index, window) in group.windows.iter().enumerate() {
+            let edge_ms = near_ms - window.window_ms;
+            let before = row;
+            while let Some(last) = row.checked_sub(1)
+                && times[last] as i64 > edge_ms
+            {
+                amounts.add(values[last] as i64);
+                row = last;
+            }
+            if row == before && index > 0 && copy_same(window, self.cells) {
+                marks |= distinct::dropped_within(window, history, edge_ms);
+                continue;
+            }
+            self.plain_window(window, &amounts);
+            if !window.others.is_empty() {
+                let at = |row| Position { chunk: 0, row };
+                let (from, to) = (at(row), at(end));
+                let range = Range { edge_ms, near_ms, from, to, across_edge: false, across_near: false };
+                let squares = values[row..].iter().map(|&amount| square(amount as i64));
+                let squares = squares.sum::<i128>() + present.map_or(0, square);
+                marks |= self.plain_others(group, window, &range, &amounts, squares);
+            }
+        }
+        marks
+    }
+
+    /// Of a history without spans.
+    pub(super) fn plain_of_sliding(
+        &mut self,
+        at: usize,
+        group: &Group,
+        history: &History<'_>,
+        sliding: Sliding<'_>,
+        near_ms: i64,
+    ) -> u8 {
+        let present = self.present_amount(group);
+        let to = sliding.near(at, history);
+        let mut events_before = 0;
+        let mut marks = 0;
+        for (index, window) in group.windows.iter().enumerate() {
+            let edge_ms = near_ms - window.window_ms;
+            let kept = sliding.only_column(at, index);
+            if index > 0 && kept.n == events_before && copy_same(window, self.cells) {
+                marks |= distinct::dropped_within(window, history, edge_ms);
+                continue;
+            }
+            events_before = kept.n;
+            let range = || {
+                let from = sliding.first(at, index).map_or(to, |(from, _)| from);
+                Range { edge_ms, near_ms, from, to, across_edge: false, across_near: false }
+            };
+            let Some(mut amounts) = Amounts::of(&kept) else {
+                sliding.totals(at, index, present.map(|_| self.event), &mut self.scratch.totals);
+                marks |= self.window(group, window, &range());
+                continue;
+            };
+            if let Some(amount) = present {
+                amounts.add(amount);
+            }
+            self.plain_window(window, &amounts);
+            if !window.others.is_empty() {
+                let squares = kept.squares.saturating_add(present.map_or(0, square));
+                marks |= self.plain_others(group, window, &range(), &amounts, squares);
+            }
+        }
+        marks
+    }
+
+    /// The number of events and the aggregates of amounts.
+    #[inline]
+    fn plain_window(&mut self, window: &WindowPlan, amounts: &Amounts) {
+        let is_empty = amounts.events == 0;
+        if let Some(cell) = window.count {
+            self.cells[cell] = Cell(amounts.events as i64);
+        }
+        for money in &window.money {
+            if let Some(cell) = money.sum {
+                self.cells[usize::from(cell)] = Cell(amounts.sum);
+            }
+            if let Some(cell) = money.mean {
+                self.cells[usize::from(cell)] = if is_empty {
+                    Cell::real(f32::NAN)
+                } else {
+                    Cell::finite(rounding::narrow_ratio_to_f32(
+                        amounts.sum,
+                        amounts.events as i64 * money.unit,
+                    ))
+                };
+            }
+            if let Some(cell) = money.minimum {
+                self.cells[usize::from(cell)] = if is_empty { Cell::MISSING } else { Cell(amounts.min) };
+            }
+            if let Some(cell) = money.maximum {
+                self.cells[usize::from(cell)] = if is_empty { Cell::MISSING } else { Cell(amounts.max) };
+            }
+        }
+    }
+
+    /// Everything else, from all totals of the column.
+    fn plain_others(
+        &mut self,
+        group: &Group,
+        window: &WindowPlan,
+        range: &Range,
+        amounts: &Amounts,
+        squares: i128,
+    ) -> u8 {
+        let &Amounts { events, sum, min, max } = amounts;
+        self.scratch.totals.count = events;
+        self.scratch.totals.columns[0] = ColumnTotals { n: events, sum: sum.into(), squares, min, max };
+        window.others.iter().fold(0, |marks, read| marks | self.one(group, read, range))
+    }
+}
+
+#[inline]
+fn square(amount: i64) -> i128 {
+    i128::from(amount) * i128::from(amount)
+}
