@@ -78,16 +78,17 @@ pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source
             if paths.is_empty() {
                 table.fault("paths", "is empty; the files to read, such as [\"events.jsonl.gz\"]");
             }
-            Some(Source::File { paths })
+            stream.map(|_| Source::File { paths })
         }
-        1 => Some(Source::Stdin),
+        // A key that is read for one type is right or wrong for all.
+        1 => stream.map(|_| Source::Stdin),
         3 => stream.map(|stream| Source::Kinesis(Box::new(stream))),
-        _ => Some(Source::Synthetic(Synthetic {
+        _ => stream.and(Some(Source::Synthetic(Synthetic {
             world: [World::Shop, World::Workload, World::Handbook][world?],
             events: events.map(|events| (events > 0).then_some(events as u64))?,
             rate: rate.map(|rate| (rate > 0.0).then_some(rate))?,
             seed: seed? as u64,
-        })),
+        }))),
     }
 }
 
@@ -105,10 +106,10 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
             if folder.is_none() {
                 table.fault("path", "is empty; the folder to write into");
             }
-            folder.map(|folder| Sink::File { folder })
+            streams.and(folder).map(|folder| Sink::File { folder })
         }
-        1 => Some(Sink::Stdout),
-        2 => Some(Sink::Null),
+        1 => streams.map(|_| Sink::Stdout),
+        2 => streams.map(|_| Sink::Null),
         _ => streams.map(|streams| Sink::Kinesis(Box::new(streams))),
     }
 }

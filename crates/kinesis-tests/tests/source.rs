@@ -27,7 +27,7 @@ fn every_record_of_every_shard_once_in_both_modes() {
         read(&mut source, &mut log, 200);
         put.extend(rig.put_many(200..300));
         read(&mut source, &mut log, 300);
-        rig.check(&log, &put);
+        Rig::check(&log, &put);
         let shards = source.metrics().shards();
         assert_eq!(shards.iter().map(|shard| shard.records).sum::<u64>(), 300);
         assert!(shards.iter().all(|shard| shard.mode == mode && shard.lag_ms == 0), "{shards:?}");
@@ -52,7 +52,7 @@ fn splits_and_merges_under_load_keep_every_key_in_order() {
         rig.merge();
         put.extend(rig.put_many(400..500));
         read(&mut source, &mut log, 500);
-        rig.check(&log, &put);
+        Rig::check(&log, &put);
         let finished = log.partitions.list().iter().filter(|partition| partition.is_finished).count();
         assert!(finished >= 4, "{finished} shards were finished");
         // Children begin with their oldest record.
@@ -154,7 +154,7 @@ fn a_log_is_taken_again_and_then_gone_on_behind() {
         let mut repeated = log.repeat(&mut again);
         assert_eq!(repeated.consumed, log.consumed, "the same bytes at the same places");
         read(&mut again, &mut repeated, 250);
-        rig.check(&repeated, &put);
+        Rig::check(&repeated, &put);
     }
 }
 
@@ -238,7 +238,7 @@ fn latest_is_a_time_told_before_the_first_record() {
             read(&mut source, &mut log, records);
         }
         log.consumed.retain(|record| record.bytes.starts_with(b"{\"event_id\""));
-        rig.check(&log, &put);
+        Rig::check(&log, &put);
     }
 }
 
@@ -247,7 +247,7 @@ fn an_expired_iterator_is_got_anew_behind_the_last_record() {
     let options = StoreOptions { iterator_ttl_seconds: 1, ..local::options() };
     let rig = Rig::new(options, 1);
     let mut put = rig.put_many(0..10);
-    let mut settings = rig.settings(Mode::Polling, Begin::Oldest);
+    let mut settings = Rig::settings(Mode::Polling, Begin::Oldest);
     // Slower than an iterator lives.
     settings.limits = Limits { calls_per_second: 0.8, records_per_call: 10, ..settings.limits };
     let mut source = rig.open_as(settings);
@@ -257,7 +257,7 @@ fn an_expired_iterator_is_got_anew_behind_the_last_record() {
         put.extend(rig.put_many(round * 10..round * 10 + 10));
         read(&mut source, &mut log, (round * 10 + 10) as usize);
     }
-    rig.check(&log, &put);
+    Rig::check(&log, &put);
     assert!(source.metrics().shards()[0].reconnects > 0, "no iterator expired");
 }
 
@@ -272,7 +272,7 @@ fn subscriptions_that_end_are_made_anew_behind_the_last_record() {
         put.extend(rig.put_many(round * 20..round * 20 + 20));
         read(&mut source, &mut log, (round * 20 + 20) as usize);
     }
-    rig.check(&log, &put);
+    Rig::check(&log, &put);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn records_past_their_retention_are_named_and_passed_by_only_where_accepted() {
     for part in ["shardId-000000000000", "hash keys 0 to", &gone.number, &next.number, "accept_gap"] {
         assert!(trouble.to_string().contains(part), "{part}: {trouble}");
     }
-    let mut again = rig.open_as(Settings { accept_gap: true, ..rig.settings(Mode::Polling, Begin::Oldest) });
+    let mut again = rig.open_as(Settings { accept_gap: true, ..Rig::settings(Mode::Polling, Begin::Oldest) });
     again.resume(&partitions).expect("accepted");
     let mut rest = Log::resumed(partitions);
     read(&mut again, &mut rest, 4);
@@ -329,7 +329,7 @@ fn small_bombs_never_make_a_large_batch() {
 #[test]
 fn a_stream_that_is_not_there_is_refused_at_once() {
     let rig = Rig::new(local::options(), 1);
-    let settings = Settings { stream: "no-such".into(), ..rig.settings(Mode::Polling, Begin::Oldest) };
+    let settings = Settings { stream: "no-such".into(), ..Rig::settings(Mode::Polling, Begin::Oldest) };
     let refused = KinesisSource::open_with(&local::client(&rig.url()), settings, rig.voice());
     let trouble = refused.err().expect("no such stream");
     assert_eq!(trouble.advice(), Advice::Refuse);
@@ -356,7 +356,7 @@ fn what_waits_for_the_engine_is_bounded() {
         let rig = Rig::new(local::options(), 1);
         let data = Blob::new(vec![b'x'; 1000]);
         rig.put_blobs(0, 2_000, &data);
-        let mut settings = rig.settings(mode, Begin::Oldest);
+        let mut settings = Rig::settings(mode, Begin::Oldest);
         settings.limits = Limits {
             buffer_bytes: 50_000,
             records_per_call: 10,

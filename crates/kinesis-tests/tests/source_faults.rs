@@ -19,7 +19,7 @@ fn service() -> Service {
 #[track_caller]
 fn live(rig: &Rig, mode: Mode, limits: impl FnOnce(Limits) -> Limits) {
     let mut put = rig.put_many(0..100);
-    let mut settings = rig.settings(mode, Begin::Oldest);
+    let mut settings = Rig::settings(mode, Begin::Oldest);
     settings.limits = limits(settings.limits);
     let mut source = rig.open_as(settings);
     let mut log = Log::default();
@@ -30,7 +30,7 @@ fn live(rig: &Rig, mode: Mode, limits: impl FnOnce(Limits) -> Limits) {
     rig.merge();
     put.extend(rig.put_many(200..300));
     read(&mut source, &mut log, 300);
-    rig.check(&log, &put);
+    Rig::check(&log, &put);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn latest_is_the_same_time_however_often_the_first_reads_fail() {
         log.change(source.changes());
         let put = rig.put_many(0..100);
         read(&mut source, &mut log, 100);
-        rig.check(&log, &put);
+        Rig::check(&log, &put);
         let starts: Vec<_> = log.partitions.list().iter().map(|state| state.opened.start).collect();
         assert!(matches!(starts[..], [Start::At(one), Start::At(other)] if one == other), "{starts:?}");
     }
@@ -181,6 +181,6 @@ fn one_subscriber_a_shard() {
     for source in &mut sources {
         let mut log = Log::default();
         read(source, &mut log, 50);
-        rig.check(&log, &put);
+        Rig::check(&log, &put);
     }
 }

@@ -11,7 +11,7 @@ use crate::metrics::ShardMetrics;
 use crate::payload;
 use crate::reader::{arrival_ms, number_of};
 use aws_sdk_kinesis::types::Record;
-use cartguard_engine::record::{Form, Location, RecordMeta, Records};
+use cartguard_engine::record::{Form, Location, PlaceRef, RecordMeta, Records};
 use cartguard_engine::reject::Reason;
 use cartguard_history::lineage::HashRange;
 use cartguard_history::{Place, SequenceNumber};
@@ -41,8 +41,6 @@ pub(crate) struct Queue {
     pub(crate) last: Option<Last>,
     gate: Arc<Gate>,
     pub(crate) metrics: Arc<ShardMetrics>,
-    /// The last record given out.
-    pub(crate) place: Option<Place>,
 }
 
 /// Records of one answer.
@@ -91,7 +89,6 @@ impl Queue {
             chunks: VecDeque::new(),
             open: None,
             spare: None,
-            place: behind.clone(),
             behind,
             last: None,
             gate,
@@ -126,14 +123,22 @@ impl Queue {
         }
         // Written from 0, so that it can be set aside.
         meta.start = start as u32;
-        if let Location::Sequence { start: digits, len, sub } = &mut meta.place {
+        if let Location::Sequence { start: digits, .. } = &mut meta.place {
             *digits += start as u32;
-            let digits = &into.bytes[*digits as usize..][..usize::from(*len)];
-            let number = std::str::from_utf8(digits).ok().and_then(SequenceNumber::new);
-            self.place = number.map(|number| Place::Sequence { number, sub: *sub });
         }
         into.list.push(meta);
         Ok(Took::One)
+    }
+
+    /// The place of a batch's last record.
+    pub(crate) fn last_place(batch: &Records) -> Option<Place> {
+        match batch.place_of(batch.len().checked_sub(1)?) {
+            PlaceRef::Sequence { number, sub } => {
+                let number = SequenceNumber::new(std::str::from_utf8(number).ok()?)?;
+                Some(Place::Sequence { number, sub })
+            }
+            PlaceRef::Row { .. } => None,
+        }
     }
 
     /// Appends the next record's payload and then the digits of its number; places count from where it began.

@@ -225,7 +225,7 @@ impl Rig {
     }
 
     /// As fast as the local server is.
-    pub(crate) fn settings(&self, mode: Mode, begin: Begin) -> Settings {
+    pub(crate) fn settings(mode: Mode, begin: Begin) -> Settings {
         Settings {
             access: ClientSettings::default(),
             stream: STREAM.into(),
@@ -243,7 +243,7 @@ impl Rig {
     }
 
     pub(crate) fn open(&self, mode: Mode, begin: Begin) -> KinesisSource {
-        self.open_as(self.settings(mode, begin))
+        self.open_as(Self::settings(mode, begin))
     }
 
     pub(crate) fn open_as(&self, settings: Settings) -> KinesisSource {
@@ -385,7 +385,7 @@ impl Rig {
 
     /// Every event put was consumed once, and those of a key in their order.
     #[track_caller]
-    pub(crate) fn check(&self, log: &Log, put: &Put) {
+    pub(crate) fn check(log: &Log, put: &Put) {
         let mut have = BTreeSet::new();
         for record in &log.consumed {
             assert!(have.insert(&record.bytes), "twice: {}", String::from_utf8_lossy(&record.bytes));
