@@ -5,9 +5,9 @@
 //! Not here: what they do (`cartguard_io`, the crates of outside systems).
 
 use crate::cli::complain;
-#[cfg(feature = "aws")]
-use crate::config::KinesisSink as KinesisSinkConfig;
 use crate::config::{Config, Sink as SinkConfig, Source as SourceConfig};
+#[cfg(feature = "aws")]
+use crate::config::{KinesisSink as KinesisSinkConfig, KinesisSource as KinesisSourceConfig};
 use crate::output::Output;
 use crate::signals::Stop;
 use crate::synthetic::SyntheticSource;
@@ -40,6 +40,10 @@ pub(crate) fn open_source(config: &Config, started: Instant) -> anyhow::Result<O
             }
             OpenSource::Again(Box::new(source))
         }
+        #[cfg(feature = "aws")]
+        SourceConfig::Kinesis(settings) => OpenSource::Again(Box::new(kinesis_source(settings)?)),
+        #[cfg(not(feature = "aws"))]
+        SourceConfig::Kinesis(_) => unreachable!("refused by the configuration"),
         SourceConfig::Stdin => OpenSource::Once(Box::new(StdinSource::open()?)),
         SourceConfig::Synthetic(settings) => {
             OpenSource::Again(Box::new(SyntheticSource::configured(settings, started)?))
@@ -92,6 +96,42 @@ fn inputs(config: &Config) -> Vec<PathBuf> {
         SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
         _ => Vec::new(),
     }
+}
+
+#[cfg(feature = "aws")]
+fn kinesis_source(settings: &KinesisSourceConfig) -> Result<cartguard_kinesis::KinesisSource, Trouble> {
+    use crate::config::StreamStart;
+    use cartguard_kinesis::{Begin, ClientSettings, KinesisSource, Limits, Mode, Settings};
+
+    let settings = Settings {
+        access: ClientSettings {
+            region: settings.region.clone(),
+            profile: settings.profile.clone(),
+            endpoint_url: settings.endpoint_url.clone(),
+            assume_role: settings.assume_role.clone(),
+        },
+        stream: settings.stream.clone(),
+        mode: if settings.fan_out { Mode::FanOut } else { Mode::Polling },
+        consumer: settings.consumer.clone(),
+        begin: match settings.start {
+            StreamStart::TrimHorizon => Begin::Oldest,
+            StreamStart::Latest => Begin::Latest,
+            StreamStart::AtTimestamp(ms) => Begin::At(ms),
+        },
+        accept_gap: settings.accept_gap,
+        limits: Limits {
+            calls_per_second: settings.calls_per_second,
+            bytes_per_second: settings.bytes_per_second,
+            records_per_call: settings.call_records,
+            buffer_bytes: settings.buffer,
+            buffer_records: settings.buffer_records,
+            subscription: settings.subscription,
+            heartbeat: settings.heartbeat,
+            call_timeout: settings.timeout,
+            backoff_max: settings.backoff_max,
+        },
+    };
+    KinesisSource::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))))
 }
 
 #[cfg(feature = "aws")]

@@ -93,7 +93,7 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
         ))
     );
     let input = Input::make(arguments, config, events)?;
-    let run = open_loop(engine::open(config)?, &input, arguments.warm_up, rate)?;
+    let run = open_loop(engine::open(config, "synthetic")?, &input, arguments.warm_up, rate)?;
     if let Some(file) = &arguments.hgrm {
         let to = File::create(file).with_context(|| format!("{}: cannot be written", file.display()))?;
         run.latency.write_hgrm(&mut BufWriter::new(to))?;
@@ -150,7 +150,7 @@ impl Input {
         }
         let settings = match &config.source {
             SourceConfig::Synthetic(settings) => settings.clone(),
-            SourceConfig::File { .. } | SourceConfig::Stdin => {
+            SourceConfig::File { .. } | SourceConfig::Stdin | SourceConfig::Kinesis(_) => {
                 Synthetic { world: World::Shop, events: None, rate: None, seed: 1 }
             }
         };
@@ -236,11 +236,11 @@ fn find_max(
     limit: Duration,
 ) -> anyhow::Result<String> {
     let mut text = String::new();
-    let (mut holds, mut fails) = (0.0, closed_loop(engine::open(config)?, input));
+    let (mut holds, mut fails) = (0.0, closed_loop(engine::open(config, "synthetic")?, input));
     text.push_str(&format!("closed loop, batches of 1,024: {fails:.0} events/s\n"));
     for _ in 0..SEARCH_STEPS {
         let rate = f64::midpoint(holds, fails);
-        let run = open_loop(engine::open(config)?, input, arguments.warm_up, rate)?;
+        let run = open_loop(engine::open(config, "synthetic")?, input, arguments.warm_up, rate)?;
         let summary = run.latency.summary();
         let is_held = summary.p99 <= limit.as_secs_f64() * 1e6 && run.verdict(rate).is_empty();
         text.push_str(&format!(

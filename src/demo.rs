@@ -112,7 +112,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
         None => None,
     };
     let stop = signals::listen()?.flag;
-    let engine = engine::open(config)?;
+    let engine = engine::open(config, "synthetic")?;
     let settings = loadgen::Settings {
         seed: arguments.seed,
         events: arguments.events,

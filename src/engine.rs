@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::exit::Refusal;
 use crate::model::{self, Fault};
-use cartguard_engine::batch::{Engine, EngineSettings, Scorer};
+use cartguard_engine::batch::{Engine, EngineSettings, IdSettings, Scorer};
 use cartguard_engine::features::plan::Plan;
 use std::sync::Arc;
 
@@ -17,8 +17,9 @@ pub(crate) fn scorer(config: &Config, plan: &Plan) -> Result<Option<Scorer>, Fau
     config.model.as_deref().map(|folder| model::load(folder, plan)).transpose()
 }
 
-/// An engine with an empty state, and the model that the configuration names.
-pub(crate) fn open(config: &Config) -> Result<Engine, Refusal> {
+/// An engine with an empty state, and the model that the configuration names. `source` is what the source says of itself: where a history is kept
+/// decisions have ids that depend on it.
+pub(crate) fn open(config: &Config, source: &str) -> Result<Engine, Refusal> {
     let plan = plan(config);
     let scorer = scorer(config, &plan).map_err(|fault| Refusal(fault.to_string()))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -30,6 +31,10 @@ pub(crate) fn open(config: &Config) -> Result<Engine, Refusal> {
         dedupe: config.dedupe.clone(),
         output: config.output.clone(),
         reasons: config.reasons,
+        ids: config
+            .history
+            .as_ref()
+            .map(|history| IdSettings { pipeline: history.pipeline.clone(), source: source.to_owned() }),
     };
     Ok(Engine::new(plan, settings, scorer.map(Arc::new)))
 }

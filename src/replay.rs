@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     for warning in &config.warnings {
         complain(&format!("warning: {warning}\n"));
     }
-    let engine = match engine::open(&config) {
+    let engine = match engine::open(&config, FileSource::IDENTITY) {
         Ok(engine) => engine,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
@@ -108,11 +108,13 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
     let OpenSource::Again(mut source) = open_source(config, started)? else {
         bail!(Refusal("what came from stdin cannot be read again".to_owned()));
     };
+    let identity = source.identity();
     let pipeline = config.history.as_ref().map_or_else(String::new, |history| history.pipeline.clone());
     let settings = History { folder: folder.to_path_buf(), pipeline, level: Level::Process };
     let opening =
-        Opening::new(config, &settings, source.identity(), |what| complain(&format!("note: {what}\n")))?;
-    let Found { mut engine, tail, .. } = opening.look(Which::Empty, || Ok(engine::open(config)?))?;
+        Opening::new(config, &settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
+    let Found { mut engine, tail, .. } =
+        opening.look(Which::Empty, || Ok(engine::open(config, &identity)?))?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
     let mut outputs = Outputs::default();

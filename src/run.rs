@@ -26,11 +26,18 @@ pub(crate) struct Arguments {
     /// Write into a folder that is not empty
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on though records of the stream were lost to its retention (source.accept_gap)
+    #[arg(long)]
+    pub(crate) accept_gap: bool,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let mut flags = workers_flag(arguments.workers);
+    if arguments.accept_gap {
+        flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));
+    }
+    let config = match arguments.config.load(flags) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -70,7 +77,7 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
                 "history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()
             ));
         }
-        OpenSource::Once(source) => (Input::Once(source), engine::open(config)?),
+        OpenSource::Once(source) => (Input::Once(source), engine::open(config, "")?),
     };
     let OpenSink { mut sink, output } = open_sink(config, &engine, force || input.goes_on(), &stop)?;
     let paced = is_paced.then_some(started);
@@ -84,12 +91,13 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.
 fn with_history(config: &Config, source: Box<dyn Replayable>) -> anyhow::Result<(Input<'static>, Engine)> {
+    let identity = source.identity();
     let Some(settings) = &config.history else {
-        return Ok((Input::Once(source), engine::open(config)?));
+        return Ok((Input::Once(source), engine::open(config, &identity)?));
     };
     let opening =
-        Opening::new(config, settings, source.identity(), |what| complain(&format!("note: {what}\n")))?;
-    let (history, engine) = opening.open(|| Ok(engine::open(config)?))?;
+        Opening::new(config, settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
+    let (history, engine) = opening.open(|| Ok(engine::open(config, &identity)?))?;
     Ok((Input::Again(source, Box::new(history)), engine))
 }
 

@@ -52,10 +52,12 @@ fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let Some(settings) = &config.history else {
         bail!(Refusal("history.folder: is empty; there is no history to verify".to_owned()));
     };
+    let identity = source.identity();
     let opening =
-        Opening::new(config, settings, source.identity(), |what| complain(&format!("note: {what}\n")))?;
+        Opening::new(config, settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
     let which = if arguments.newest { Which::Newest } else { Which::Oldest };
-    let Found { manifest, mut engine, tail, .. } = opening.look(which, || Ok(engine::open(config)?))?;
+    let Found { manifest, mut engine, tail, .. } =
+        opening.look(which, || Ok(engine::open(config, &identity)?))?;
     let mut copies = if arguments.outputs { Some(Copies::open(config)?) } else { None };
     let (taken, bytes) = manifest.map(|one| (one.partitions, one.output_bytes)).unwrap_or_default();
     if let Some(copies) = &mut copies {

@@ -1,7 +1,7 @@
 //! `[source]` and `[sink]`: where events come from and where decisions go.
 
 use super::Relative;
-use super::kinesis::{self, KinesisSink};
+use super::kinesis::{self, KinesisSink, KinesisSource};
 use cartguard_engine::document::Reader;
 use std::path::PathBuf;
 
@@ -14,6 +14,8 @@ pub(crate) enum Source {
     },
     Stdin,
     Synthetic(Synthetic),
+    /// A stream; only with the feature `aws`.
+    Kinesis(Box<KinesisSource>),
 }
 
 /// The built-in generator.
@@ -51,11 +53,16 @@ pub(crate) enum Sink {
 /// Adapters that people ask for and this version lacks.
 const ABSENT_SOURCES: [&str; 2] = ["kinesis", "kafka"];
 const ABSENT_SINKS: [&str; 4] = ["kinesis", "s3", "kafka", "webhook"];
-/// The last one needs the feature `aws`.
+/// The last one of each needs the feature `aws`.
+const SOURCES: [&str; 4] = ["file", "stdin", "synthetic", "kinesis"];
 const SINKS: [&str; 4] = ["file", "stdout", "null", "kinesis"];
 
 pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source> {
-    let kind = kind(table, &["file", "stdin", "synthetic"], &ABSENT_SOURCES);
+    let kind = if cfg!(feature = "aws") {
+        kind(table, &SOURCES, &ABSENT_SOURCES[1..])
+    } else {
+        kind(table, &SOURCES[..3], &ABSENT_SOURCES)
+    };
     let paths = table
         .texts("paths")
         .map(|paths| paths.into_iter().map(|(text, place)| at.from(place, &text)).collect::<Vec<_>>());
@@ -64,6 +71,7 @@ pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source
     // Past a thousand million a second the gap between two events is below a nanosecond.
     let rate = table.number("rate", 0.0..=1e9);
     let seed = table.integer("seed", 0..=i64::MAX);
+    let stream = kinesis::source(table, kind == Some(3));
     match kind? {
         0 => {
             let paths = paths?;
@@ -73,6 +81,7 @@ pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source
             Some(Source::File { paths })
         }
         1 => Some(Source::Stdin),
+        3 => stream.map(|stream| Source::Kinesis(Box::new(stream))),
         _ => Some(Source::Synthetic(Synthetic {
             world: [World::Shop, World::Workload, World::Handbook][world?],
             events: events.map(|events| (events > 0).then_some(events as u64))?,
@@ -108,7 +117,13 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
 fn kind(table: &mut Reader<'_>, here: &[&str], absent: &[&str]) -> Option<usize> {
     let word = table.text("type")?;
     if absent.contains(&word.as_str()) {
-        table.fault("type", format!("this version has no adapter for {word}; one of {}", here.join(", ")));
+        let why = match word.as_str() {
+            "kinesis" => {
+                "kinesis needs a build with the feature aws (cargo build --release --features aws)".to_owned()
+            }
+            word => format!("this version has no adapter for {word}"),
+        };
+        table.fault("type", format!("{why}; one of {}", here.join(", ")));
         return None;
     }
     table.one_of("type", here)

@@ -17,7 +17,7 @@ mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
 #[cfg(feature = "aws")]
-pub(crate) use kinesis::KinesisSink;
+pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Queue, Snapshot};
 

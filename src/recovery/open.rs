@@ -273,12 +273,15 @@ impl<'a> Opening<'a> {
             let mut standing = match (tip, begins_with(&bytes)) {
                 (Some(tip), _) => tip,
                 (None, Some(tip)) => tip,
-                // Not even its first record is whole.
-                (None, None) if is_last => {
-                    append_at = Some((name, 0));
-                    break;
-                }
-                (None, None) => bail!(damaged("damaged at its start".to_owned())),
+                // Not even its first record is whole: torn, if nothing whole follows.
+                (None, None) => match Tip::default().read(&bytes, 0) {
+                    Ok(_) | Err(LogFault::Torn(_)) if is_last => {
+                        append_at = Some((name, 0));
+                        break;
+                    }
+                    Err(fault) => bail!(damaged(fault.to_string())),
+                    Ok(_) => bail!(damaged("is empty, and a segment follows it".to_owned())),
+                },
             };
             if standing.batch > from.batch && tail.is_empty() {
                 bail!(damaged(format!(

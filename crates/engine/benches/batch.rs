@@ -54,6 +54,7 @@ fn engine(plan: &Arc<Plan>) -> Engine {
         dedupe: DedupeSettings { span_ms: 10 * MINUTE_MS, memory_bytes: 1 << 28 },
         output: OutputSettings { features: OutputFeatures::All, as_array: true, event: true },
         reasons: ReasonSettings { top: 5, max_share: 0.01 },
+        ids: None,
     };
     Engine::new(plan.clone(), settings, None)
 }

@@ -82,6 +82,7 @@ fn engine(scored: bool) -> Engine {
         dedupe: DedupeSettings { span_ms: MINUTE_MS, memory_bytes: 1 << 26 },
         output: OutputSettings { features: OutputFeatures::All, as_array: true, event: true },
         reasons: ReasonSettings { top: 5, max_share: 0.01 },
+        ids: None,
     };
     let scorer = scored.then(|| scorer(&plan));
     Engine::new(plan, settings, scorer)

@@ -52,6 +52,7 @@ fn engine(workers: usize) -> Engine {
         dedupe: DedupeSettings { span_ms: 60_000, memory_bytes: 1 << 22 },
         output: OutputSettings { features: OutputFeatures::All, as_array: false, event: false },
         reasons: ReasonSettings { top: 5, max_share: 0.01 },
+        ids: None,
     };
     Engine::new(plan, settings, None)
 }

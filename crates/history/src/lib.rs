@@ -9,6 +9,7 @@
 //! partition that were taken one after the other · a *change* is what happened to partitions themselves (a shard opened, ended,
 //! lost records to retention) · a *bound* batch is one whose record in the order log was written, so that its outputs may leave.
 
+pub mod lineage;
 mod manifest;
 mod order_log;
 mod partitions;

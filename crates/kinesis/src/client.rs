@@ -7,8 +7,9 @@
 
 use aws_config::BehaviorVersion;
 use aws_config::sts::AssumeRoleProvider;
-use aws_sdk_kinesis::config::Region;
+use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Region, StalledStreamProtectionConfig};
 use aws_sdk_kinesis::{Client, config};
 use std::time::Duration;
 
@@ -30,8 +31,24 @@ pub struct ClientSettings {
 
 /// Makes a client; asks nobody for anything but, with `assume_role`, the credentials of the role at the first call.
 pub async fn connect(settings: &ClientSettings) -> Client {
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+    Client::from_conf(builder(settings, ATTEMPT).await.build())
+}
+
+/// The same client for a source: the SDK tries nothing again, since only the source knows where to go on, and its own watch over
+/// stalled streams is off, since a quiet shard is none (`fan_out` has a deadline of its own). `longest`: that a call may take.
+pub fn once(client: &Client, longest: Duration) -> Client {
+    let own = client.config().to_builder().retry_config(RetryConfig::disabled());
+    let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    Client::from_conf(own.timeout_config(timeouts(longest)).build())
+}
+
+fn timeouts(longest: Duration) -> TimeoutConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT.min(longest));
+    timeouts.operation_attempt_timeout(longest).build()
+}
+
+async fn builder(settings: &ClientSettings, longest: Duration) -> config::Builder {
+    let timeouts = timeouts(longest);
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
@@ -50,5 +67,5 @@ pub async fn connect(settings: &ClientSettings) -> Client {
     if let Some(url) = &settings.endpoint_url {
         own = own.endpoint_url(url);
     }
-    Client::from_conf(own.build())
+    own
 }

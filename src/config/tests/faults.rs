@@ -228,11 +228,20 @@ fn adapters() {
     for (text, expected) in [
         (
             "[source]\ntype = 'kinesis'\n",
-            "shop.toml:2:8: source.type: this version has no adapter for kinesis; one of file, stdin, synthetic",
+            if cfg!(feature = "aws") {
+                "built-in default: source.stream: is empty; the name or the ARN of a stream"
+            } else {
+                "shop.toml:2:8: source.type: kinesis needs a build with the feature aws (cargo build --release --features aws); \
+                 one of file, stdin, synthetic"
+            },
         ),
         (
             "[source]\ntype = 'kafka'\n",
-            "shop.toml:2:8: source.type: this version has no adapter for kafka; one of file, stdin, synthetic",
+            if cfg!(feature = "aws") {
+                "shop.toml:2:8: source.type: this version has no adapter for kafka; one of file, stdin, synthetic, kinesis"
+            } else {
+                "shop.toml:2:8: source.type: this version has no adapter for kafka; one of file, stdin, synthetic"
+            },
         ),
         (
             "[sink]\ntype = 's3'\n",
@@ -244,7 +253,11 @@ fn adapters() {
         ),
         (
             "[source]\ntype = 'stdn'\n",
-            "shop.toml:2:8: source.type: \"stdn\" is not known; one of file, stdin, synthetic; did you mean \"stdin\"?",
+            if cfg!(feature = "aws") {
+                "shop.toml:2:8: source.type: \"stdn\" is not known; one of file, stdin, synthetic, kinesis; did you mean \"stdin\"?"
+            } else {
+                "shop.toml:2:8: source.type: \"stdn\" is not known; one of file, stdin, synthetic; did you mean \"stdin\"?"
+            },
         ),
         (
             "[source]\ntype = 'file'\n",
@@ -259,6 +272,16 @@ fn adapters() {
 #[test]
 #[cfg(feature = "aws")]
 fn streams() {
+    faults(
+        "[source]\ntype = 'kinesis'\nstream = 's'\nstart = 'AT_TIMESTAMP'\nstart_at = 'noon'\nconsumer = ''\n",
+        &["shop.toml:5:12: source.start_at: \"noon\" is no time; such as \"2026-11-24T06:00:00Z\""],
+    );
+    faults(
+        "[source]\ntype = 'kinesis'\nstream = 's'\nconsumer = ''\n",
+        &[
+            "shop.toml:4:12: source.consumer: is empty; a name for the consumer that the mode fan-out registers",
+        ],
+    );
     let none = "built-in default: sink.alerts: is empty, and so are decisions and rejects; the name of a stream for at least one";
     faults("[sink]\ntype = 'kinesis'\n", &[none]);
     faults(

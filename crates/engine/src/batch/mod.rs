@@ -30,6 +30,7 @@ pub use worker::decode_is_guarded;
 use crate::batch::crew::{AbortOnPanic, Barrier};
 use crate::batch::shared::Shared;
 use crate::batch::worker::Worker;
+pub use crate::encode::IdSettings;
 use crate::encode::Selection;
 use crate::features::plan::Plan;
 use crate::record::Records;
@@ -54,6 +55,8 @@ pub struct EngineSettings {
     pub dedupe: DedupeSettings,
     pub output: OutputSettings,
     pub reasons: ReasonSettings,
+    /// Whose decisions they are, where they have ids.
+    pub ids: Option<IdSettings>,
 }
 
 /// `[reasons]`
@@ -119,6 +122,9 @@ impl Engine {
     pub fn set_partitions(&mut self, names: &[String]) {
         let mut job = self.shared.job.write().unwrap_or_else(PoisonError::into_inner);
         job.partitions = names.to_vec();
+        if let Some(ids) = &self.shared.settings.ids {
+            job.id_keys = names.iter().map(|name| ids.partition(name)).collect();
+        }
     }
 
     /// Takes a batch through all phases. `records` comes back as it was; `outputs` is filled anew.

@@ -8,7 +8,7 @@ use crate::batch::matrix::ModelColumns;
 use crate::batch::recent::Recent;
 use crate::batch::{BATCH_RECORDS_MAX, EngineSettings};
 use crate::decide::Thresholds;
-use crate::encode::{FeatureMeta, LineOptions, LinePlan};
+use crate::encode::{FeatureMeta, Id, LineOptions, LinePlan, PartitionKey};
 use crate::features::plan::Plan;
 use crate::features::spec::Definition;
 use crate::limits::DEDUPE_SHARDS;
@@ -54,8 +54,18 @@ pub(crate) struct Job {
     pub(crate) records: Records,
     pub(crate) first_sequence: u64,
     pub(crate) partitions: Vec<String>,
+    /// By partition; empty where decisions have no ids.
+    pub(crate) id_keys: Vec<PartitionKey>,
     /// Stream time before the batch.
     pub(crate) stream_ms: i64,
+}
+
+impl Job {
+    /// The id of the decision on an event.
+    pub(crate) fn id_of(&self, event: usize) -> Option<Id> {
+        let partition = self.records.list[event].partition as usize;
+        Some(self.id_keys.get(partition)?.decision(self.records.place_of(event)))
+    }
 }
 
 /// See the module. What one worker writes and another does not lies on cache lines of its own: two workers that write side by side

@@ -5,6 +5,7 @@
 //! Holds: members stand in the documented order; nothing is allocated once `out` has grown.
 
 use super::features::FeatureWriter;
+use super::id::Id;
 use super::number::Text;
 use super::plan::LinePlan;
 use super::reason::Reason;
@@ -31,6 +32,8 @@ pub struct Line<'a> {
     pub record: &'a [u8],
     pub event: EventRef<'a>,
     pub sequence: u64,
+    /// Where a history is kept.
+    pub id: Option<Id>,
     pub decision: Decision,
     /// `None` without a model.
     pub score: Option<ScoreText>,
@@ -77,6 +80,9 @@ impl LineWriter {
         self.push_head(out, line);
         let head = line.event.head;
         let currency = Currency(head.currency);
+        if let Some(id) = line.id {
+            push_id(out, b",\"alert_id\":\"", id.alert(&self.plan.model_name));
+        }
         out.extend_from_slice(b",\"amount\":");
         let amount = Text::of(Cell(head.amount_minor), Shape::Decimal { digits: currency.digits() });
         out.extend_from_slice(amount.as_bytes());
@@ -133,7 +139,16 @@ impl LineWriter {
         } else {
             push_marks(out, line.marks);
         }
+        if let Some(id) = line.id {
+            push_id(out, b",\"decision_id\":\"", id);
+        }
     }
+}
+
+fn push_id(out: &mut Vec<u8>, name: &[u8], id: Id) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(&id.text());
+    out.push(b'"');
 }
 
 fn push_score(out: &mut Vec<u8>, score: Option<ScoreText>) {

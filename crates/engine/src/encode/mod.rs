@@ -4,13 +4,14 @@
 //!
 //! `plan` renders once what never changes (names, model, reason templates); `line` writes the lines;
 //! `features`, `number`, `real`, `time` and `text` write their parts; `reason` a reason and its sentence;
-//! `reject` what got no decision.
+//! `reject` what got no decision; `id` what every copy of a decision has in common.
 //!
 //! Holds: every line is one line, valid JSON, and a pure function of its input; members stand in the order of
 //! the documented format; writing allocates nothing once its buffers have grown.
 //! Not here: which events are alerts (`decide`), where the lines go (sinks), summaries.
 
 mod features;
+mod id;
 mod line;
 mod number;
 mod plan;
@@ -22,6 +23,8 @@ mod tests;
 mod text;
 mod time;
 
+pub(crate) use id::PartitionKey;
+pub use id::{Id, IdSettings};
 pub use line::{Line, LineWriter, ScoreText};
 pub use plan::{FeatureMeta, LineOptions, LinePlan, Selection};
 pub use reason::Reason;

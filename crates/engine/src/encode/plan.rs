@@ -84,6 +84,8 @@ pub struct LinePlan {
     pub(super) decisions: [Vec<u8>; 3],
     /// `,"model":"name/version","reasons":[`
     pub(super) model: Vec<u8>,
+    /// `name/version`; empty without a model.
+    pub(super) model_name: String,
     pub(super) reasons: Vec<Reasoned>,
     /// `"kind":` by entity.
     pub(super) entities: Vec<Vec<u8>>,
@@ -115,6 +117,7 @@ impl LinePlan {
             decisions: Decision::ALL
                 .map(|decision| format!(",\"decision\":\"{}\",\"score\":", decision.name()).into_bytes()),
             model: model_member(options.model.as_deref()),
+            model_name: options.model.clone().unwrap_or_default(),
             reasons: features.iter().map(reasoned).collect(),
             entities: schema.entities.iter().map(|entity| member(&entity.name, b":")).collect(),
             subjects: Subjects::new(schema),

@@ -52,6 +52,7 @@ fn line<'a>(head: &'a Head, cells: &'a [Cell]) -> Line<'a> {
         record: RECORD,
         event: EventRef { head, keys: &[], slots: &[] },
         sequence: 17,
+        id: None,
         decision: Decision::Approve,
         score: None,
         marks: 0,

@@ -143,6 +143,7 @@ impl Twins {
             },
             output: OutputSettings { features: OutputFeatures::All, as_array: true, event: false },
             reasons: ReasonSettings { top: 5, max_share: 0.01 },
+            ids: None,
         };
         Self { case, plan, settings }
     }

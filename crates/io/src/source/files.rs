@@ -58,6 +58,9 @@ enum Reader {
 }
 
 impl FileSource {
+    /// What it says of itself: files may be added behind those that were read, so their names are checked one by one.
+    pub const IDENTITY: &str = "files";
+
     /// Looks at every file; nothing is read yet. Trouble names the first file that cannot be read.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Self, Trouble> {
         Self::open_mapped(paths, &Mapped::default())
@@ -197,8 +200,7 @@ impl Source for FileSource {
 
 impl Replayable for FileSource {
     fn identity(&self) -> String {
-        // Files may be added behind those that were read, so their names are checked one by one.
-        "files".to_owned()
+        Self::IDENTITY.to_owned()
     }
 
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {

@@ -271,6 +271,7 @@ impl Worker {
             record,
             event: *entry,
             sequence: job.first_sequence + event as u64,
+            id: job.id_of(event),
             decision,
             score: score_text,
             marks,

@@ -5,6 +5,7 @@ mod fields;
 mod panics;
 mod rules;
 mod sample;
+mod tree;
 mod twin;
 mod writer;
 

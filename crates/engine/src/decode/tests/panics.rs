@@ -35,6 +35,7 @@ fn engine(workers: usize) -> Engine {
         dedupe: DedupeSettings { span_ms: 60_000, memory_bytes: 1 << 20 },
         output: OutputSettings { features: OutputFeatures::All, as_array: true, event: false },
         reasons: ReasonSettings { top: 5, max_share: 0.01 },
+        ids: None,
     };
     Engine::new(Arc::new(Plan::new(Arc::new(schema), Arc::new(set), 0)), settings, None)
 }

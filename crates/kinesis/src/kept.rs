@@ -1,0 +1,89 @@
+//! Whether a shard still has the record at a place, so that nothing behind it was lost to retention (S7).
+//!
+//! Holds: only the record itself is a proof. Where it is gone, records behind it may have gone with it; the service does not say.
+
+use crate::backoff::Backoff;
+use crate::fault::{Fault, Kind};
+use crate::reader::Teller;
+use crate::stream::{Changed, Stream};
+use aws_sdk_kinesis::types::ShardIteratorType;
+use cartguard_history::SequenceNumber;
+use cartguard_io::Trouble;
+use std::time::Duration;
+
+/// What a shard has at a place and behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// The record itself.
+    It,
+    /// The next one.
+    Next(SequenceNumber),
+    /// Nothing, for now or for ever.
+    Nothing,
+}
+
+/// Asks until it is known.
+pub(crate) async fn look(
+    stream: &Stream,
+    shard: &str,
+    at: &SequenceNumber,
+    longest: Duration,
+    mut teller: Teller,
+) -> Result<Kept, Trouble> {
+    let mut backoff = Backoff::new(longest);
+    loop {
+        let fault = match once(stream, shard, at).await {
+            Ok(kept) => return Ok(kept),
+            Err(fault) => fault,
+        };
+        if matches!(fault.kind, Kind::Missing | Kind::Invalid) {
+            match stream.check().await {
+                Err(Changed::Unknown(_)) => {}
+                Err(changed) => return Err(Trouble::stop(changed.to_string())),
+                // It went between the listing and now.
+                Ok(()) if fault.kind == Kind::Missing => return Ok(Kept::Nothing),
+                Ok(()) => {
+                    let what = format!("{shard}: the stream does not take sequence number {}", at.as_str());
+                    return Err(Trouble::stop(what).because(fault));
+                }
+            }
+        }
+        teller.lasting(&fault);
+        tokio::time::sleep(backoff.pause()).await;
+    }
+}
+
+async fn once(stream: &Stream, shard: &str, at: &SequenceNumber) -> Result<Kept, Fault> {
+    let on = format!("{}, {shard}", stream.identity.arn);
+    let output = stream
+        .client
+        .get_shard_iterator()
+        .set_stream_name(stream.target.name())
+        .set_stream_arn(stream.target.arn())
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+        .starting_sequence_number(at.as_str())
+        .send()
+        .await
+        .map_err(|error| Fault::of("GetShardIterator", &on, &error))?;
+    let mut iterator = output.shard_iterator;
+    while let Some(current) = iterator {
+        let call = stream.client.get_records().set_stream_arn(stream.target.arn());
+        let output = call.shard_iterator(current).limit(1).send().await;
+        let output = output.map_err(|error| Fault::of("GetRecords", &on, &error))?;
+        if let Some(record) = output.records.first() {
+            return match SequenceNumber::new(&record.sequence_number) {
+                Some(number) if number == *at => Ok(Kept::It),
+                Some(number) => Ok(Kept::Next(number)),
+                None => Err(Fault::new(Kind::Passing, format!("{on}: a record without a sequence number"))),
+            };
+        }
+        // An empty answer says that nothing is there only where it is not behind.
+        if output.millis_behind_latest.unwrap_or_default() == 0 {
+            break;
+        }
+        iterator = output.next_shard_iterator;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Ok(Kept::Nothing)
+}

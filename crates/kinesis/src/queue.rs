@@ -1,0 +1,239 @@
+//! What was received of one shard and not taken yet: raw records, opened one by one as the engine takes them.
+//!
+//! reader -> **queue** (aggregate, payload) -> records
+//!
+//! Holds: at most one aggregate and one decompressed payload are open at a time, so a batch of small bombs is never large; what was
+//! received leaves the shard's gate when its last record was taken. A place within an aggregate is gone on from behind it (S16).
+
+use crate::aggregate;
+use crate::gate::Gate;
+use crate::metrics::ShardMetrics;
+use crate::payload;
+use crate::reader::{arrival_ms, number_of};
+use aws_sdk_kinesis::types::Record;
+use cartguard_engine::record::{Form, Location, RecordMeta, Records};
+use cartguard_engine::reject::Reason;
+use cartguard_history::lineage::HashRange;
+use cartguard_history::{Place, SequenceNumber};
+use cartguard_io::Trouble;
+use prost::bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How a shard's reader ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    End,
+    Gone,
+}
+
+/// One shard's.
+pub(crate) struct Queue {
+    pub(crate) partition: u32,
+    pub(crate) shard: String,
+    range: Option<HashRange>,
+    chunks: VecDeque<Chunk>,
+    open: Option<Open>,
+    /// A record that did not fit into the last batch.
+    spare: Option<(Vec<u8>, RecordMeta)>,
+    /// Taken before: the first raw record must be this one, and its parts up to here are left out.
+    behind: Option<Place>,
+    pub(crate) last: Option<Last>,
+    gate: Arc<Gate>,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    /// The last record given out.
+    pub(crate) place: Option<Place>,
+}
+
+/// Records of one answer.
+struct Chunk {
+    records: std::vec::IntoIter<Record>,
+    /// As they entered the gate.
+    bytes: u64,
+    count: usize,
+}
+
+/// A raw record that is being taken.
+struct Open {
+    number: SequenceNumber,
+    arrival_ms: i64,
+    parts: std::vec::IntoIter<Bytes>,
+    /// Of the next part.
+    sub: u64,
+    /// The whole is refused: one record without bytes.
+    refused: Option<Reason>,
+}
+
+/// Whether a record was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Took {
+    One,
+    /// It does not fit any more.
+    Full,
+    /// Nothing is there.
+    Nothing,
+}
+
+impl Queue {
+    /// `behind`: the place that the reader begins AT.
+    pub(crate) fn new(
+        partition: u32,
+        shard: String,
+        range: Option<HashRange>,
+        behind: Option<Place>,
+        gate: Arc<Gate>,
+        metrics: Arc<ShardMetrics>,
+    ) -> Self {
+        Self {
+            partition,
+            shard,
+            range,
+            chunks: VecDeque::new(),
+            open: None,
+            spare: None,
+            place: behind.clone(),
+            behind,
+            last: None,
+            gate,
+            metrics,
+        }
+    }
+
+    pub(crate) fn push(&mut self, records: Vec<Record>, bytes: u64) {
+        self.chunks.push_back(Chunk { count: records.len(), records: records.into_iter(), bytes });
+    }
+
+    /// Whether everything received was taken; an aggregate may still turn out to hold nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spare.is_none() && self.open.is_none() && self.chunks.is_empty()
+    }
+
+    /// Takes the next record; the first of a batch whatever its size.
+    pub(crate) fn take_one(&mut self, into: &mut Records, max_bytes: usize) -> Result<Took, Trouble> {
+        let start = into.bytes.len();
+        let mut meta = if let Some((bytes, meta)) = self.spare.take() {
+            into.bytes.extend_from_slice(&bytes);
+            meta
+        } else {
+            match self.next(&mut into.bytes)? {
+                Some(meta) => meta,
+                None => return Ok(Took::Nothing),
+            }
+        };
+        if !into.list.is_empty() && into.bytes.len() > max_bytes {
+            self.spare = Some((into.bytes.split_off(start), meta));
+            return Ok(Took::Full);
+        }
+        // Written from 0, so that it can be set aside.
+        meta.start = start as u32;
+        if let Location::Sequence { start: digits, len, sub } = &mut meta.place {
+            *digits += start as u32;
+            let digits = &into.bytes[*digits as usize..][..usize::from(*len)];
+            let number = std::str::from_utf8(digits).ok().and_then(SequenceNumber::new);
+            self.place = number.map(|number| Place::Sequence { number, sub: *sub });
+        }
+        into.list.push(meta);
+        Ok(Took::One)
+    }
+
+    /// Appends the next record's payload and then the digits of its number; places count from where it began.
+    fn next(&mut self, bytes: &mut Vec<u8>) -> Result<Option<RecordMeta>, Trouble> {
+        loop {
+            let Some(open) = &mut self.open else {
+                if !self.open_next()? {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let start = bytes.len();
+            let form = match (open.refused.take(), open.parts.next()) {
+                (Some(reason), _) => Form::Refused(reason),
+                (None, Some(part)) => {
+                    if self.behind.as_ref().is_some_and(|behind| is_behind(open, behind)) {
+                        open.sub += 1;
+                        continue;
+                    }
+                    payload::unpack(&part, bytes).map_or_else(Form::Refused, |()| Form::Json)
+                }
+                (None, None) => {
+                    self.open = None;
+                    self.behind = None;
+                    self.leave();
+                    continue;
+                }
+            };
+            let len = (bytes.len() - start) as u32;
+            let digits = open.number.as_str();
+            bytes.extend_from_slice(digits.as_bytes());
+            // A sequence number has 129 digits at most.
+            let place = Location::Sequence { start: len, len: digits.len() as u8, sub: open.sub };
+            open.sub += 1;
+            let arrival_ms = open.arrival_ms;
+            return Ok(Some(RecordMeta {
+                start: 0,
+                len,
+                partition: self.partition,
+                form,
+                place,
+                arrival_ms,
+            }));
+        }
+    }
+
+    /// Opens the next raw record, if there is one.
+    fn open_next(&mut self) -> Result<bool, Trouble> {
+        let record = loop {
+            let Some(chunk) = self.chunks.front_mut() else { return Ok(false) };
+            if let Some(record) = chunk.records.next() {
+                break record;
+            }
+            self.leave();
+        };
+        let number = number_of(&record, &self.shard)?;
+        if let Some(Place::Sequence { number: expected, .. }) = &self.behind
+            && number != *expected
+        {
+            return Err(Trouble::stop(format!(
+                "{}: what was taken up to {} goes on at {}: records between them are past their retention, or this is \
+                 another stream",
+                self.shard,
+                expected.as_str(),
+                number.as_str()
+            )));
+        }
+        let arrival_ms = arrival_ms(&record);
+        let data = Bytes::from(record.data.into_inner());
+        let (parts, refused) = match aggregate::parts(&data, self.range) {
+            Ok(None) => (vec![data], None),
+            Ok(Some(parts)) => {
+                self.metrics.strangers(parts.outside);
+                (parts.payloads, None)
+            }
+            Err(aggregate::Broken) => (Vec::new(), Some(Reason::InvalidAggregate)),
+        };
+        let mut open = Open { number, arrival_ms, parts: parts.into_iter(), sub: 0, refused };
+        // The broken one was taken before.
+        if self.behind.as_ref().is_some_and(|behind| is_behind(&open, behind)) {
+            open.refused = None;
+        }
+        self.open = Some(open);
+        Ok(true)
+    }
+
+    /// Lets a chunk go whose records are all taken.
+    fn leave(&mut self) {
+        if self.chunks.front().is_some_and(|chunk| chunk.records.len() == 0)
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.gate.leave(chunk.bytes, chunk.count);
+        }
+    }
+}
+
+/// Whether the next part was taken before.
+fn is_behind(open: &Open, behind: &Place) -> bool {
+    match behind {
+        Place::Sequence { number, sub } => *number == open.number && open.sub <= *sub,
+        Place::Row { .. } => false,
+    }
+}

@@ -1,0 +1,268 @@
+//! One shard's reader: where it is, what it hands on, and what it does when the stream is not the one it was.
+//!
+//! service -> `polling` or `fan_out` -> **reader** -> events -> source
+//!
+//! Holds: a record is handed on once and in the order of the shard, whatever the service repeats; whoever reads on begins AFTER the
+//! last record handed on; only the service's own word ends a shard.
+
+use crate::backoff::Backoff;
+use crate::fan_out;
+use crate::fault::{Fault, Kind};
+use crate::gate::Gate;
+use crate::limits::{POLLED_INSTEAD, TOLD_EVERY};
+use crate::metrics::ShardMetrics;
+use crate::polling;
+use crate::settings::{Limits, Mode, Voice};
+use crate::stream::{Changed, Stream};
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{Record, ShardIteratorType, StartingPosition};
+use cartguard_history::SequenceNumber;
+use cartguard_history::lineage::Shard;
+use cartguard_io::Trouble;
+use crossbeam_channel::Sender;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where a shard is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    Oldest,
+    /// What arrived at this time or later, ms UTC.
+    Time(i64),
+    At(SequenceNumber),
+    After(SequenceNumber),
+}
+
+/// What the runtime's thread tells the source.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Records {
+        partition: u32,
+        records: Vec<Record>,
+        bytes: u64,
+    },
+    /// Everything of the shard was handed on, and nothing will come.
+    End {
+        partition: u32,
+    },
+    /// The stream is the same, and does not know the shard.
+    Gone {
+        partition: u32,
+    },
+    Listed(Vec<Shard>),
+    Fatal(Trouble),
+}
+
+/// Why a way of reading came to its end.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    End,
+    Gone,
+    /// Its time is up.
+    Time,
+    /// This way is not to be had now.
+    Unavailable(Fault),
+    Fatal(Trouble),
+}
+
+/// Tells trouble that lasts, but not every time.
+pub(crate) struct Teller {
+    voice: Voice,
+    told: Option<Instant>,
+}
+
+/// A shard that is being read.
+pub(crate) struct Reader {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) shard: String,
+    pub(crate) partition: u32,
+    pub(crate) from: From,
+    /// Records before this time were not asked for, until one was not.
+    skip_before_ms: Option<i64>,
+    pub(crate) gate: Arc<Gate>,
+    events: Sender<Event>,
+    pub(crate) metrics: Arc<ShardMetrics>,
+    pub(crate) limits: Limits,
+    pub(crate) teller: Teller,
+}
+
+impl Teller {
+    pub(crate) fn new(voice: Voice) -> Self {
+        Self { voice, told: None }
+    }
+
+    pub(crate) fn say(&self, what: &str) {
+        (self.voice)(what);
+    }
+
+    /// Of something that is tried again.
+    pub(crate) fn lasting(&mut self, what: &dyn std::fmt::Display) {
+        if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            self.told = Some(Instant::now());
+            (self.voice)(&format!("{what}; it is tried again"));
+        }
+    }
+}
+
+impl Reader {
+    #[expect(clippy::too_many_arguments, reason = "made in one place, from what the source holds")]
+    pub(crate) fn new(
+        stream: Arc<Stream>,
+        shard: String,
+        partition: u32,
+        from: From,
+        gate: Arc<Gate>,
+        events: Sender<Event>,
+        metrics: Arc<ShardMetrics>,
+        limits: Limits,
+        voice: Voice,
+    ) -> Self {
+        // In whole seconds: a server may keep arrivals so, and one that has nothing from that time on may begin at the shard's oldest.
+        let skip_before_ms = match from {
+            From::Time(ms) => Some(ms - ms.rem_euclid(1_000)),
+            From::Oldest | From::At(_) | From::After(_) => None,
+        };
+        let teller = Teller::new(voice);
+        Self { stream, shard, partition, from, skip_before_ms, gate, events, metrics, limits, teller }
+    }
+
+    /// Reads the shard to its end, by subscription where there is a consumer's name.
+    pub(crate) async fn run(mut self, consumer: Option<String>) {
+        let ended = loop {
+            let ended = match &consumer {
+                None => polling::read(&mut self, None).await,
+                Some(name) => match fan_out::read(&mut self, name).await {
+                    Ended::Unavailable(fault) => {
+                        self.teller.say(&format!(
+                            "{}: no subscription ({fault}); it is polled for {} s, then subscribed again",
+                            self.shard,
+                            POLLED_INSTEAD.as_secs()
+                        ));
+                        polling::read(&mut self, Some(Instant::now() + POLLED_INSTEAD)).await
+                    }
+                    ended => ended,
+                },
+            };
+            match ended {
+                Ended::Time | Ended::Unavailable(_) => {}
+                ended => break ended,
+            }
+        };
+        let event = match ended {
+            Ended::End => {
+                self.metrics.ended();
+                Event::End { partition: self.partition }
+            }
+            Ended::Fatal(trouble) => Event::Fatal(trouble),
+            Ended::Gone | Ended::Time | Ended::Unavailable(_) => Event::Gone { partition: self.partition },
+        };
+        self.tell(event);
+    }
+
+    pub(crate) fn reads_by(&self, mode: Mode) {
+        self.metrics.reads_by(mode);
+    }
+
+    /// Hands records on and moves behind them.
+    pub(crate) fn hand_on(&mut self, mut records: Vec<Record>) -> Result<(), Trouble> {
+        self.drop_repeated(&mut records)?;
+        if let Some(before) = self.skip_before_ms {
+            let skipped = records.iter().take_while(|record| arrival_ms(record) < before).count();
+            records.drain(..skipped);
+            if !records.is_empty() {
+                self.skip_before_ms = None;
+            }
+        }
+        let Some(last) = records.last() else { return Ok(()) };
+        self.from = From::After(number_of(last, &self.shard)?);
+        let bytes = records.iter().map(|record| record.data.as_ref().len() as u64).sum();
+        self.metrics.took(records.len() as u64, bytes);
+        self.gate.enter(bytes, records.len());
+        self.tell(Event::Records { partition: self.partition, records, bytes });
+        Ok(())
+    }
+
+    /// What to do when the service does not know the shard, or its iterator, or its sequence number.
+    pub(crate) async fn missing(&mut self) -> Ended {
+        let mut backoff = Backoff::new(self.limits.backoff_max);
+        loop {
+            match self.stream.check().await {
+                Ok(()) => return Ended::Gone,
+                Err(Changed::Unknown(fault)) => {
+                    self.teller.lasting(&fault);
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+                Err(changed) => return Ended::Fatal(Trouble::stop(changed.to_string())),
+            }
+        }
+    }
+
+    /// Waits after a fault that passes; tells of it.
+    pub(crate) async fn pause_after(&mut self, fault: &Fault, backoff: &mut Backoff) {
+        if fault.kind == Kind::Throttled {
+            self.metrics.throttled();
+        }
+        // A single throttled call is everyday.
+        if fault.kind != Kind::Throttled || backoff.tries() > 3 {
+            self.teller.lasting(fault);
+        }
+        tokio::time::sleep(backoff.pause()).await;
+    }
+
+    pub(crate) fn position(&self) -> StartingPosition {
+        let position = StartingPosition::builder();
+        let position = match &self.from {
+            From::Oldest => position.r#type(ShardIteratorType::TrimHorizon),
+            From::Time(ms) => {
+                position.r#type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*ms))
+            }
+            From::At(number) => {
+                position.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(number.as_str())
+            }
+            From::After(number) => {
+                position.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(number.as_str())
+            }
+        };
+        position.build().expect("its type was given")
+    }
+
+    /// What a service repeats after an error was handed on before.
+    fn drop_repeated(&self, records: &mut Vec<Record>) -> Result<(), Trouble> {
+        let From::After(last) = &self.from else { return Ok(()) };
+        let mut repeated = 0;
+        for record in records.iter() {
+            if number_of(record, &self.shard)? > *last {
+                break;
+            }
+            repeated += 1;
+        }
+        records.drain(..repeated);
+        Ok(())
+    }
+
+    fn tell(&self, event: Event) {
+        // The source may be gone already; its readers are ended next.
+        let _ = self.events.send(event);
+    }
+}
+
+/// Sequence number of a record.
+pub(crate) fn number_of(record: &Record, shard: &str) -> Result<SequenceNumber, Trouble> {
+    let text = &record.sequence_number;
+    SequenceNumber::new(text).ok_or_else(|| Trouble::stop(format!("{shard}: {text:?} is no sequence number")))
+}
+
+/// When a record arrived, ms UTC; the distant past where the service does not say.
+pub(crate) fn arrival_ms(record: &Record) -> i64 {
+    record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok()).unwrap_or(i64::MIN)
+}
+
+/// A pause that ends in time for `until`.
+pub(crate) fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}
+
+/// What is left until then.
+pub(crate) fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
+}
