@@ -9,6 +9,9 @@
 //! holds back the later ones of its key; the frontier is the longest prefix of batches whose every record was acknowledged,
 //! whatever came back first. What waits is bounded by `buffer` (`has_room` is asked before a push).
 //!
+//! A call that is refused for what it is is halved until one record is left. That record is handed out to be replaced only where
+//! the stream has taken another one in a call that was made since: a stream that takes nothing is not a record's fault.
+//!
 //! One record a key and not one call: a call is answered entry by entry, so that of two records of a key in one call the first
 //! may fail and the second not.
 //!
@@ -120,6 +123,8 @@ pub struct Lane {
     next_call: u64,
     /// Bytes in a call for now: half of a call that was refused for what it is, and growing again.
     call_bytes: usize,
+    /// The latest call of which something was acknowledged, and one; 0: none was.
+    good_calls: u64,
     /// Calls that failed as a whole since one did not; until when none is made.
     failures: u32,
     paused_until: u64,
@@ -133,6 +138,8 @@ struct Slot {
     hash: u64,
     since: u64,
     attempts: u32,
+    /// The first call that was made after one with this record was refused for what it is.
+    suspect_since: Option<u64>,
     /// None once acknowledged.
     record: Option<Arc<Record>>,
 }
@@ -156,6 +163,7 @@ impl Lane {
             flying: HashMap::new(),
             next_call: 0,
             call_bytes: limits.call_bytes,
+            good_calls: 0,
             failures: 0,
             paused_until: 0,
             is_closing: false,
@@ -178,7 +186,14 @@ impl Lane {
         let hash = if self.limits.ordered { self.hasher.hash_one(&*record.key) } else { 0 };
         self.open += 1;
         self.bytes += record.bytes();
-        let slot = Slot { batch, hash, since: now, attempts: 0, record: Some(Arc::new(record)) };
+        let slot = Slot {
+            batch,
+            hash,
+            since: now,
+            attempts: 0,
+            suspect_since: None,
+            record: Some(Arc::new(record)),
+        };
         self.slots.push_back(slot);
         if self.limits.ordered {
             if let Some(waiting) = self.behind.get_mut(&hash) {
@@ -188,6 +203,14 @@ impl Lane {
             self.behind.insert(hash, VecDeque::new());
         }
         self.make_ready(index, now);
+    }
+
+    /// A record that comes of what happened to another one, behind all that was pushed; returned as it will be in its call. It
+    /// comes also where there is no room: whoever pushes it holds its room elsewhere.
+    pub fn push_aside(&mut self, record: Record, now: u64) -> Arc<Record> {
+        self.push(self.sealed, record, now);
+        let slot = self.slots.back().and_then(|slot| slot.record.as_ref());
+        Arc::clone(slot.expect("it was pushed just now"))
     }
 
     /// Every record of the batch was pushed; a lane hears of every batch, also of one without records for it.
@@ -279,14 +302,22 @@ impl Lane {
     }
 
     /// How a call went. `chance` is a random number: what failed together is not sent again together.
-    pub fn answered(&mut self, call: u64, answer: Answer<'_>, now: u64, chance: u64) {
+    ///
+    /// Returns a record that the stream does not take while it takes others, by its place. It stays, and so do those behind it,
+    /// until it is `replace`d or `put_off`.
+    #[must_use]
+    pub fn answered(&mut self, call: u64, answer: Answer<'_>, now: u64, chance: u64) -> Option<u64> {
         let indices = self.flying.remove(&call).expect("an answer belongs to a call");
+        let mut refused = None;
         match answer {
             Answer::Entries(entries) if entries.len() == indices.len() => {
                 self.failures = 0;
                 self.paused_until = 0;
                 let grown = self.call_bytes + self.limits.call_bytes.div_ceil(GROWTH);
                 self.call_bytes = grown.min(self.limits.call_bytes);
+                if entries.contains(&true) {
+                    self.good_calls = self.good_calls.max(call + 1);
+                }
                 for (&index, &is_done) in indices.iter().zip(entries) {
                     if is_done { self.acknowledge(index, now) } else { self.put_off(index, now, chance) }
                 }
@@ -296,21 +327,53 @@ impl Lane {
                 let bytes: usize = indices.iter().map(|&index| self.bytes_of(index)).sum();
                 self.call_bytes = self.call_bytes.min(bytes / 2);
                 for index in indices {
-                    self.slot(index).attempts += 1;
+                    self.suspect(index);
                     self.make_ready(index, now);
                 }
             }
-            // An answer that fits no question says nothing about what was done. A single record that is refused for what it is
-            // stays, and is told of: the limit may be wrong, and dropping is worse.
-            Answer::Entries(_) | Answer::Invalid | Answer::Failed => {
-                self.paused_until = now + pause(self.failures, PAUSE_STREAM_US, chance);
-                self.failures = self.failures.saturating_add(1);
+            Answer::Invalid => {
+                let index = indices[0];
+                if self.suspect(index) < self.good_calls {
+                    refused = Some(index);
+                } else {
+                    // Perhaps nothing is taken. What else there is goes first, which will show it.
+                    self.fail(now, chance);
+                    self.put_off(index, self.paused_until, chance);
+                }
+            }
+            // An answer that fits no question says nothing about what was done.
+            Answer::Entries(_) | Answer::Failed => {
+                self.fail(now, chance);
                 for index in indices {
                     self.slot(index).attempts += 1;
                     self.make_ready(index, now);
                 }
             }
         }
+        self.forget_acknowledged();
+        refused
+    }
+
+    /// Something else was acknowledged in the place of a record that the stream does not take.
+    pub fn replace(&mut self, index: u64, now: u64) {
+        self.acknowledge(index, now);
+        self.forget_acknowledged();
+    }
+
+    /// The first call after a record was refused for what it is, with others or alone.
+    fn suspect(&mut self, index: u64) -> u64 {
+        let next_call = self.next_call;
+        let slot = self.slot(index);
+        slot.attempts = slot.attempts.saturating_add(1);
+        *slot.suspect_since.get_or_insert(next_call)
+    }
+
+    fn fail(&mut self, now: u64, chance: u64) {
+        self.paused_until = now + pause(self.failures, PAUSE_STREAM_US, chance);
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn forget_acknowledged(&mut self) {
         while self.slots.front().is_some_and(|slot| slot.record.is_none()) {
             self.slots.pop_front();
             self.first += 1;
@@ -332,8 +395,8 @@ impl Lane {
         }
     }
 
-    /// An entry that failed: others go on meanwhile, unless they are behind it.
-    fn put_off(&mut self, index: u64, now: u64, chance: u64) {
+    /// A record that failed: others go on meanwhile, unless they are behind it.
+    pub fn put_off(&mut self, index: u64, now: u64, chance: u64) {
         let slot = self.slot(index);
         let attempts = slot.attempts;
         slot.attempts = attempts.saturating_add(1);

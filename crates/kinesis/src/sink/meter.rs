@@ -15,6 +15,7 @@ pub(super) struct Meter {
     pub(super) throttles: AtomicU64,
     pub(super) failed_calls: AtomicU64,
     pub(super) too_large: AtomicU64,
+    pub(super) refused: AtomicU64,
     waiting_records: AtomicU64,
     waiting_bytes: AtomicU64,
     /// Microseconds since the beginning, and one; 0: nothing waits.
@@ -36,6 +37,8 @@ pub struct Metrics {
     pub failed_calls: u64,
     /// Records that no stream takes; they are rejects.
     pub too_large: u64,
+    /// Records that the stream called invalid while it took others; they are rejects.
+    pub refused: u64,
     /// Not acknowledged.
     pub waiting_records: u64,
     pub waiting_bytes: u64,
@@ -54,6 +57,7 @@ impl Meter {
             throttles: zero(),
             failed_calls: zero(),
             too_large: zero(),
+            refused: zero(),
             waiting_records: zero(),
             waiting_bytes: zero(),
             oldest: zero(),
@@ -85,6 +89,7 @@ impl Meter {
             throttles: get(&self.throttles),
             failed_calls: get(&self.failed_calls),
             too_large: get(&self.too_large),
+            refused: get(&self.refused),
             waiting_records: get(&self.waiting_records),
             waiting_bytes: get(&self.waiting_bytes),
             oldest,

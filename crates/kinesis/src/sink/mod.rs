@@ -7,16 +7,18 @@
 //!
 //! Holds: nothing is dropped, whatever a stream does and for however long: a lane that is full holds `write` back, until the
 //! process is told to stop and `drain` has passed; alerts are in their lane before a batch's decisions, and no lane waits for
-//! another's calls; a line over the record limit becomes a reject, counted; a line is sent without its line end, one a record,
+//! another's calls; a line over the record limit, or that its stream refuses while it takes others, becomes a reject, counted, and
+//! is delivered when that is; a line is sent without its line end, one a record,
 //! and as the same bytes at every attempt.
 //!
 //! Not here: when a batch may be released (the service), what a line says (engine).
 
 pub mod lane;
 mod meter;
-mod oversize;
 mod partition;
 mod put;
+mod refuse;
+mod reject;
 
 pub use meter::Metrics;
 
@@ -30,8 +32,9 @@ use cartguard_io::{Advice, Delivered, Output, Sink, Trouble};
 use lane::{Lane, Limits, Record};
 use meter::Meter;
 use put::{Frontiers, Stream};
-use std::sync::Arc;
+use refuse::{Refusals, Rejects, RejectsFile};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -107,7 +110,7 @@ pub struct KinesisSink {
     drain: Duration,
     /// Decisions, alerts, rejects.
     lanes: [Option<Way>; 3],
-    rejects: Option<Box<dyn Sink>>,
+    rejects: Option<RejectsFile>,
     too_large: Arc<Meter>,
     began: Instant,
     stop: Arc<AtomicBool>,
@@ -141,7 +144,8 @@ impl Watch {
 
 /// The lists of a batch, and in which order they are handed over: nobody waits for a line that is less urgent.
 const KINDS: [&str; 3] = ["decision", "alert", "reject"];
-const URGENCY: [usize; 3] = [1, 2, 0];
+const REJECTS: usize = 2;
+const URGENCY: [usize; 3] = [1, REJECTS, 0];
 
 impl KinesisSink {
     /// Asks for each stream whether it is there and how long its records may be, and starts the thread.
@@ -194,15 +198,24 @@ impl KinesisSink {
             linger_us: settings.linger.as_micros() as u64,
             ordered: settings.ordered,
         };
+        let rejects = around.rejects.map(|file| Arc::new(Mutex::new(file)));
+        let mut to = rejects.clone().map_or(Rejects::Nowhere, Rejects::File);
         let mut frontiers = all.streams.iter();
         let mut lanes = [None, None, None];
-        for (lane, name) in lanes.iter_mut().zip(names) {
-            let Some(name) = name else { continue };
+        // Rejects first: the others' may go there.
+        for at in [REJECTS, 0, 1] {
+            let Some(name) = names[at] else { continue };
             let asked = runtime.block_on(record_bytes(&client, name, &around.tell))?;
             let frontier = frontiers.next().expect("one a stream").clone();
-            let stream = Stream::new(name, Lane::new(limits), began, frontier, all.clone(), settings.timeout);
-            *lane = Some(Way {
-                stream: Arc::new(stream),
+            let refusals = Refusals { kind: KINDS[at], key: settings.key.clone(), to: to.clone() };
+            let refusals = (at != REJECTS).then_some(refusals);
+            let (lane, all) = (Lane::new(limits), all.clone());
+            let stream = Arc::new(Stream::new(name, lane, began, frontier, all, settings.timeout, refusals));
+            if at == REJECTS {
+                to = Rejects::Stream(Arc::clone(&stream));
+            }
+            lanes[at] = Some(Way {
+                stream,
                 record_bytes: settings.record_bytes.map_or(asked, |given| given.min(asked)),
             });
         }
@@ -222,7 +235,7 @@ impl KinesisSink {
             key: settings.key.clone(),
             drain: settings.drain,
             lanes,
-            rejects: around.rejects,
+            rejects,
             too_large: Arc::new(Meter::new()),
             began,
             stop: around.stop,
@@ -249,7 +262,7 @@ impl KinesisSink {
                 if bytes > way.record_bytes {
                     Meter::add(&way.stream.meter.too_large, 1);
                     Meter::add(&self.too_large.too_large, 1);
-                    more.push(oversize::reject(line, KINDS[at], bytes, way.record_bytes));
+                    more.push(reject::too_large(line, KINDS[at], bytes, way.record_bytes));
                 }
             }
         }
@@ -321,7 +334,8 @@ impl Sink for KinesisSink {
         let rejects: Vec<&[u8]> =
             batch.rejects.iter().copied().chain(more.iter().map(Vec::as_slice)).collect();
         // First what may ask to be tried again: nothing of the batch is in a lane by then.
-        if let Some(file) = &mut self.rejects {
+        if let Some(file) = &self.rejects {
+            let mut file = file.lock().expect("no thread panics with it");
             file.write(&Output { batch: batch.batch, decisions: &[], alerts: &[], rejects: &rejects })?;
         }
         let lists = [batch.decisions, batch.alerts, &rejects];
@@ -355,8 +369,8 @@ impl Sink for KinesisSink {
             }
         }
         self.end_thread();
-        if let Some(file) = &mut self.rejects {
-            file.finish()?;
+        if let Some(file) = &self.rejects {
+            file.lock().expect("no thread panics with it").finish()?;
         }
         if left.is_empty() {
             return Ok(());

@@ -9,6 +9,7 @@
 use super::Tell;
 use super::lane::{Answer, Call, Lane, Next};
 use super::meter::Meter;
+use super::refuse::{self, Refusals, Standing};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_kinesis::primitives::Blob;
@@ -41,6 +42,10 @@ pub(super) struct Stream {
     pub(super) meter: Meter,
     pub(super) began: Instant,
     pub(super) is_over: AtomicBool,
+    /// None: what is refused is tried until it is taken.
+    pub(super) refusals: Option<Refusals>,
+    /// Guards what stands here for records of other streams; held for moments.
+    pub(super) standing: Mutex<Vec<Standing>>,
     frontier: Delivered,
     /// Of all streams of the sink, and what comes of them.
     all: Frontiers,
@@ -71,8 +76,8 @@ struct Answered {
     /// Entry by entry, or why it failed as a whole.
     entries: Result<Vec<bool>, String>,
     throttled: usize,
-    /// It was refused for what it is.
-    is_invalid: bool,
+    /// It was refused for what it is, with this code.
+    invalid: Option<String>,
     /// Of an entry that failed.
     why: Option<String>,
 }
@@ -85,6 +90,7 @@ impl Stream {
         frontier: Delivered,
         all: Frontiers,
         timeout: Duration,
+        refusals: Option<Refusals>,
     ) -> Self {
         Self {
             name: name.to_owned(),
@@ -94,6 +100,8 @@ impl Stream {
             meter: Meter::new(),
             began,
             is_over: AtomicBool::new(false),
+            refusals,
+            standing: Mutex::default(),
             frontier,
             all,
             timeout,
@@ -118,7 +126,7 @@ impl Stream {
     }
 
     /// A number that nothing follows from.
-    fn chance(&self) -> u64 {
+    pub(super) fn chance(&self) -> u64 {
         self.hasher.hash_one(self.chance.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -126,7 +134,7 @@ impl Stream {
 /// The life of a stream, until it is told that it is over.
 pub(super) async fn drive(stream: Arc<Stream>, client: Client, tell: Tell) {
     let mut calls: JoinSet<Answered> = JoinSet::new();
-    let mut trouble = Trouble::default();
+    let mut trouble = Troubles::default();
     while !stream.is_over.load(Ordering::Acquire) {
         let at = start_calls(&stream, &client, &mut calls);
         let sleep = async {
@@ -171,13 +179,8 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
     };
     let entries = call.records.iter().map(entry).collect();
     let request = client.put_records().stream_name(&stream.name).set_records(Some(entries)).send();
-    let failed = |call, why: String, throttled, is_invalid| Answered {
-        call,
-        entries: Err(why),
-        throttled,
-        is_invalid,
-        why: None,
-    };
+    let failed =
+        |call, why, throttled, invalid| Answered { call, entries: Err(why), throttled, invalid, why: None };
     let output = match tokio::time::timeout(stream.timeout, request).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => {
@@ -189,18 +192,22 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
             };
             let throttled = if is_throttled { call.records.len() } else { 0 };
             let status = error.raw_response().map(|response| response.status().as_u16());
-            let is_invalid = status == Some(413) || error.code().is_some_and(|code| INVALID.contains(&code));
-            return failed(call, why, throttled, is_invalid);
+            let invalid = match error.code() {
+                Some(code) if status == Some(413) || INVALID.contains(&code) => Some(code.to_owned()),
+                None if status == Some(413) => Some("413".to_owned()),
+                _ => None,
+            };
+            return failed(call, why, throttled, invalid);
         }
         Err(_) => {
             let why = format!("no answer within {} ms", stream.timeout.as_millis());
-            return failed(call, why, 0, false);
+            return failed(call, why, 0, None);
         }
     };
     let results = output.records();
     if results.len() != call.records.len() {
         let why = format!("{} results for {} records", results.len(), call.records.len());
-        return failed(call, why, 0, false);
+        return failed(call, why, 0, None);
     }
     // Whether an entry was taken is told by its place in the stream, never by the absence of an error alone.
     let done = results.iter().map(|entry| entry.error_code().is_none() && entry.sequence_number().is_some());
@@ -210,33 +217,35 @@ async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
         let code = entry.error_code()?;
         Some(format!("{code}: {}", entry.error_message().unwrap_or_default()))
     });
-    Answered { call, entries: Ok(entries), throttled, is_invalid: false, why }
+    Answered { call, entries: Ok(entries), throttled, invalid: None, why }
 }
 
 /// Tells the lane, and whoever watches it.
-fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell) {
+fn take(stream: &Arc<Stream>, answered: Answered, trouble: &mut Troubles, tell: &Tell) {
     Meter::add(&stream.meter.throttles, answered.throttled);
     let now = stream.now_us();
     let mut lane = stream.lock();
     let is_good = answered.entries.is_ok();
-    let why = match answered.entries {
+    let mut done = Vec::new();
+    let (refused, why) = match answered.entries {
         Ok(entries) => {
-            let done = answered.call.records.iter().zip(&entries).filter(|(_, is_done)| **is_done);
-            let (records, bytes) =
-                done.fold((0, 0), |(records, bytes), (record, _)| (records + 1, bytes + record.bytes()));
+            let all = answered.call.records.iter().zip(&entries);
+            done.extend(all.filter(|(_, is_done)| **is_done).map(|(record, _)| record));
+            let (records, bytes) = (done.len(), done.iter().map(|record| record.bytes()).sum());
             Meter::add(&stream.meter.records, records);
             Meter::add(&stream.meter.bytes, bytes);
-            lane.answered(answered.call.id, Answer::Entries(&entries), now, stream.chance());
+            let refused = lane.answered(answered.call.id, Answer::Entries(&entries), now, stream.chance());
             // Entries that fail now and then are usual; one that fails for long is trouble.
             let is_old = lane.oldest().is_some_and(|since| since + TOLD_EVERY.as_micros() as u64 <= now);
-            if is_old { answered.why } else { None }
+            (refused, answered.why.filter(|_| is_old))
         }
         Err(why) => {
             Meter::add(&stream.meter.failed_calls, 1);
-            let answer = if answered.is_invalid { Answer::Invalid } else { Answer::Failed };
-            lane.answered(answered.call.id, answer, now, stream.chance());
+            let answer = if answered.invalid.is_some() { Answer::Invalid } else { Answer::Failed };
+            let refused = lane.answered(answered.call.id, answer, now, stream.chance());
             // A call that is halved is no trouble yet.
-            (!answered.is_invalid || answered.call.records.len() == 1).then_some(why)
+            let is_halved = answered.invalid.is_some() && answered.call.records.len() > 1;
+            (refused, (!is_halved).then_some(why))
         }
     };
     stream.publish(&lane);
@@ -244,6 +253,21 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
     let oldest_s = lane.oldest().map_or(0, |since| now.saturating_sub(since) / 1_000_000);
     drop(lane);
     stream.room.notify_all();
+    refuse::acknowledged(stream, done.into_iter());
+    if let (Some(index), Some(code), Some(why)) = (refused, &answered.invalid, &why) {
+        let what = match refuse::replace(stream, index, &answered.call.records[0], code) {
+            Ok(true) => Some("a record is refused while others are taken; it becomes a reject".to_owned()),
+            Ok(false) => None,
+            Err(cause) => Some(format!("a record is refused, and its reject cannot be written: {cause}")),
+        };
+        if let Some(what) = what {
+            if trouble.refused.is_to_be_told() {
+                tell(&format!("PutRecords to stream {}: {why}; {what}", stream.name));
+            }
+            return;
+        }
+    }
+    let trouble = &mut trouble.stream;
     match why {
         Some(why) if trouble.is_to_be_told() => tell(&format!(
             "PutRecords to stream {}: {why}; {records} records ({bytes} bytes) wait, the oldest for {oldest_s} s; they are sent \
@@ -255,7 +279,14 @@ fn take(stream: &Stream, answered: Answered, trouble: &mut Trouble, tell: &Tell)
     }
 }
 
-/// What was told of a stream that fails.
+/// What was told of a stream, and of records that it refuses.
+#[derive(Default)]
+struct Troubles {
+    stream: Trouble,
+    refused: Trouble,
+}
+
+/// What was told of something that fails.
 #[derive(Default)]
 struct Trouble {
     told: Option<Instant>,

@@ -115,7 +115,7 @@ fn run(limits: Limits, batches: &[Batch], fates: &[Fate]) -> Vec<(String, usize)
         now += fate.chance % 3_000;
         let call = flying.remove(fate.turn % flying.len());
         if fate.is_refused {
-            lane.answered(call.id, Answer::Failed, now, fate.chance);
+            assert_eq!(lane.answered(call.id, Answer::Failed, now, fate.chance), None);
         } else {
             let entries: Vec<bool> =
                 (0..call.records.len()).map(|at| fate.failing >> (at % 64) & 1 == 0).collect();
@@ -128,9 +128,9 @@ fn run(limits: Limits, batches: &[Batch], fates: &[Fate]) -> Vec<(String, usize)
                     let text = String::from_utf8(record.data.to_vec()).expect("digits");
                     pushed[text.trim_end().parse::<usize>().expect("a number")].1 = true;
                 }
-                lane.answered(call.id, Answer::Entries(&entries), now, fate.chance);
+                assert_eq!(lane.answered(call.id, Answer::Entries(&entries), now, fate.chance), None);
             } else {
-                lane.answered(call.id, Answer::Failed, now, fate.chance);
+                assert_eq!(lane.answered(call.id, Answer::Failed, now, fate.chance), None);
             }
         }
         // The naive frontier: the batch of the first record without its acknowledgement.
@@ -230,17 +230,17 @@ fn a_failed_record_holds_back_its_key_and_nobody_else() {
     lane.seal(0);
     let first = call(&mut lane, 0);
     assert_eq!(first.records.len(), 2);
-    lane.answered(first.id, Answer::Entries(&[false, true]), 10, 7);
+    assert_eq!(lane.answered(first.id, Answer::Entries(&[false, true]), 10, 7), None);
     lane.push(1, record("c"), 20);
     let second = call(&mut lane, 20);
     assert_eq!(&*second.records[0].key, "c");
     assert_eq!((second.records.len(), second.again, lane.frontier()), (1, 0, 0));
-    lane.answered(second.id, Answer::Entries(&[true]), 30, 7);
+    assert_eq!(lane.answered(second.id, Answer::Entries(&[true]), 30, 7), None);
     let Next::At(at) = lane.next(40) else { panic!("the failed record is due later") };
     let third = call(&mut lane, at);
     assert!(Arc::ptr_eq(&third.records[0], &first.records[0]), "the same bytes");
     assert_eq!(third.again, 1);
-    lane.answered(third.id, Answer::Entries(&[true]), at, 7);
+    assert_eq!(lane.answered(third.id, Answer::Entries(&[true]), at, 7), None);
     assert_eq!(&*call(&mut lane, at).records[0].key, "a");
 }
 
@@ -251,8 +251,8 @@ fn a_stream_that_fails_is_asked_by_one_call_at_a_time_and_ever_less_often() {
         lane.push(0, record(key), 0);
     }
     let (first, second) = (call(&mut lane, 0), call(&mut lane, 0));
-    lane.answered(first.id, Answer::Failed, 0, u64::MAX);
-    lane.answered(second.id, Answer::Failed, 0, u64::MAX);
+    assert_eq!(lane.answered(first.id, Answer::Failed, 0, u64::MAX), None);
+    assert_eq!(lane.answered(second.id, Answer::Failed, 0, u64::MAX), None);
     let (mut now, mut pauses) = (0, Vec::new());
     for chance in 0..20 {
         let Next::At(at) = lane.next(now) else { panic!("a pause") };
@@ -260,7 +260,7 @@ fn a_stream_that_fails_is_asked_by_one_call_at_a_time_and_ever_less_often() {
         now = at;
         let probe = call(&mut lane, now);
         assert!(matches!(lane.next(now), Next::Idle), "one call at a time");
-        lane.answered(probe.id, Answer::Failed, now, chance);
+        assert_eq!(lane.answered(probe.id, Answer::Failed, now, chance), None);
     }
     assert!(pauses[0] < 60_000 && pauses[19] >= PAUSE_STREAM_US / 2, "{pauses:?}");
     assert!(pauses.iter().all(|&pause| pause <= PAUSE_STREAM_US));
@@ -275,7 +275,7 @@ fn what_waits_is_bounded_and_an_answer_makes_room() {
     }
     assert!(!lane.has_room(2));
     let first = call(&mut lane, 0);
-    lane.answered(first.id, Answer::Entries(&[true, false, true]), 0, 0);
+    assert_eq!(lane.answered(first.id, Answer::Entries(&[true, false, true]), 0, 0), None);
     assert!(
         lane.has_room(2) && !lane.has_room(200),
         "what is behind a record that failed still costs its place"
@@ -295,13 +295,122 @@ fn a_call_that_is_too_large_for_its_place_is_halved_until_it_fits() {
         let Next::Call(call) = lane.next(0) else { panic!("it is tried at once") };
         let bytes: usize = call.records.iter().map(|record| record.bytes()).sum();
         if bytes > 40 {
-            lane.answered(call.id, Answer::Invalid, 0, 0);
+            assert_eq!(lane.answered(call.id, Answer::Invalid, 0, 0), None);
             assert_eq!(lane.frontier(), 0);
         } else {
             largest = largest.max(bytes);
-            lane.answered(call.id, Answer::Entries(&vec![true; call.records.len()]), 0, 0);
+            assert_eq!(lane.answered(call.id, Answer::Entries(&vec![true; call.records.len()]), 0, 0), None);
         }
     }
     assert!(largest > 20, "{largest}");
     assert_eq!(lane.frontier(), 1);
+}
+
+/// A call of these keys is made, and answered so.
+#[track_caller]
+fn answer(lane: &mut Lane, now: u64, keys: &[&str], answer: Answer<'_>) -> Option<u64> {
+    let call = call(lane, now);
+    assert_eq!(call.records.iter().map(|record| &*record.key).collect::<Vec<_>>(), keys);
+    lane.answered(call.id, answer, now, 0)
+}
+
+#[test]
+fn a_record_that_is_refused_while_others_are_taken_is_handed_out_and_stays_until_it_is_replaced() {
+    let mut lane = Lane::new(Limits { calls: 1, ..LIMITS });
+    for key in ["a", "bad", "bad"] {
+        lane.push(0, record(key), 0);
+    }
+    lane.push(1, record("c"), 0);
+    lane.seal(0);
+    lane.seal(1);
+    assert_eq!(answer(&mut lane, 0, &["a", "bad", "c"], Answer::Invalid), None);
+    assert_eq!(answer(&mut lane, 0, &["a"], Answer::Entries(&[true])), None);
+    assert_eq!(answer(&mut lane, 0, &["bad", "c"], Answer::Invalid), None);
+    let index = answer(&mut lane, 0, &["bad"], Answer::Invalid).expect("it is the record's fault");
+    assert_eq!(answer(&mut lane, 0, &["c"], Answer::Entries(&[true])), None);
+    assert!(matches!(lane.next(u64::MAX / 2), Next::Idle), "neither it nor what is behind it is sent");
+    assert_eq!((lane.frontier(), lane.waiting().0), (0, 2));
+    lane.replace(index, 0);
+    assert_eq!(answer(&mut lane, 0, &["bad"], Answer::Entries(&[true])), None);
+    assert_eq!((lane.frontier(), lane.is_empty()), (2, true));
+}
+
+#[test]
+fn where_nothing_is_taken_no_record_is_at_fault() {
+    let mut lane = Lane::new(Limits { call_records: 2, calls: 2, ..LIMITS });
+    lane.push(0, record("early"), 0);
+    lane.push(0, record("a"), 0);
+    // Taken, but in a call that was made before the fault was seen: it says nothing.
+    let first = call(&mut lane, 0);
+    for key in ["x", "y", "z"] {
+        lane.push(1, record(key), 0);
+    }
+    let second = call(&mut lane, 0);
+    assert_eq!(lane.answered(second.id, Answer::Invalid, 0, 0), None);
+    assert_eq!(lane.answered(first.id, Answer::Entries(&[true, true]), 0, 0), None);
+    let mut now = 0;
+    let mut alone = BTreeSet::new();
+    for chance in 0..200 {
+        let call = match lane.next(now) {
+            Next::Call(call) => call,
+            Next::At(at) => {
+                now = at;
+                continue;
+            }
+            Next::Idle => panic!("what is refused is tried again"),
+        };
+        if call.records.len() == 1 {
+            alone.insert(call.records[0].key.clone());
+        }
+        assert_eq!(lane.answered(call.id, Answer::Invalid, now, chance), None);
+    }
+    assert_eq!(alone.len(), 3, "each had its turn: {alone:?}");
+    assert_eq!((lane.frontier(), lane.waiting().0), (1, 3));
+    // Whichever comes next is taken, and shows that the stream takes some.
+    let good = loop {
+        match lane.next(now) {
+            Next::Call(call) => break call,
+            Next::At(at) => now = at,
+            Next::Idle => panic!("something is left"),
+        }
+    };
+    assert_eq!(lane.answered(good.id, Answer::Entries(&vec![true; good.records.len()]), now, 0), None);
+    let refused = loop {
+        match lane.next(now) {
+            Next::Call(call) => {
+                if let Some(index) = lane.answered(call.id, Answer::Invalid, now, 0) {
+                    break index;
+                }
+            }
+            Next::At(at) => now = at,
+            Next::Idle => panic!("something is left"),
+        }
+    };
+    // Its reject could not be handed over: it is tried again, and may be taken after all.
+    lane.put_off(refused, now, 0);
+    while !lane.is_empty() {
+        match lane.next(now) {
+            Next::Call(call) => {
+                let entries = vec![true; call.records.len()];
+                assert_eq!(lane.answered(call.id, Answer::Entries(&entries), now, 0), None);
+            }
+            Next::At(at) => now = at,
+            Next::Idle => panic!("something is left"),
+        }
+    }
+}
+
+#[test]
+fn a_record_from_aside_holds_the_frontier_of_what_comes_after_it() {
+    let mut lane = Lane::new(LIMITS);
+    lane.seal(0);
+    lane.seal(1);
+    let aside = lane.push_aside(record("a"), 0);
+    assert_eq!(lane.frontier(), 2);
+    lane.push(2, record("b"), 0);
+    lane.seal(2);
+    let call = call(&mut lane, 0);
+    assert!(Arc::ptr_eq(&call.records[0], &aside));
+    assert_eq!(lane.answered(call.id, Answer::Entries(&[false, true]), 0, 0), None);
+    assert_eq!(lane.frontier(), 2);
 }
