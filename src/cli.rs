@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify
+//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify, snapshot
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, list, model, replay, run, verify};
+use crate::{bench, check, dedupe, demo, list, model, replay, run, snapshot, verify};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -42,6 +42,8 @@ enum Command {
     Dedupe(dedupe::Arguments),
     /// Derive every decision again since a snapshot, and compare it with what was bound and delivered
     Verify(verify::Arguments),
+    /// List, look into or remove the snapshots of a data folder
+    Snapshot(snapshot::Arguments),
 }
 
 /// Which configuration; the same for every command.
@@ -87,6 +89,7 @@ pub(crate) fn main() -> Exit {
         Command::Features(arguments) => list::features(&arguments),
         Command::Dedupe(arguments) => dedupe::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
     }
 }
 

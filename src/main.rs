@@ -20,6 +20,7 @@ mod recovery;
 mod replay;
 mod run;
 mod signals;
+mod snapshot;
 mod summary;
 mod synthetic;
 mod usage;

@@ -118,12 +118,16 @@ const SERVICE: &[(&str, &[&str])] = &[
             "signals", "summary",
         ],
     ),
+    ("snapshot", &["cli", "config", "exit", "recovery"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit", "recovery"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
     (
         "cli",
-        &["bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run", "verify"],
+        &[
+            "bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run",
+            "snapshot", "verify",
+        ],
     ),
     ("main", &["cli", "exit", "panics"]),
 ];

@@ -7,11 +7,13 @@
 //! Holds: no output leaves before the record of its batch is in the order log; a recovery that comes to other bytes than were bound says so
 //! and sends nothing. Not here: how the bytes are laid out (`cartguard_history`), how they get to disk (`cartguard_io`).
 
+mod catalog;
 mod kill_point;
 mod open;
 mod retell;
 mod snapshots;
 
+pub(crate) use catalog::{Catalog, Kept, head_of};
 pub(crate) use open::{Found, Opening, Which};
 use retell::hash_of;
 pub(crate) use retell::{Retelling, name_partitions};

@@ -347,12 +347,7 @@ fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<()
 }
 
 fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), String> {
-    let packed = store.get(&Manifest::pack_name(&pack.hash)).map_err(|e| e.to_string())?.ok_or("is gone")?;
-    let bytes = zstd::bulk::decompress(&packed, pack.bytes as usize)
-        .map_err(|e| format!("cannot be decompressed: {e}"))?;
-    if blake3::hash(&bytes).to_string() != pack.hash {
-        return Err("is damaged: its hash does not fit".to_owned());
-    }
+    let bytes = unpack(store, pack)?;
     let mut rest = &bytes[..];
     for (name, length) in &pack.parts {
         let (part, behind) = rest.split_at_checked(*length as usize).ok_or("is shorter than its parts")?;
@@ -362,8 +357,19 @@ fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), S
     Ok(())
 }
 
+/// The bytes of a pack, held to its hash; what is wrong with it otherwise.
+pub(super) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> {
+    let packed = store.get(&Manifest::pack_name(&pack.hash)).map_err(|e| e.to_string())?.ok_or("is gone")?;
+    let bytes = zstd::bulk::decompress(&packed, pack.bytes as usize)
+        .map_err(|e| format!("cannot be decompressed: {e}"))?;
+    if blake3::hash(&bytes).to_string() != pack.hash {
+        return Err("is damaged: its hash does not fit".to_owned());
+    }
+    Ok(bytes)
+}
+
 /// Takes the folder for this process, until it ends.
-fn lock(folder: &Path) -> anyhow::Result<File> {
+pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     let path: PathBuf = folder.join(LOCK);
     let unlocked = || format!("{}: cannot be locked", path.display());
