@@ -14,7 +14,7 @@
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 use crate::config::{Config, Idle};
-use crate::recovery::{History, Retelling, name_partitions};
+use crate::recovery::{History, Retelling, kill_point, name_partitions};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
 use cartguard_history::Change;
@@ -258,8 +258,8 @@ pub(crate) fn run(
                     break Ok(());
                 }
                 batch_number += 1;
-                if let Some(history) = &history {
-                    history.released();
+                if history.is_some() {
+                    kill_point::pass("released");
                 }
                 outputs = from_sink.try_recv().unwrap_or_default();
             };

@@ -88,7 +88,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let settings = pipeline::Settings::of_history(config);
     let finished =
         pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, &stop.flag, |_| {
-            bar.tick()
+            bar.tick();
         })?;
     bar.finish();
     if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {

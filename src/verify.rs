@@ -132,7 +132,7 @@ fn compare(path: &Path, file: &mut File, batch: u64, expected: &[u8]) -> anyhow:
         .read_to_end(&mut held)
         .with_context(|| format!("{}: byte {at}", path.display()))?;
     if let Some(differs) = held.iter().zip(expected).position(|(held, expected)| held != expected) {
-        let line = 1 + expected[..differs].iter().filter(|&&byte| byte == b'\n').count();
+        let line = expected[..differs].split(|&byte| byte == b'\n').count();
         let what = format!(
             "{}: byte {}: line {line} of batch {batch} is not what comes of its records",
             path.display(),

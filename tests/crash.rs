@@ -66,7 +66,8 @@ impl Rig {
         let mut config =
             fs::read_to_string(workload.join("config.toml")).expect("the workload's configuration");
         for name in ["features.toml", "model/workload/1"] {
-            config = config.replace(&format!("\"{name}\""), &format!("{:?}", workload.join(name)));
+            config =
+                config.replace(&format!("\"{name}\""), &format!("\"{}\"", workload.join(name).display()));
         }
         // Two runs of alerts and reasons too; small batches, so that there are many places to die at.
         config = config.replace("top = 0 ", "top = 3 ");

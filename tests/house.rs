@@ -30,7 +30,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     (
         "cartguard-kinesis-tests",
         &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-kinesis"],
-        &[],
+        &["loadgen"],
     ),
     ("cartguard-oracle", &[], &[]),
     ("loadgen", &[], &[]),

@@ -8,7 +8,7 @@
 //! and sends nothing. Not here: how the bytes are laid out (`cartguard_history`), how they get to disk (`cartguard_io`).
 
 mod catalog;
-mod kill_point;
+pub(crate) mod kill_point;
 mod open;
 mod retell;
 mod snapshots;
@@ -135,11 +135,6 @@ impl History {
         kill_point::pass("bound");
         self.follow(&bound, outputs)?;
         self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
-    }
-
-    /// The outputs of a batch are on their way.
-    pub(crate) fn released(&self) {
-        kill_point::pass("released");
     }
 
     /// Between batches, and while there are none: what has to be done some time. Whether there is more to do at once.

@@ -48,6 +48,9 @@ pub(crate) struct Found {
     append_at: Option<(u64, u64)>,
 }
 
+/// Bound batches, and segment and byte behind the last of them.
+type Tail = (Vec<Bound>, Option<(u64, u64)>);
+
 /// How to open a history.
 pub(crate) struct Opening<'a> {
     config: &'a Config,
@@ -258,7 +261,7 @@ impl<'a> Opening<'a> {
     }
 
     /// What the order log has behind a snapshot, and where it ends: a segment and the bytes of it that are whole.
-    fn tail(&self, segments: &Segments, from: Tip) -> anyhow::Result<(Vec<Bound>, Option<(u64, u64)>)> {
+    fn tail(&self, segments: &Segments, from: Tip) -> anyhow::Result<Tail> {
         let list = segments.list()?;
         let first = list.iter().rposition(|&first| first <= from.batch).unwrap_or(0);
         let mut tail = Vec::new();
@@ -270,18 +273,16 @@ impl<'a> Opening<'a> {
             let damaged = |why: String| Refusal(format!("{}: {why}", path.display()));
             let is_last = number + 1 == list.len();
             let mut at = 0;
-            let mut standing = match (tip, begins_with(&bytes)) {
-                (Some(tip), _) => tip,
-                (None, Some(tip)) => tip,
+            let Some(mut standing) = tip.or_else(|| begins_with(&bytes)) else {
                 // Not even its first record is whole: torn, if nothing whole follows.
-                (None, None) => match Tip::default().read(&bytes, 0) {
+                match Tip::default().read(&bytes, 0) {
                     Ok(_) | Err(LogFault::Torn(_)) if is_last => {
                         append_at = Some((name, 0));
                         break;
                     }
                     Err(fault) => bail!(damaged(fault.to_string())),
                     Ok(_) => bail!(damaged("is empty, and a segment follows it".to_owned())),
-                },
+                }
             };
             if standing.batch > from.batch && tail.is_empty() {
                 bail!(damaged(format!(

@@ -376,7 +376,8 @@ impl Writer {
             // One that cannot be read keeps nothing, and stays for whoever wants to know why.
             manifests.extend(text.and_then(|text| Manifest::of_text(&text).ok()));
         }
-        let packs: Vec<String> = names.into_iter().filter(|name| name.ends_with(".pack")).collect();
+        let packs: Vec<String> =
+            names.into_iter().filter(|name| name.strip_suffix(".pack").is_some()).collect();
         let goes = Retention::of(&manifests, &packs, self.keep);
         for batch in &goes.manifests {
             self.store.remove(&Manifest::file_name(*batch))?;

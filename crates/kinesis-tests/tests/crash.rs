@@ -35,9 +35,9 @@ fn binary() -> PathBuf {
 fn config(url: &str, mode: &str) -> String {
     let workload = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/workload");
     let text = fs::read_to_string(workload.join("config.toml")).expect("the workload's configuration");
-    let text = ["features.toml", "model/workload/1"]
-        .iter()
-        .fold(text, |text, name| text.replace(&format!("\"{name}\""), &format!("{:?}", workload.join(name))));
+    let text = ["features.toml", "model/workload/1"].iter().fold(text, |text, name| {
+        text.replace(&format!("\"{name}\""), &format!("\"{}\"", workload.join(name).display()))
+    });
     text.replace("top = 0 ", "top = 2 ")
         + &format!(
             "\n[source]\ntype = \"kinesis\"\nstream = \"in\"\nregion = \"us-east-1\"\nendpoint_url = \"{url}\"\nmode = \"{mode}\"\n\

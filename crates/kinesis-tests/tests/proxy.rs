@@ -210,7 +210,7 @@ async fn a_subscription_ends_as_the_plan_says() {
 
 #[tokio::test]
 async fn a_shard_has_one_subscriber_of_a_consumer() {
-    let service = Service { one_subscriber: Some(Duration::from_secs(3_600)), ..Service::default() };
+    let service = Service { one_subscriber: Some(Duration::from_hours(1)), ..Service::default() };
     let rig = Rig::new(service, 1).await;
     let consumer = rig.consumer().await;
     let from =

@@ -82,7 +82,7 @@ struct Seen {
     hash: u64,
     is_alert: bool,
     arrived_us: u64,
-    seen_us: u64,
+    at_us: u64,
 }
 
 /// The first record of an id in a stream.
@@ -91,7 +91,7 @@ struct First {
     hash: u64,
     is_alert: bool,
     arrived_us: u64,
-    seen_us: u64,
+    at_us: u64,
 }
 
 /// What a stream held.
@@ -250,11 +250,11 @@ impl Tail {
                     tokio::time::sleep(PAUSE).await;
                     break;
                 };
-                let seen_us = now_us();
+                let at_us = now_us();
                 for record in answer.records() {
-                    last_us.store(seen_us, Ordering::Relaxed);
+                    last_us.store(at_us, Ordering::Relaxed);
                     after = Some(record.sequence_number().to_owned());
-                    if let Some(seen) = self.see(record, seen_us)
+                    if let Some(seen) = self.see(record, at_us)
                         && to.send(seen).is_err()
                     {
                         return;
@@ -266,7 +266,7 @@ impl Tail {
         }
     }
 
-    fn see(&self, record: &Record, seen_us: u64) -> Option<Seen> {
+    fn see(&self, record: &Record, at_us: u64) -> Option<Seen> {
         let data = record.data().as_ref();
         let mut hasher = DefaultHasher::new();
         data.hash(&mut hasher);
@@ -277,7 +277,7 @@ impl Tail {
             hash: hasher.finish(),
             is_alert: member(data, "decision").is_some_and(|decision| decision != "approve"),
             arrived_us: arrived.map_or(0, |ms| ms as u64 * 1_000),
-            seen_us,
+            at_us,
         })
     }
 }
@@ -307,7 +307,7 @@ fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Re
         };
         stream.take(record);
     }
-    let arrival = |first: &First| if is_coarse { first.seen_us } else { first.arrived_us };
+    let arrival = |first: &First| if is_coarse { first.at_us } else { first.arrived_us };
     let (mut whole, mut before, mut ours, mut after) =
         (Latency::new(), Latency::new(), Latency::new(), Latency::new());
     let mut report = Report {
@@ -323,8 +323,8 @@ fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Re
             }
             continue;
         };
-        whole.record(due_us * 1_000, decided.seen_us * 1_000);
-        after.record(arrival(decided) * 1_000, decided.seen_us * 1_000);
+        whole.record(due_us * 1_000, decided.at_us * 1_000);
+        after.record(arrival(decided) * 1_000, decided.at_us * 1_000);
         if let Some(event) = input.first.get(id) {
             before.record(due_us * 1_000, arrival(event) * 1_000);
             ours.record(arrival(event) * 1_000, arrival(decided) * 1_000);
@@ -352,7 +352,7 @@ impl Stream {
             hash: seen.hash,
             is_alert: seen.is_alert,
             arrived_us: seen.arrived_us,
-            seen_us: seen.seen_us,
+            at_us: seen.at_us,
         };
         match self.first.get_mut(&seen.id) {
             None => {
@@ -361,7 +361,7 @@ impl Stream {
             }
             Some(before) if before.hash == seen.hash => {
                 self.repeated += 1;
-                if seen.seen_us < before.seen_us {
+                if seen.at_us < before.at_us {
                     *before = first;
                 }
             }
@@ -412,8 +412,8 @@ fn tell(report: &Report, to: &mut impl Write) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    fn seen(kind: Kind, id: &str, hash: u64, arrived_us: u64, seen_us: u64) -> Seen {
-        Seen { kind, id: id.to_owned(), hash, is_alert: id == "alert", arrived_us, seen_us }
+    fn seen(kind: Kind, id: &str, hash: u64, arrived_us: u64, at_us: u64) -> Seen {
+        Seen { kind, id: id.to_owned(), hash, is_alert: id == "alert", arrived_us, at_us }
     }
 
     #[test]

@@ -40,9 +40,12 @@ impl Default for Service {
 pub(super) struct Memory {
     /// Iterator -> stream and shard.
     iterators: Mutex<HashMap<String, (String, String)>>,
-    /// Consumer and shard -> since when somebody listens, and how to end it.
-    subscribers: Mutex<HashMap<(String, String), (Instant, watch::Sender<bool>)>>,
+    /// By consumer and shard.
+    subscribers: Mutex<HashMap<(String, String), Subscriber>>,
 }
+
+/// Since when somebody listens, and how to end it.
+type Subscriber = (Instant, watch::Sender<bool>);
 
 /// The stream that a request names, by name or ARN.
 pub(super) fn stream_of(request: &Value) -> String {
