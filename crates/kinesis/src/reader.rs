@@ -149,10 +149,14 @@ impl Reader {
             }
         };
         let event = match ended {
-            Ended::End => {
-                self.metrics.ended();
-                Event::End { partition: self.partition }
-            }
+            // A stream that was made anew has shards of the same names, and their end is not this one's.
+            Ended::End => match self.changed().await {
+                Some(trouble) => Event::Fatal(trouble),
+                None => {
+                    self.metrics.ended();
+                    Event::End { partition: self.partition }
+                }
+            },
             Ended::Fatal(trouble) => Event::Fatal(trouble),
             Ended::Gone | Ended::Time | Ended::Unavailable(_) => Event::Gone { partition: self.partition },
         };
@@ -184,15 +188,20 @@ impl Reader {
 
     /// What to do when the service does not know the shard, or its iterator, or its sequence number.
     pub(crate) async fn missing(&mut self) -> Ended {
+        self.changed().await.map_or(Ended::Gone, Ended::Fatal)
+    }
+
+    /// Whether the stream is another one by now, or none; asked until the service says.
+    async fn changed(&mut self) -> Option<Trouble> {
         let mut backoff = Backoff::new(self.limits.backoff_max);
         loop {
             match self.stream.check().await {
-                Ok(()) => return Ended::Gone,
+                Ok(()) => return None,
                 Err(Changed::Unknown(fault)) => {
                     self.teller.lasting(&fault);
                     tokio::time::sleep(backoff.pause()).await;
                 }
-                Err(changed) => return Ended::Fatal(Trouble::stop(changed.to_string())),
+                Err(changed) => return Some(Trouble::stop(changed.to_string())),
             }
         }
     }
