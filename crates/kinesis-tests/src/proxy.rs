@@ -134,12 +134,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     for fault in &faults {
         match fault {
             Fault::Refuse { code, status } => return Ok(refusal(code, *status)),
+            Fault::RefuseKey { key, code } if has_key(&asked.value, key) => return Ok(refusal(code, 400)),
             Fault::Reset => return Err(Broken),
             Fault::Hang => std::future::pending().await,
             Fault::Delay(time) => tokio::time::sleep(*time).await,
             Fault::FailEntries { per_mille, seed, code } => failing = Some((*per_mille, *seed, *code)),
             // Of the answer.
-            Fault::LoseAnswer
+            Fault::RefuseKey { .. }
+            | Fault::LoseAnswer
             | Fault::Cut { .. }
             | Fault::ErrorEvent { .. }
             | Fault::Silence { .. }
@@ -188,6 +190,12 @@ fn stream_of(shared: &Shared, request: &Value) -> String {
     let iterator = request.get("ShardIterator").and_then(Value::as_str);
     let of_iterator = iterator.and_then(|iterator| shared.memory.place(iterator));
     of_iterator.map_or_else(|| service::stream_of(request), |(stream, _)| stream)
+}
+
+/// Whether a record of a call has this partition key.
+fn has_key(call: &Value, key: &str) -> bool {
+    let records = call["Records"].as_array().map_or(&[][..], Vec::as_slice);
+    records.iter().any(|record| record["PartitionKey"] == key)
 }
 
 /// Entries that are refused, with their places.

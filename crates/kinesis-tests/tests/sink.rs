@@ -286,6 +286,102 @@ fn a_record_over_the_limit_is_a_reject() {
     assert_eq!(sink.delivered().expect("a frontier").get(), 1);
 }
 
+/// K14: one record that the service calls invalid, in the midst of others, is a reject, and is delivered when that is.
+#[test]
+fn a_record_that_is_refused_alone_is_a_reject() {
+    let rig = Rig::new(1);
+    let bad = line(17, 3);
+    rig.plan().add_on(
+        "decisions",
+        "PutRecords",
+        When::Always,
+        Fault::RefuseKey { key: "e17", code: "ValidationException" },
+    );
+    let held = rig.plan().add_on("rejects", "PutRecords", When::Always, Fault::throttle());
+    let mut sink = rig.sink(&settings());
+    let (watch, delivered) = (sink.watch(), sink.delivered().expect("a frontier"));
+    let all: Vec<_> = (0..40).map(|number| line(number, number % 7)).collect();
+    for (batch, lines) in all.chunks(10).enumerate() {
+        write(&mut sink, batch as u64, lines, &[]).expect("room");
+    }
+    // The frontier waits for its reject.
+    until(|| of(&watch, "decision").refused == 1 && of(&watch, "reject").failed_calls > 1);
+    assert_eq!(delivered.get(), 1);
+    rig.plan().remove(held);
+    sink.finish().expect("everything is acknowledged");
+    assert_eq!(delivered.get(), 4);
+    let read = rig.read("decisions");
+    assert_eq!(read.len(), 39);
+    let lacking: Vec<_> = sent(&all).difference(&read.into_iter().collect()).cloned().collect();
+    assert_eq!(lacking, [bad.trim_end()]);
+    let bytes = bad.trim_end().len() + "e17".len();
+    let reject = format!(
+        "{{\"event_id\":\"e17\",\"sequence\":17,\"reason\":\"output_refused\",\"output\":\"decision\",\"bytes\":{bytes},\
+         \"code\":\"ValidationException\"}}"
+    );
+    assert_eq!(rig.read("rejects"), [reject]);
+    let metrics = of(&watch, "decision");
+    assert_eq!((metrics.records, metrics.refused, metrics.waiting_records), (39, 1, 0));
+    let told = rig.told.lock().expect("no panic").clone();
+    assert!(told.iter().any(|text| text.contains("becomes a reject")), "{told:?}");
+}
+
+/// Fails once, then keeps what it gets.
+struct Rejects(Arc<Mutex<Vec<u8>>>, bool);
+
+impl Sink for Rejects {
+    fn write(&mut self, batch: &Output<'_>) -> Result<(), cartguard_io::Trouble> {
+        if !batch.rejects.is_empty() && !std::mem::replace(&mut self.1, true) {
+            return Err(cartguard_io::Trouble::stop("no room".to_owned()));
+        }
+        self.0.lock().expect("no panic").extend(batch.rejects.concat());
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), cartguard_io::Trouble> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reject_of_a_refused_record_goes_to_the_file_or_its_record_is_tried_again() {
+    let rig = Rig::new(1);
+    rig.plan().add_on(
+        "decisions",
+        "PutRecords",
+        When::Always,
+        Fault::RefuseKey { key: "e3", code: "InvalidArgumentException" },
+    );
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let settings = SinkSettings { rejects: None, ..settings() };
+    let mut sink = rig.sink_with(&settings, Some(Box::new(Rejects(Arc::clone(&kept), false))));
+    let watch = sink.watch();
+    let lines: Vec<_> = (0..9).map(|number| line(number, number)).collect();
+    write(&mut sink, 0, &lines, &lines[..1]).expect("room");
+    sink.finish().expect("everything is acknowledged");
+    assert_eq!(sink.delivered().expect("a frontier").get(), 1);
+    assert_eq!(rig.read("decisions").len(), 8);
+    let text = String::from_utf8(kept.lock().expect("no panic").clone()).expect("text");
+    assert!(text.starts_with("{\"event_id\":\"e3\"") && text.ends_with("}\n"), "{text}");
+    assert_eq!((text.lines().count(), of(&watch, "decision").refused), (1, 1));
+    let told = rig.told.lock().expect("no panic").clone();
+    assert!(told.iter().any(|text| text.contains("cannot be written: no room")), "{told:?}");
+}
+
+/// Where nothing is taken nothing becomes a reject.
+#[test]
+fn a_stream_that_refuses_everything_loses_nothing() {
+    let rig = Rig::new(1);
+    rig.plan().add_on("decisions", "PutRecords", When::First(8), Fault::refuse("InvalidArgumentException"));
+    let mut sink = rig.sink(&settings());
+    let watch = sink.watch();
+    let lines: Vec<_> = (0..20).map(|number| line(number, number)).collect();
+    write(&mut sink, 0, &lines, &[]).expect("room");
+    sink.finish().expect("everything is acknowledged");
+    assert_eq!((rig.read("decisions").len(), of(&watch, "decision").refused), (20, 0));
+    assert!(rig.read("rejects").is_empty());
+}
+
 #[test]
 fn a_stream_that_is_not_there_is_refused() {
     let rig = Rig::new(1);

@@ -24,6 +24,8 @@ pub enum When {
 pub enum Fault {
     /// An error of the service; see [`Fault::refuse`].
     Refuse { code: &'static str, status: u16 },
+    /// `PutRecords`: a call with a record of this partition key is refused whole with this code; nothing of it is written.
+    RefuseKey { key: &'static str, code: &'static str },
     /// `PutRecords`: so many of a thousand entries are refused with this code, the others are written.
     FailEntries { per_mille: u16, seed: u64, code: &'static str },
     /// It is done, and its answer is lost with the connection.
