@@ -112,6 +112,18 @@ impl Engine {
         }
     }
 
+    /// Gives up the one that is being taken: nothing is copied for it any more.
+    pub fn abandon_snapshot(&mut self) {
+        let shared = &*self.shared;
+        for ids in &shared.ids {
+            ids.lock().unwrap_or_else(PoisonError::into_inner).abandon_capture();
+        }
+        for mut shard in shared.shards.iter_mut() {
+            shard.abandon_capture();
+        }
+        self.taking = None;
+    }
+
     /// Whether parts are still to come.
     pub fn is_taking_snapshot(&self) -> bool {
         self.taking.is_some()

@@ -146,6 +146,11 @@ impl IdShard {
         ids.div_ceil(IDS_PER_FRAME)
     }
 
+    /// Copies no more.
+    pub(crate) fn abandon_capture(&mut self) {
+        self.capture = None;
+    }
+
     /// The part, once there is nothing left to copy.
     pub(crate) fn end_capture(&mut self, shard: usize, pool: &FramePool) -> Part {
         let capture = self.capture.take();

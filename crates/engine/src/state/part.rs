@@ -173,6 +173,12 @@ impl Shard {
         slots + self.arena.capture_some(frames.saturating_sub(slots))
     }
 
+    /// Copies no more.
+    pub(crate) fn abandon_capture(&mut self) {
+        self.slots.abandon_capture();
+        self.arena.abandon_capture();
+    }
+
     /// The part, once there is nothing left to copy.
     pub(crate) fn end_capture(&mut self, shard: usize, pool: &FramePool) -> Part {
         let copies = vec![self.slots.end_capture(), self.arena.end_capture()];

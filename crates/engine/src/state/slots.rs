@@ -39,7 +39,7 @@ impl Slots {
         if let Some(capture) = &mut self.capture {
             let frame = index / SLOTS_PER_FRAME;
             if capture.wants(page, frame, frame) {
-                capture.save(page, frame, frame, copy_of(&self.pages[page]));
+                capture.save(page, frame, frame, |frame, to| copy_frame(&self.pages[page], frame, to));
             }
         }
         &mut self.pages[page][index]
@@ -87,14 +87,14 @@ impl Slots {
 
     /// Copies at least `frames` more frames, or all that are left; returns how many.
     pub(super) fn capture_some(&mut self, frames: usize) -> usize {
-        let Some(capture) = &mut self.capture else { return 0 };
-        let before = capture.saved();
-        while capture.saved() - before < frames
-            && let Some(page) = capture.next_page()
-        {
-            capture.save(page, 0, FRAMES - 1, copy_of(&self.pages[page]));
-        }
-        capture.saved() - before
+        let pages = &self.pages;
+        let copy = |page: usize, frame, to: &mut _| copy_frame(&pages[page], frame, to);
+        self.capture.as_mut().map_or(0, |capture| capture.save_some(frames, copy))
+    }
+
+    /// Copies no more.
+    pub(super) fn abandon_capture(&mut self) {
+        self.capture = None;
     }
 
     /// All copies, once there is nothing left to copy.
@@ -117,11 +117,9 @@ impl Slots {
 }
 
 /// Copies a frame of a page.
-fn copy_of(page: &SlotPage) -> impl FnMut(usize, &mut [u64; FRAME_WORDS]) {
-    |frame, to| {
-        let slots = &page[frame * SLOTS_PER_FRAME..][..SLOTS_PER_FRAME];
-        for (words, slot) in to.as_chunks_mut::<SLOT_WORDS>().0.iter_mut().zip(slots) {
-            *words = slot.to_words();
-        }
+fn copy_frame(page: &SlotPage, frame: usize, to: &mut [u64; FRAME_WORDS]) {
+    let slots = &page[frame * SLOTS_PER_FRAME..][..SLOTS_PER_FRAME];
+    for (words, slot) in to.as_chunks_mut::<SLOT_WORDS>().0.iter_mut().zip(slots) {
+        *words = slot.to_words();
     }
 }

@@ -139,14 +139,14 @@ impl Arena {
 
     /// Copies at least `frames` more frames, or all that are left; returns how many.
     pub(crate) fn capture_some(&mut self, frames: usize) -> usize {
-        let Some(capture) = &mut self.capture else { return 0 };
-        let before = capture.saved();
-        while capture.saved() - before < frames
-            && let Some(page) = capture.next_page()
-        {
-            capture.save(page, 0, FRAMES - 1, copy_of(&self.pages[page]));
-        }
-        capture.saved() - before
+        let pages = &self.pages;
+        let copy = |page: usize, frame, to: &mut _| copy_frame(&pages[page], frame, to);
+        self.capture.as_mut().map_or(0, |capture| capture.save_some(frames, copy))
+    }
+
+    /// Copies no more.
+    pub(crate) fn abandon_capture(&mut self) {
+        self.capture = None;
     }
 
     /// All copies, once there is nothing left to copy.
@@ -175,7 +175,7 @@ impl Arena {
         let Some(capture) = &mut self.capture else { return };
         let (first, last) = (start / FRAME_WORDS, (start + words.max(1) - 1) / FRAME_WORDS);
         if capture.wants(page, first, last) {
-            capture.save(page, first, last, copy_of(&self.pages[page]));
+            capture.save(page, first, last, |frame, to| copy_frame(&self.pages[page], frame, to));
         }
     }
 
@@ -195,8 +195,8 @@ impl Arena {
 }
 
 /// Copies a frame of a page.
-fn copy_of(page: &Page) -> impl FnMut(usize, &mut [u64; FRAME_WORDS]) {
-    |frame, to| to.copy_from_slice(&page[frame * FRAME_WORDS..][..FRAME_WORDS])
+fn copy_frame(page: &Page, frame: usize, to: &mut [u64; FRAME_WORDS]) {
+    to.copy_from_slice(&page[frame * FRAME_WORDS..][..FRAME_WORDS]);
 }
 
 /// The smallest class that holds `words` words.

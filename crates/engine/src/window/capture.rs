@@ -113,17 +113,27 @@ impl Capture {
         }
     }
 
+    /// Copies at least `frames` more frames, or all that are left, and returns how many; `copy` fills a frame of a page.
+    pub(crate) fn save_some(
+        &mut self,
+        frames: usize,
+        mut copy: impl FnMut(usize, usize, &mut [u64; FRAME_WORDS]),
+    ) -> usize {
+        let before = self.copies.len();
+        while self.copies.len() - before < frames
+            && let Some(page) = self.next_page()
+        {
+            self.save(page, 0, self.frames_per_page - 1, |frame, to| copy(page, frame, to));
+        }
+        self.copies.len() - before
+    }
+
     /// The next page that has unsaved frames.
-    pub(crate) fn next_page(&mut self) -> Option<usize> {
+    fn next_page(&mut self) -> Option<usize> {
         while self.next < self.unsaved.len() && self.unsaved[self.next] == 0 {
             self.next += 1;
         }
         (self.next < self.unsaved.len()).then_some(self.next)
-    }
-
-    /// Copies so far.
-    pub(crate) fn saved(&self) -> usize {
-        self.copies.len()
     }
 
     /// All copies, in the order of their numbers, once there is no next page.
@@ -162,10 +172,14 @@ mod tests {
         write(&mut capture, 1, 1, 9);
         write(&mut capture, 1, 1, 10);
         write(&mut capture, 2, 0, 11);
-        while let Some(page) = capture.next_page() {
-            write(&mut capture, page, 0, 12);
-            write(&mut capture, page, 1, 12);
-        }
+        let copied = capture.save_some(1, |page, frame, to| {
+            to.copy_from_slice(&pages[page][frame * FRAME_WORDS..][..FRAME_WORDS]);
+        });
+        assert_eq!(copied, 2, "a page at a time");
+        assert!(capture.next_page().is_some_and(|page| page == 1));
+        capture.save_some(usize::MAX, |page, frame, to| {
+            to.copy_from_slice(&pages[page][frame * FRAME_WORDS..][..FRAME_WORDS]);
+        });
         let copies = capture.finish();
         let found: Vec<_> = copies.iter().map(|(number, frame)| (*number, frame[0])).collect();
         assert_eq!(found, [(0, 1), (1, 1), (2, 2), (3, 2)]);
