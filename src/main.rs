@@ -12,6 +12,7 @@ mod demo;
 mod engine;
 mod exit;
 mod list;
+mod lock;
 mod model;
 mod output;
 mod panics;

@@ -8,17 +8,16 @@
 //! Not here: lines (`cartguard_io::FileSink`).
 
 use crate::exit::Refusal;
-use anyhow::{Context, bail, ensure};
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt;
+use crate::lock::{Lock, identity};
+use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Everything that a run writes: the lines, then what is about them.
 const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FEATURES, SUMMARY];
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
-/// Locked, and holds the process's id, while it writes. The lock ends with the process, whatever becomes of the file.
+/// See [`Lock`].
 const LOCK: &str = ".cartguard.lock";
 
 /// A folder that is ready to be written into.
@@ -37,7 +36,7 @@ impl Output {
             bail!(Refusal(format!("{name}: {file} is a file, and nothing can lie in it; name a folder")));
         }
         fs::create_dir_all(folder).with_context(|| format!("{name}: the folder cannot be made"))?;
-        let lock = Lock::take(folder)?;
+        let lock = Lock::take(folder, LOCK, "writes into it")?;
         if !force && !is_empty(folder).with_context(|| format!("{name}: the folder cannot be read"))? {
             bail!(Refusal(format!("{name}: the folder is not empty; --force overwrites what is in it")));
         }
@@ -88,50 +87,6 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The right to write into a folder, until it is dropped or the process ends.
-struct Lock {
-    path: PathBuf,
-    file: File,
-}
-
-impl Lock {
-    fn take(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join(LOCK);
-        let unlocked = || format!("{}: cannot be locked", path.display());
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        loop {
-            let mut file = options.open(&path).with_context(unlocked)?;
-            let opened = file.metadata().with_context(unlocked)?;
-            ensure!(opened.is_file(), "{}: is no file; the lock needs one", path.display());
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    // Only for the message.
-                    let _ = file.read_to_string(&mut holder);
-                    bail!(Refusal(format!("{}: process {} writes into it", folder.display(), holder.trim())));
-                }
-                Err(TryLockError::Error(why)) => return Err(why).with_context(unlocked),
-            }
-            // Between the two calls its last holder may have removed the name; a lock without one locks nobody out.
-            if identity(&path) == Some(identity_of(&opened)) {
-                // Only for a message: on a full disk the lock holds without it.
-                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-                return Ok(Self { path, file });
-            }
-        }
-    }
-}
-
-impl Drop for Lock {
-    /// Removes the name while the lock still holds. Where that fails a file stays that locks nobody out.
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        let _ = self.file.unlock();
-    }
-}
-
 /// Refuses inputs that are outputs too, by whatever name or link.
 fn spare(inputs: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
     for name in NAMES {
@@ -146,13 +101,4 @@ fn spare(inputs: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// What tells a file from every other, by device and number; none for what is no file.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().filter(fs::Metadata::is_file).as_ref().map(identity_of)
-}
-
-fn identity_of(file: &fs::Metadata) -> (u64, u64) {
-    (file.dev(), file.ino())
 }

@@ -13,13 +13,16 @@
 //! unless the sink's reader went away.
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
+mod stage;
+
+use self::stage::Stage;
 use crate::config::{Config, Idle};
-use crate::recovery::{History, Retelling, kill_point, name_partitions};
+use crate::recovery::History;
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
-use cartguard_engine::record::{Location, Records};
+use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +38,6 @@ const BATCH_BYTES_OF_HISTORY: usize = 2 * 1024 * 1024;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often trouble that lasts is told. Arbitrary: seen by whoever looks, and no flood.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-/// How often an idle engine looks for what is due besides batches. Arbitrary: a wake-up costs some 30 us.
-const MEANWHILE_EVERY: Duration = Duration::from_millis(20);
 /// How soon a pause ends once all is to end. Arbitrary: at once, for a person.
 const NOTICE: Duration = Duration::from_millis(50);
 
@@ -156,130 +157,60 @@ impl Input<'_> {
 /// Runs until the source ends or `stop` is set; then everything taken is finished and delivered.
 pub(crate) fn run(
     input: Input<'_>,
-    mut engine: Engine,
+    engine: Engine,
     sink: &mut dyn Sink,
     settings: Settings,
     stop: &AtomicBool,
-    mut tell: impl FnMut(&Progress<'_>),
+    tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
-    let (taken, to_engine) = bounded::<Taken>(settings.input.max(1));
-    let (empty_records, from_engine) = bounded::<Records>(settings.input + 2);
     let (finished, to_sink) = bounded::<Made>(settings.output.max(1));
     let (empty_outputs, from_sink) = bounded::<Outputs>(settings.output + 2);
     let started = Instant::now();
-    let mut latency = new_histogram();
-    let (mut history, mut partitions, mut delivered) = (None, Vec::new(), None);
-    let mut wanted = 0;
-    if let Input::Again(_, bound) = &input {
-        wanted = sink.resume(&bound.left())?;
-    }
+    let wanted = match &input {
+        Input::Once(_) => 0,
+        Input::Again(_, history) => sink.resume(&history.left())?,
+    };
+    // What a sink has delivered it says itself, or it is what was written.
+    let says = sink.delivered();
+    let delivered = says.clone().unwrap_or_default();
+    let written = says.is_none().then(|| delivered.clone());
     // Set when a stage fails, so that the others end too.
     let failed = AtomicBool::new(false);
-    let ended = thread::scope(|scope| {
-        let (stop, failed) = (stop, &failed);
-        let sink_tells = sink.delivered();
-        if let Input::Again(_, _) = &input {
-            delivered = Some(sink_tells.clone().unwrap_or_default());
-        }
-        let note = if sink_tells.is_none() { delivered.clone() } else { None };
+    let mut stage = Stage {
+        engine,
+        history: None,
+        partitions: Vec::new(),
+        outputs: Outputs::default(),
+        latency: new_histogram(),
+        to_sink: finished,
+        from_sink,
+        settings,
+        stop,
+        failed: &failed,
+    };
+    let (read, written, (mut engine, history, latency)) = thread::scope(|scope| {
+        let failed = &failed;
         let writer = spawn(scope, "sink", move || {
-            let written = write_all(sink, &to_sink, &empty_outputs, note.as_ref(), settings.retrying, stop);
+            let written =
+                write_all(sink, &to_sink, &empty_outputs, written.as_ref(), settings.retrying, stop);
             if written.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
             written
         });
-        let release = |batch: u64, outputs: Outputs| finished.send(Made { batch, outputs }).is_ok();
-        let mut outputs = Outputs::default();
-        let run_engine = || -> Result<Option<Ended>, Trouble> {
-            let source: Box<dyn Source + '_> = match input {
-                Input::Once(source) => {
-                    partitions = source.partitions().to_vec();
-                    source
-                }
-                Input::Again(mut source, bound) => {
-                    let mut bound = *bound;
-                    bound.deliveries(delivered.clone().unwrap_or_default(), wanted);
-                    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, bound.partitions())?;
-                    for repeated in bound.take_tail() {
-                        if stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed) {
-                            // What was bound stays bound: the next start does it again.
-                            return Ok(None);
-                        }
-                        retelling.next(source.as_mut(), &mut engine, &repeated, &mut outputs)?;
-                        bound.repeat(&repeated, &outputs, &mut engine)?;
-                        if repeated.batch >= wanted && !release(repeated.batch, std::mem::take(&mut outputs))
-                        {
-                            return Ok(None);
-                        }
-                        outputs = from_sink.try_recv().unwrap_or_default();
-                    }
-                    partitions = retelling.into_names();
-                    history = Some(bound);
-                    source as Box<dyn Source + '_>
-                }
-            };
-            engine.set_partitions(&partitions);
-            let mut source = source;
-            let reader = spawn(scope, "source", move || {
-                read_all(source.as_mut(), &taken, &from_engine, settings, || {
-                    stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
-                })
-            });
-            let mut next = None;
-            let mut batch_number = history.as_ref().map_or(0, History::next_batch);
-            let worked = loop {
-                let waited = match next.take() {
-                    Some(batch) => Ok(Some(batch)),
-                    None => receive(&to_engine, settings.spin, || match &mut history {
-                        Some(history) => history.tick(&mut engine),
-                        None => Ok(false),
-                    }),
-                };
-                let mut batch = match waited {
-                    Ok(Some(batch)) => batch,
-                    Ok(None) => break Ok(()),
-                    Err(trouble) => break Err(trouble),
-                };
-                next = take_waiting(&mut batch, &to_engine, &empty_records, settings);
-                name_partitions(&batch.changes, &mut partitions, &mut engine);
-                engine.process(&mut batch.records, &mut outputs);
-                if let Some(history) = &mut history {
-                    let changes = std::mem::take(&mut batch.changes);
-                    if let Err(trouble) = history.bind(changes, &batch.records, &outputs, &mut engine, stop) {
-                        break Err(trouble);
-                    }
-                }
-                record_latency(&mut latency, &batch, settings.paced);
-                tell(&Progress { counts: engine.counts(), latency: &latency, outputs: &outputs });
-                // The reader may have ended and need no more.
-                let _ = empty_records.try_send(batch.records);
-                if !release(batch_number, std::mem::take(&mut outputs)) {
-                    break Ok(());
-                }
-                batch_number += 1;
-                if history.is_some() {
-                    kill_point::pass("released");
-                }
-                outputs = from_sink.try_recv().unwrap_or_default();
-            };
-            if worked.is_err() {
-                failed.store(true, Ordering::Relaxed);
-            }
-            // Whoever waits for room learns that nobody will make any.
-            drop(to_engine);
-            let read = join(reader);
-            worked.and(read.map(Some))
-        };
-        let read = run_engine();
-        drop(finished);
-        let written = join(writer);
-        match written {
-            Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
-            written => written.and(read.map(|ended| ended.unwrap_or(Ended::Stopped(Place::default())))),
-        }
+        let read = stage.begin(input, delivered, wanted).and_then(|source| match source {
+            Some(source) => stage.work(scope, source, tell),
+            None => Ok(Ended::Stopped(Place::default())),
+        });
+        let Stage { engine, history, latency, to_sink, .. } = stage;
+        // The writer learns that no more lines come.
+        drop(to_sink);
+        (read, join(writer), (engine, history, latency))
     });
-    let ended = ended?;
+    let ended = match written {
+        Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
+        written => written.and(read),
+    }?;
     if let Some(history) = history
         && !matches!(ended, Ended::Closed(_))
     {
@@ -288,50 +219,9 @@ pub(crate) fn run(
     Ok(Finished { engine, latency, wall: started.elapsed(), ended })
 }
 
-/// From when each record was due, or from when its batch was taken, until now.
-fn record_latency(latency: &mut Histogram<u64>, batch: &Taken, paced: Option<Instant>) {
-    let since = |instant: Instant| u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    match paced {
-        None => latency.saturating_record_n(since(batch.at).max(1), batch.records.len() as u64),
-        Some(started) => {
-            let now = since(started);
-            for record in &batch.records.list {
-                // A synthetic source's place in its schedule.
-                let Location::Row { offset: due_ns, .. } = record.place else { continue };
-                latency.saturating_record(now.saturating_sub(due_ns).max(1));
-            }
-        }
-    }
-}
-
 /// An empty histogram of ns, three digits, up to an hour.
 pub(crate) fn new_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("constant bounds are valid")
-}
-
-/// Joins what else is waiting to a batch, up to the size of one; the batch that no longer fits, if there is one. A source
-/// that hands over single records must not make an engine that has fallen behind take them one by one.
-fn take_waiting(
-    batch: &mut Taken,
-    waiting: &Receiver<Taken>,
-    empty: &Sender<Records>,
-    settings: Settings,
-) -> Option<Taken> {
-    let records_max = settings.batch_max.min(BATCH_RECORDS_MAX);
-    loop {
-        let mut next = waiting.try_recv().ok()?;
-        let joined = batch.records.len() + next.records.len();
-        // Changes stand before the records of a batch.
-        let fits = next.changes.is_empty()
-            && joined <= records_max
-            && batch.records.bytes.len() + next.records.bytes.len() <= settings.batch_bytes;
-        if !fits {
-            return Some(next);
-        }
-        batch.records.append(&next.records);
-        next.records.clear();
-        let _ = empty.try_send(next.records);
-    }
 }
 
 /// The source's thread.
@@ -446,33 +336,6 @@ fn undelivered(trouble: Trouble, first: Outputs, rest: &Receiver<Made>) -> Troub
     }
     Trouble::stop(format!("{decisions} decisions, {alerts} alerts and {rejects} rejects were not delivered"))
         .because(trouble)
-}
-
-/// The next batch, or nothing once the source has ended and all is taken. While there is none, `meanwhile` does what is due, and says
-/// whether there is more of it.
-fn receive(
-    queue: &Receiver<Taken>,
-    spin: bool,
-    mut meanwhile: impl FnMut() -> Result<bool, Trouble>,
-) -> Result<Option<Taken>, Trouble> {
-    loop {
-        if spin {
-            // A parked thread costs 25 to 30 us to wake; a spinning one costs a core.
-            for _ in 0..200_000 {
-                match queue.try_recv() {
-                    Ok(batch) => return Ok(Some(batch)),
-                    Err(TryRecvError::Disconnected) => return Ok(None),
-                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
-                }
-            }
-        }
-        let patience = if meanwhile()? { Duration::ZERO } else { MEANWHILE_EVERY };
-        match queue.recv_timeout(patience) {
-            Ok(batch) => return Ok(Some(batch)),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-        }
-    }
 }
 
 fn spawn<'scope, T: Send + 'scope>(

@@ -162,6 +162,29 @@ impl Rig {
     }
 }
 
+/// A place that nothing comes past any more would make the other tests kill less and say nothing.
+#[test]
+fn every_named_place_is_one_to_die_at() {
+    for place in PLACES {
+        let rig = Rig::new("type = \"null\"", 3);
+        let run = |point: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
+            command.current_dir(rig.folder.path()).args(["run", "--config", "c.toml"]);
+            command.env("CARTGUARD_KILL_POINT", point).stdout(Stdio::null()).stderr(Stdio::piped());
+            command.output().expect("the binary starts")
+        };
+        if place == "repeated" {
+            assert_eq!(run("bound:5").status.signal(), Some(SIGKILL));
+        }
+        assert_eq!(run(&format!("{place}:1")).status.signal(), Some(SIGKILL), "{place}");
+    }
+    let rig = Rig::new("type = \"null\"", 3);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cartguard"));
+    command.current_dir(rig.folder.path()).args(["run", "--config", "c.toml"]);
+    let output = command.env("CARTGUARD_KILL_POINT", "nowhere:1").output().expect("the binary starts");
+    assert!(!output.status.success() && output.status.signal() != Some(SIGKILL), "no such place");
+}
+
 #[test]
 fn files_hold_every_output_once_after_any_number_of_kills() {
     let mut rig = Rig::new("type = \"file\"\npath = \"out\"", number("CARTGUARD_CRASH_SEED", 1));

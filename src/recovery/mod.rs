@@ -18,10 +18,11 @@ pub(crate) use open::{Found, Opening, Which};
 use retell::hash_of;
 pub(crate) use retell::{Retelling, name_partitions};
 
+use crate::lock::Lock;
 use crate::recovery::snapshots::Snapshots;
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_engine::record::Records;
-use cartguard_history::{Bound, Change, Partitions, Place, Run, Tip};
+use cartguard_history::{Bound, Change, Manifest, Partitions, Place, Run, Tip};
 use cartguard_io::{Advice, Delivered, Left, Segments, Trouble};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -30,13 +31,19 @@ use std::time::Duration;
 /// Pause before a write is tried again that found no room. Arbitrary.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(200);
 
-/// A pipeline's history, from where it stands.
-pub(crate) struct History {
-    epoch: u64,
+/// Where a history stands between two batches.
+#[derive(Clone, Debug, Default)]
+struct Standing {
     tip: Tip,
     partitions: Partitions,
     /// Bytes of decisions, alerts and rejects in all batches so far.
     output_bytes: [u64; 3],
+}
+
+/// A pipeline's history, from where it stands.
+pub(crate) struct History {
+    epoch: u64,
+    standing: Standing,
     segments: Segments,
     snapshots: Snapshots,
     delivered: Delivered,
@@ -48,14 +55,15 @@ pub(crate) struct History {
     record: Vec<u8>,
     tell: fn(&str),
     /// Held until the end.
-    _lock: std::fs::File,
+    _lock: Lock,
 }
 
 impl History {
     /// What a sink that wrote before has to know.
     pub(crate) fn left(&self) -> Left {
         let known = self.tail.last().map_or(0, |bound| bound.delivered);
-        Left { batch: self.tip.batch, bytes: self.output_bytes, delivered: known.max(self.tip.batch) }
+        let Standing { tip, output_bytes, .. } = &self.standing;
+        Left { batch: tip.batch, bytes: *output_bytes, delivered: known.max(tip.batch) }
     }
 
     /// Whether a process before this one had begun it.
@@ -72,12 +80,12 @@ impl History {
 
     /// How far partitions were taken, in the snapshot.
     pub(crate) fn partitions(&self) -> &Partitions {
-        &self.partitions
+        &self.standing.partitions
     }
 
     /// Number of the next batch.
     pub(crate) fn next_batch(&self) -> u64 {
-        self.tip.batch
+        self.standing.tip.batch
     }
 
     /// The batches to be done again, taken by asking.
@@ -95,9 +103,9 @@ impl History {
         kill_point::pass("repeated");
         // The tip moves on as it did when the record was written.
         self.record.clear();
-        self.tip.append(bound, &mut self.record);
-        self.follow(bound, outputs)?;
-        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
+        self.standing.tip.append(bound, &mut self.record);
+        self.standing.follow(bound, outputs)?;
+        self.tick(engine).map(|_| ())
     }
 
     /// Binds a batch: when this returns, its outputs may leave. Waits for room on a full disk until all is to end.
@@ -111,8 +119,8 @@ impl History {
     ) -> Result<(), Trouble> {
         let bound = Bound {
             epoch: self.epoch,
-            batch: self.tip.batch,
-            first_sequence: self.tip.next_sequence,
+            batch: self.standing.tip.batch,
+            first_sequence: self.standing.tip.next_sequence,
             changes,
             runs: runs_of(records),
             outputs: hash_of(outputs),
@@ -120,7 +128,7 @@ impl History {
         };
         kill_point::pass("processed");
         self.record.clear();
-        self.tip.append(&bound, &mut self.record);
+        self.standing.tip.append(&bound, &mut self.record);
         let mut told = false;
         while let Err(trouble) = self.segments.append(bound.batch, &self.record) {
             if trouble.advice() != Advice::Retry || stop.load(Ordering::Relaxed) {
@@ -133,23 +141,38 @@ impl History {
             thread::sleep(NO_ROOM_PAUSE);
         }
         kill_point::pass("bound");
-        self.follow(&bound, outputs)?;
-        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)
+        self.standing.follow(&bound, outputs)?;
+        self.tick(engine).map(|_| ())
     }
 
     /// Between batches, and while there are none: what has to be done some time. Whether there is more to do at once.
     pub(crate) fn tick(&mut self, engine: &mut Engine) -> Result<bool, Trouble> {
-        self.snapshots.tick(engine, &self.tip, &self.partitions, self.output_bytes)?;
-        self.segments.remove_before(self.snapshots.take_log_before())?;
-        Ok(engine.is_taking_snapshot())
+        if let Some(batch) = self.snapshots.tick(engine, &self.standing)? {
+            self.segments.remove_before(batch)?;
+        }
+        Ok(self.snapshots.is_copying())
     }
 
     /// A last snapshot, so that the next start has nothing to do again. Everything must be delivered.
     pub(crate) fn finish(mut self, engine: &mut Engine) -> Result<(), Trouble> {
-        self.snapshots.finish(engine, &self.tip, &self.partitions, self.output_bytes)?;
-        self.segments.remove_before(self.snapshots.take_log_before())
+        match self.snapshots.finish(engine, &self.standing)? {
+            Some(batch) => self.segments.remove_before(batch),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Standing {
+    /// Where a snapshot stands.
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            tip: manifest.tip,
+            partitions: manifest.partitions.clone(),
+            output_bytes: manifest.output_bytes,
+        }
     }
 
+    /// Moves on behind a batch whose record moved the tip.
     fn follow(&mut self, bound: &Bound, outputs: &Outputs) -> Result<(), Trouble> {
         for change in &bound.changes {
             self.partitions.apply(change).map_err(at_odds)?;

@@ -5,18 +5,18 @@
 //! Holds: a snapshot of another pipeline, source or set of features is refused with what differs; one that is torn or damaged is passed by for the
 //! one before, and told of; damage of the order log that is no torn end is refused.
 
-use super::History;
 use super::snapshots::Snapshots;
+use super::{History, Standing};
 use crate::config::{Config, History as Settings};
 use crate::exit::Refusal;
+use crate::lock::Lock;
 use anyhow::{Context, bail};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{Head, Identity};
-use cartguard_history::{Bound, LogFault, Manifest, Pack, Partitions, Tip, begins_with};
+use cartguard_history::{Bound, LogFault, Manifest, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, FolderStore, Segments, Store};
-use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -24,7 +24,7 @@ use std::thread;
 /// What decides besides the features: name and digest each.
 type Versions = Vec<(String, String)>;
 
-/// Locked while a process uses the folder; holds its id.
+/// See [`Lock`].
 const LOCK: &str = "lock";
 
 /// Where to begin.
@@ -85,25 +85,17 @@ impl<'a> Opening<'a> {
         if let Some((segment, bytes)) = append_at {
             segments.continue_at(segment, bytes)?;
         }
-        let (head_tip, partitions, output_bytes) = match &manifest {
-            Some(manifest) => (manifest.tip, manifest.partitions.clone(), manifest.output_bytes),
-            None => (Tip::default(), Partitions::default(), [0; 3]),
-        };
-        let epoch = tail.last().map_or(head_tip.epoch, |bound| bound.epoch) + 1;
-        let template = Manifest {
-            packs: Vec::new(),
-            ..self.template(head_tip, &engine, partitions.clone(), output_bytes)?
-        };
+        let standing = manifest.as_ref().map(Standing::of).unwrap_or_default();
+        let epoch = tail.last().map_or(standing.tip.epoch, |bound| bound.epoch) + 1;
+        let template = self.template(&engine)?;
         if manifest.is_none() && tail.is_empty() {
             // An empty state, so that the folder says from the start whose it is.
-            store.put(&Manifest::file_name(head_tip.batch), template.to_text().as_bytes())?;
+            store.put(&Manifest::file_name(0), template.to_text().as_bytes())?;
         }
-        let snapshots = Snapshots::start(self.config.snapshot, template, store, self.tell)?;
+        let snapshots = Snapshots::start(self.config.snapshot, template, standing.tip, store, self.tell)?;
         let history = History {
             epoch,
-            tip: head_tip,
-            partitions,
-            output_bytes,
+            standing,
             segments,
             snapshots,
             delivered: Delivered::default(),
@@ -169,13 +161,9 @@ impl<'a> Opening<'a> {
         Ok(Found { manifest, engine, tail, append_at })
     }
 
-    fn template(
-        &self,
-        tip: Tip,
-        engine: &Engine,
-        partitions: Partitions,
-        output_bytes: [u64; 3],
-    ) -> anyhow::Result<Manifest> {
+    /// What every manifest of this history says: that of an empty state.
+    fn template(&self, engine: &Engine) -> anyhow::Result<Manifest> {
+        let Standing { tip, partitions, output_bytes } = Standing::default();
         Ok(Manifest {
             format: Manifest::FORMAT,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -370,30 +358,9 @@ pub(super) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> 
 }
 
 /// Takes the folder for this process, until it ends.
-pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
+pub(super) fn lock(folder: &Path) -> anyhow::Result<Lock> {
     fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    let path: PathBuf = folder.join(LOCK);
-    let unlocked = || format!("{}: cannot be locked", path.display());
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .with_context(unlocked)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // Only for the message.
-            let _ = file.read_to_string(&mut holder);
-            bail!(Refusal(format!("{}: process {} uses it", folder.display(), holder.trim())));
-        }
-        Err(TryLockError::Error(why)) => return Err(why).with_context(unlocked),
-    }
-    // Only for a message.
-    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Lock::take(folder, LOCK, "uses it")
 }
 
 /// What decides besides the features.

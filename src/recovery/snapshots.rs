@@ -8,12 +8,12 @@
 //! Holds: the engine waits for none of it but the copying, 128 KiB at a time; a manifest is stored only where all its packs are durable and everything
 //! before it was delivered.
 
-use super::kill_point;
+use super::{Standing, kill_point};
 use crate::config::Snapshot as Settings;
 use anyhow::Context;
 use cartguard_engine::batch::Engine;
-use cartguard_engine::batch::snapshot::{FramePool, Part};
-use cartguard_history::{Manifest, Pack, Partitions, Retention, Tip};
+use cartguard_engine::batch::snapshot::{FramePool, Head, Part};
+use cartguard_history::{Manifest, Pack, Retention, Tip};
 use cartguard_io::{Advice, Delivered, Store, Trouble};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ enum Work {
     /// Make memory ready for so many frames.
     Prepare(usize),
     /// A snapshot begins; parts follow, then its end.
-    Begin(Box<Manifest>),
+    Begin(Box<(Standing, Head)>),
     Part(Part),
     End,
 }
@@ -63,11 +63,11 @@ enum Phase {
 /// See the module.
 pub(super) struct Snapshots {
     settings: Settings,
-    /// What a manifest says besides where things stand.
-    template: Manifest,
     phase: Phase,
     last: Instant,
+    /// Where the last cut was, and where the last snapshot stands that is stored.
     last_tip: Tip,
+    stored_tip: Tip,
     pool: FramePool,
     to_thread: Option<Sender<Work>>,
     from_thread: Receiver<Done>,
@@ -75,14 +75,15 @@ pub(super) struct Snapshots {
     thread: Option<JoinHandle<()>>,
     /// Nothing more will be delivered.
     ending: Arc<AtomicBool>,
-    log_before: u64,
     tell: fn(&str),
 }
 
 impl Snapshots {
+    /// `template` is what every manifest says, `tip` where the last one stands.
     pub(super) fn start(
         settings: Settings,
         template: Manifest,
+        tip: Tip,
         store: Arc<dyn Store>,
         tell: fn(&str),
     ) -> anyhow::Result<Self> {
@@ -92,6 +93,7 @@ impl Snapshots {
         let pool = FramePool::default();
         let ending = Arc::new(AtomicBool::new(false));
         let mut writer = Writer {
+            template,
             store,
             pool: pool.clone(),
             keep: settings.keep,
@@ -108,15 +110,14 @@ impl Snapshots {
             settings,
             phase: Phase::Idle,
             last: Instant::now(),
-            last_tip: template.tip,
-            template,
+            last_tip: tip,
+            stored_tip: tip,
             pool,
             to_thread: Some(to_thread),
             from_thread,
             watched,
             thread: Some(thread),
             ending,
-            log_before: 0,
             tell,
         })
     }
@@ -126,52 +127,43 @@ impl Snapshots {
         let _ = self.watched.send(delivered);
     }
 
-    /// The batch before which the order log is no longer needed; 0 where nothing changed since it was asked.
-    pub(super) fn take_log_before(&mut self) -> u64 {
-        std::mem::take(&mut self.log_before)
+    /// Whether the engine still has something to copy.
+    pub(super) fn is_copying(&self) -> bool {
+        self.phase == Phase::Copying
     }
 
-    /// Between two batches: does what is due, at most some 30 us of it.
-    pub(super) fn tick(
-        &mut self,
-        engine: &mut Engine,
-        tip: &Tip,
-        partitions: &Partitions,
-        output_bytes: [u64; 3],
-    ) -> Result<(), Trouble> {
+    /// Between two batches: does what is due, at most some 30 us of it. The batch before which the order log is no longer needed, if that has
+    /// changed.
+    pub(super) fn tick(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+        let mut log_before = None;
         while let Ok(done) = self.from_thread.try_recv() {
-            self.note(done, engine, tip, partitions, output_bytes)?;
+            log_before = self.note(done, engine, now)?.or(log_before);
         }
         match self.phase {
-            Phase::Idle if self.is_due(tip) => {
+            Phase::Idle if self.is_due(&now.tip) => {
                 self.phase = Phase::Preparing;
                 self.send(Work::Prepare(engine.snapshot_frames()));
             }
             Phase::Copying => self.copy(engine, FRAMES_AT_ONCE),
             Phase::Idle | Phase::Preparing | Phase::Storing => {}
         }
-        Ok(())
+        Ok(log_before)
     }
 
     /// A snapshot of where all stands now, stored when this returns.
-    pub(super) fn finish(
-        &mut self,
-        engine: &mut Engine,
-        tip: &Tip,
-        partitions: &Partitions,
-        output_bytes: [u64; 3],
-    ) -> Result<(), Trouble> {
+    pub(super) fn finish(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+        let mut log_before = None;
         loop {
             match self.phase {
-                Phase::Idle if self.last_tip == *tip => return Ok(()),
-                Phase::Idle => self.cut(engine, tip, partitions, output_bytes),
+                Phase::Idle if self.stored_tip == now.tip => return Ok(log_before),
+                Phase::Idle => self.cut(engine, now),
                 Phase::Copying => self.copy(engine, usize::MAX),
                 Phase::Preparing | Phase::Storing => {
-                    let Ok(done) = self.from_thread.recv() else { return Ok(()) };
+                    let Ok(done) = self.from_thread.recv() else { return Ok(log_before) };
                     if let Done::Failed(trouble) = done {
                         return Err(trouble);
                     }
-                    self.note(done, engine, tip, partitions, output_bytes)?;
+                    log_before = self.note(done, engine, now)?.or(log_before);
                 }
             }
         }
@@ -184,44 +176,32 @@ impl Snapshots {
                 || self.last.elapsed() >= self.settings.every)
     }
 
-    fn note(
-        &mut self,
-        done: Done,
-        engine: &mut Engine,
-        tip: &Tip,
-        partitions: &Partitions,
-        output_bytes: [u64; 3],
-    ) -> Result<(), Trouble> {
+    fn note(&mut self, done: Done, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
         match done {
-            Done::Prepared => self.cut(engine, tip, partitions, output_bytes),
+            Done::Prepared => self.cut(engine, now),
             Done::Stored { log_before } => {
                 self.phase = Phase::Idle;
-                self.log_before = log_before;
+                self.stored_tip = self.last_tip;
+                return Ok(Some(log_before));
             }
             // A snapshot that fails is one that comes later; what cannot be synced may be lost without a word.
             Done::Failed(trouble) if trouble.advice() == Advice::Retry => {
+                engine.abandon_snapshot();
                 self.phase = Phase::Idle;
                 (self.tell)(&format!("no snapshot: {trouble}; the next one is tried when it is due"));
             }
             Done::Failed(trouble) => return Err(trouble),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn cut(&mut self, engine: &mut Engine, tip: &Tip, partitions: &Partitions, output_bytes: [u64; 3]) {
+    fn cut(&mut self, engine: &mut Engine, now: &Standing) {
         let head = engine.begin_snapshot(&self.pool);
-        let manifest = Manifest {
-            tip: *tip,
-            partitions: partitions.clone(),
-            output_bytes,
-            engine: serde_json::to_value(&head).unwrap_or_default(),
-            ..self.template.clone()
-        };
         kill_point::pass("cut");
-        self.send(Work::Begin(Box::new(manifest)));
+        self.send(Work::Begin(Box::new((now.clone(), head))));
         self.phase = Phase::Copying;
         self.last = Instant::now();
-        self.last_tip = *tip;
+        self.last_tip = now.tip;
     }
 
     fn copy(&mut self, engine: &mut Engine, frames: usize) {
@@ -270,6 +250,8 @@ impl Begun {
 
 /// The thread's side.
 struct Writer {
+    /// What every manifest says.
+    template: Manifest,
     store: Arc<dyn Store>,
     pool: FramePool,
     keep: usize,
@@ -290,8 +272,8 @@ impl Writer {
                     self.pool.prepare(frames);
                     Some(Done::Prepared)
                 }
-                Work::Begin(manifest) => {
-                    begun = Some(Begun { manifest: *manifest, bytes: Vec::new(), parts: Vec::new() });
+                Work::Begin(cut) => {
+                    begun = Some(self.begin(*cut));
                     None
                 }
                 Work::Part(part) => begun.as_mut().and_then(|begun| {
@@ -313,6 +295,13 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    fn begin(&self, (standing, head): (Standing, Head)) -> Begun {
+        let Standing { tip, partitions, output_bytes } = standing;
+        let engine = serde_json::to_value(&head).expect("a head is plain data");
+        let manifest = Manifest { tip, partitions, output_bytes, engine, ..self.template.clone() };
+        Begun { manifest, bytes: Vec::new(), parts: Vec::new() }
     }
 
     /// Stores the parts so far as a pack.
@@ -350,6 +339,8 @@ impl Writer {
         kill_point::pass("manifest_stored");
         let log_before = self.remove_old()?;
         kill_point::pass("old_removed");
+        // Between two snapshots the state's size is not needed a second time.
+        self.pool.clear();
         Ok(Some(log_before))
     }
 
