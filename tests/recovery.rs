@@ -3,9 +3,13 @@
 
 mod shop;
 
-use shop::{Shop, holds, signal, wait_for};
+use serde_json::Value;
+use shop::{Shop, checkouts, holds, signal, wait_for};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
 
 const FILES: [&str; 3] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl"];
 
@@ -249,4 +253,36 @@ fn verify_derives_all_again_and_names_the_first_difference() {
     );
     shop.good(&["verify", "--config", "c.toml"]);
     holds(&shop.bad(2, &["verify", "--set", "history.folder=nowhere"]), &["stdin cannot be read again"]);
+}
+
+/// I6: a reader that does not read holds the sink back, and the manifest with it.
+#[test]
+fn a_snapshot_stands_only_where_all_before_it_was_delivered() {
+    let shop = Shop::new();
+    // A source that brings 1,000 checkouts and does not end, and room for their decisions to wait.
+    shop.make_pipe("in.jsonl");
+    shop.write(
+        "c.toml",
+        CONFIG.replace("type = \"file\"\npath = \"out\"", "type = \"stdout\"") + "[queue]\noutput = 4096\n",
+    );
+    let mut command = shop.command(&["run", "--config", "c.toml"]);
+    let mut child = command.env("CARTGUARD_KILL_POINT", "manifest_stored:1").spawn().expect("cartguard runs");
+    let mut pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
+    pipe.write_all(checkouts(0, 1_000).as_bytes()).expect("a reader");
+    wait_for(|| shop.path("data/snapshots").is_dir() && !stored(&shop, "data/snapshots", ".pack").is_empty());
+    // Time for a manifest that should not be.
+    sleep(Duration::from_millis(300));
+    let mut text = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut text).expect("text");
+    child.wait().expect("it is killed");
+    drop(pipe);
+    let listed = shop.good(&["snapshot", "list", "--config", "c.toml", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let stands =
+        listed.as_array().and_then(|list| list.last()).and_then(|newest| newest["sequence"].as_u64());
+    let stands = stands.expect("a snapshot") as usize;
+    assert!(stands > 0, "{listed}");
+    // The last line may be torn.
+    let delivered = text.matches('\n').count();
+    assert!(delivered >= stands, "{delivered} of the {stands} decisions before the snapshot were delivered");
 }

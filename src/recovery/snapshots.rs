@@ -205,9 +205,7 @@ impl Snapshots {
     }
 
     fn copy(&mut self, engine: &mut Engine, frames: usize) {
-        if let Some(part) = engine.continue_snapshot(frames) {
-            self.send(Work::Part(part));
-        }
+        engine.continue_snapshot(frames, |part| self.send(Work::Part(part)));
         if !engine.is_taking_snapshot() {
             self.send(Work::End);
             self.phase = Phase::Storing;

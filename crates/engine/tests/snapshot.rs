@@ -27,11 +27,11 @@ fn rest_of(engine: &mut Engine, parts: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn take(engine: &mut Engine, frames: usize, parts: &mut Vec<(String, Vec<u8>)>) {
-    if let Some(part) = engine.continue_snapshot(frames) {
+    engine.continue_snapshot(frames, |part| {
         let mut bytes = Vec::new();
         part.push_bytes(&mut bytes);
         parts.push((part.name(), bytes));
-    }
+    });
 }
 
 fn restore(twins: &Twins, snapshot: &Snapshot, workers: usize) -> Engine {

@@ -12,9 +12,10 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 const EVENTS: u64 = 6_000;
@@ -136,6 +137,17 @@ fn by_id(lines: &[String], id: &str) -> BTreeMap<String, String> {
     first
 }
 
+/// A process that does not outlive a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn survive(mode: &str, seed: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -162,7 +174,8 @@ fn survive(mode: &str, seed: u64) {
     runtime.block_on(producer).expect("all events are put");
     let wanted = runtime.block_on(lines(&client, "in")).len();
     // Now it may come to where nothing is left.
-    let mut child = cartguard(folder.path(), &["run", "--config", "c.toml"]).spawn().expect("it starts");
+    let mut last =
+        Killed(cartguard(folder.path(), &["run", "--config", "c.toml"]).spawn().expect("it starts"));
     let whole = loop {
         let _ = fs::remove_dir_all(folder.path().join("whole"));
         let told = cartguard(
@@ -173,15 +186,16 @@ fn survive(mode: &str, seed: u64) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let summary = fs::read(folder.path().join("whole/summary.json")).expect("a summary");
         let summary: Value = serde_json::from_slice(&summary).expect("JSON");
-        assert!(child.try_wait().expect("a child").is_none(), "it runs on");
+        assert!(last.0.try_wait().expect("a child").is_none(), "it runs on");
         if summary["events"].as_u64() == Some(wanted as u64) {
             break folder.path().join("whole");
         }
     };
-    let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    let ended = Command::new("kill").args(["-TERM", &last.0.id().to_string()]).status();
     assert!(ended.expect("kill runs").success());
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut complained = String::new();
+    last.0.stderr.take().expect("piped").read_to_string(&mut complained).expect("text");
+    assert!(last.0.wait().expect("it ends").success(), "{complained}");
     let mut copies = 0;
     for (stream, file, id) in [
         ("decisions", "decisions.jsonl", "decision_id"),

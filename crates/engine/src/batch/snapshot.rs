@@ -129,25 +129,32 @@ impl Engine {
         self.taking.is_some()
     }
 
-    /// Copies at most some `frames` more frames of 4 KiB, within one part; returns the part if it is now whole.
-    pub fn continue_snapshot(&mut self, frames: usize) -> Option<Part> {
-        let Taking { done, pool } = self.taking.as_mut()?;
-        let shared = &*self.shared;
-        let part = if *done < DEDUPE_SHARDS {
-            let mut ids = shared.ids[*done].lock().unwrap_or_else(PoisonError::into_inner);
-            (ids.capture_some(frames) < frames).then(|| ids.end_capture(*done, pool))
-        } else {
-            let number = *done - DEDUPE_SHARDS;
-            let mut shard = shared.shards.get_mut(&number)?;
-            (shard.capture_some(frames) < frames).then(|| shard.end_capture(number, pool))
-        };
-        if part.is_some() {
-            *done += 1;
-            if *done == DEDUPE_SHARDS + shared.settings.state.shards {
-                self.taking = None;
+    /// Copies some `frames` more frames of 4 KiB, a page more at most, and gives out the parts that are now whole.
+    pub fn continue_snapshot(&mut self, frames: usize, mut give: impl FnMut(Part)) {
+        let mut left = frames;
+        while left > 0
+            && let Some(Taking { done, pool }) = &mut self.taking
+        {
+            let shared = &*self.shared;
+            let (copied, part) = if *done < DEDUPE_SHARDS {
+                let mut ids = shared.ids[*done].lock().unwrap_or_else(PoisonError::into_inner);
+                let copied = ids.capture_some(left);
+                (copied, (copied < left).then(|| ids.end_capture(*done, pool)))
+            } else {
+                let number = *done - DEDUPE_SHARDS;
+                let Some(mut shard) = shared.shards.get_mut(&number) else { return };
+                let copied = shard.capture_some(left);
+                (copied, (copied < left).then(|| shard.end_capture(number, pool)))
+            };
+            left = left.saturating_sub(copied);
+            if let Some(part) = part {
+                *done += 1;
+                if *done == DEDUPE_SHARDS + shared.settings.state.shards {
+                    self.taking = None;
+                }
+                give(part);
             }
         }
-        part
     }
 
     /// How many parts a snapshot has.
