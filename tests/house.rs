@@ -27,14 +27,19 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-forest", &[], &[]),
     ("cartguard-history", &["cartguard-engine"], &[]),
     ("cartguard-io", &["cartguard-engine", "cartguard-history"], &[]),
-    ("cartguard-kinesis", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
+    (
+        "cartguard-kinesis",
+        &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-shards"],
+        &[],
+    ),
     (
         "cartguard-kinesis-tests",
         &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-kinesis"],
-        &["loadgen"],
+        &["cartguard-shards", "loadgen"],
     ),
     ("cartguard-oracle", &[], &[]),
     ("cartguard-recovery", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
+    ("cartguard-shards", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
     ("loadgen", &[], &[]),
 ];
 
