@@ -40,6 +40,18 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-oracle", &[], &[]),
     ("cartguard-recovery", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
     ("cartguard-shards", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
+    (
+        "cartguard-sim",
+        &[
+            "cartguard-engine",
+            "cartguard-forest",
+            "cartguard-history",
+            "cartguard-io",
+            "cartguard-recovery",
+            "cartguard-shards",
+        ],
+        &[],
+    ),
     ("loadgen", &[], &[]),
 ];
 

@@ -60,6 +60,8 @@ pub struct ShardSource<S: Service> {
     /// A shard ended or a listing came: who opens now?
     is_unsettled: bool,
     listing: Listing,
+    /// Listings that have agreed with one in which something was lost.
+    confirmations: u32,
     last: Position,
 }
 
@@ -67,7 +69,8 @@ impl<S: Service> ShardSource<S> {
     /// Of a stream whose shards were listed; nothing is read yet.
     pub fn new(service: S, settings: Settings, shards: Vec<Shard>) -> Self {
         let mut lineage = Lineage::new(settings.start);
-        lineage.list(shards);
+        // The first is never older.
+        let _ = lineage.list(shards);
         Self {
             service,
             settings,
@@ -84,6 +87,7 @@ impl<S: Service> ShardSource<S> {
             is_resumed: false,
             is_unsettled: true,
             listing: Listing::First,
+            confirmations: 0,
             last: Position::default(),
         }
     }
