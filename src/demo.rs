@@ -135,6 +135,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
             &mut NullSink::default(),
             settings,
             &stop,
+            None,
             |progress| {
                 board.tell(progress);
             },

@@ -17,7 +17,7 @@ mod stage;
 
 use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};
-use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
+use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs, Scorer};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
@@ -25,6 +25,7 @@ use cartguard_recovery::History;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -123,6 +124,14 @@ impl Display for Place {
     }
 }
 
+/// From the next batch on this model decides.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    /// What the order log says of it.
+    pub(crate) version: String,
+    pub(crate) scorer: Arc<Scorer>,
+}
+
 /// Records on their way to the engine, and what happened to their partitions before them.
 struct Taken {
     changes: Vec<Change>,
@@ -154,13 +163,15 @@ impl Input<'_> {
     }
 }
 
-/// Runs until the source ends or `stop` is set; then everything taken is finished and delivered.
+/// Runs until the source ends or `stop` is set; then everything taken is finished and delivered. `switches` brings models that decide from
+/// the next batch on.
 pub(crate) fn run(
     input: Input<'_>,
     engine: Engine,
     sink: &mut dyn Sink,
     settings: Settings,
     stop: &AtomicBool,
+    switches: Option<&Receiver<Switch>>,
     tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
     let (finished, to_sink) = bounded::<Made>(settings.output.max(1));
@@ -189,7 +200,7 @@ pub(crate) fn run(
         });
         // The stage goes with its outlet, so that the writer learns that no more lines come.
         let worked = Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed])
-            .and_then(|(stage, source)| stage.work(scope, source, tell));
+            .and_then(|(stage, source)| stage.work(scope, source, switches, tell));
         (worked, join(writer))
     });
     let (processor, latency, ended) = match written {

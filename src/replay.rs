@@ -86,10 +86,17 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let bar = Bar::new(source.meter());
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let settings = pipeline::Settings::of_history(config);
-    let finished =
-        pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, &stop.flag, |_| {
+    let finished = pipeline::run(
+        Input::Once(Box::new(source)),
+        engine,
+        sink.as_mut(),
+        settings,
+        &stop.flag,
+        None,
+        |_| {
             bar.tick();
-        })?;
+        },
+    )?;
     bar.finish();
     if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
         complain(&format!(
@@ -113,7 +120,8 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
     let Found { mut engine, tail, .. } =
         opening.look(&Storage::look(folder)?, Which::Empty, || engine::open(config, &identity))?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
-    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
+    let mut retelling =
+        Retelling::begin(source.as_mut(), &mut engine, &Partitions::default(), opening.models)?;
     let mut outputs = Outputs::default();
     for bound in &tail {
         retelling.next(source.as_mut(), &mut engine, bound, &mut outputs)?;

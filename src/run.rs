@@ -4,6 +4,7 @@ use crate::adapters::{OpenSink, OpenSource, open_sink, open_source};
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
+use crate::model::Watched;
 use crate::pipeline::{self, Ended, Finished, Input};
 use crate::summary::Summary;
 use crate::{engine, signals};
@@ -82,11 +83,27 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     let OpenSink { mut sink, output } = open_sink(config, &engine, force || input.goes_on(), &stop)?;
     let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
-    let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
+    let switches = watched(config).map(Watched::start).transpose()?;
+    let finished =
+        pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, switches.as_ref(), |_| {})?;
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+/// The folder of models, where the configuration names one.
+fn watched(config: &Config) -> Option<Watched> {
+    let models = config.models.clone()?;
+    // What the configuration found there when it was read.
+    let active = config.model.as_ref().and_then(|folder| folder.strip_prefix(&models).ok());
+    let active = active.map(|active| active.display().to_string());
+    Some(Watched {
+        models,
+        active,
+        plan: engine::plan(config),
+        tell: |what| complain(&format!("note: {what}\n")),
+    })
 }
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.

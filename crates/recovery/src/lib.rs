@@ -18,14 +18,16 @@ mod processor;
 mod retell;
 mod snapshots;
 mod storage;
+mod versions;
 mod writer;
 
 pub use catalog::{Catalog, Kept, Removed, head_of};
 pub use history::History;
-pub use open::{Found, Opening, Versions, Which};
+pub use open::{Found, Opening, Which};
 pub use processor::{Begun, Processor};
 pub use retell::Retelling;
 pub use storage::Storage;
+pub use versions::{MODEL, Models, Versions};
 
 use std::time::Duration;
 

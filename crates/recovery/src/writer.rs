@@ -213,9 +213,9 @@ impl Writer {
     }
 
     fn begin(&self, (standing, head): (Standing, Head)) -> Begun {
-        let Standing { tip, partitions, output_bytes } = standing;
+        let Standing { tip, partitions, output_bytes, versions } = standing;
         let engine = serde_json::to_value(&head).expect("a head is plain data");
-        let manifest = Manifest { tip, partitions, output_bytes, engine, ..self.template.clone() };
+        let manifest = Manifest { tip, partitions, output_bytes, versions, engine, ..self.template.clone() };
         Begun { manifest, bytes: Vec::new(), parts: Vec::new() }
     }
 

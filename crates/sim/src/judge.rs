@@ -56,9 +56,11 @@ fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
 /// The outputs of a run over the same order log that nobody disturbs.
 fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<Lists, String> {
     place.stream.remember();
-    let (mut source, mut engine) = (place.source(true), place.engines.engine(1));
+    let (mut source, mut engine) = (place.source(true), place.engines.engine(1, 0));
     let told = |trouble: cartguard_io::Trouble| format!("the run that nobody disturbs: {trouble}");
-    let mut retelling = Retelling::begin(&mut source, &mut engine, &Partitions::default()).map_err(told)?;
+    let mut retelling =
+        Retelling::begin(&mut source, &mut engine, &Partitions::default(), place.engines.clone())
+            .map_err(told)?;
     let (mut lists, mut outputs) = (Lists::default(), Outputs::default());
     for bound in bounds {
         retelling.next(&mut source, &mut engine, bound, &mut outputs).map_err(told)?;

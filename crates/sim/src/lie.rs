@@ -13,17 +13,20 @@ pub enum Lie {
     IgnorePartialFailure,
     /// Outputs count as delivered as soon as they are released, so that positions are stored before them.
     PositionsBeforeOutputs,
+    /// Another model decides, and the order log does not say so.
+    UnboundSwitch,
     /// Recovery takes the snapshot alone and the records behind it in any order.
     SnapshotAlone,
 }
 
 impl Lie {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ReleaseBeforeBind,
         Self::LatestChildren,
         Self::ImpatientChildren,
         Self::IgnorePartialFailure,
         Self::PositionsBeforeOutputs,
+        Self::UnboundSwitch,
         Self::SnapshotAlone,
     ];
 }

@@ -14,7 +14,7 @@ use cartguard_engine::batch::Outputs;
 use cartguard_engine::record::Records;
 use cartguard_history::Start;
 use cartguard_io::{Delivered, Output, Replayable, Sink, Source, Trouble};
-use cartguard_recovery::{Begun, By, Opening, Processor, Settings, Storage};
+use cartguard_recovery::{Begun, By, MODEL, Opening, Processor, Settings, Storage};
 use cartguard_shards::ShardSource;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) struct Place {
     pub(crate) disk: Disk,
     pub(crate) stream: Stream,
     pub(crate) outlet: Outlet,
-    pub(crate) engines: Engines,
+    pub(crate) engines: Arc<Engines>,
 }
 
 impl Place {
@@ -76,7 +76,7 @@ impl Writing {
 /// Lives until all is put, taken and delivered; or until it is killed, which is trouble.
 pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
     let Place { world, disk, stream, outlet, engines } = place;
-    let (workers, settings, is_hasty) = {
+    let (workers, model, settings, is_hasty) = {
         let world = &mut *world.lock();
         let settings = Settings {
             every: Duration::from_hours(1_000_000),
@@ -86,18 +86,19 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
             no_room_pause: Duration::ZERO,
         };
         let workers = if world.chance.percent(5) { 2 } else { 1 };
-        (workers, settings, world.is_lie(Lie::PositionsBeforeOutputs))
+        (workers, world.chance.index(3), settings, world.is_lie(Lie::PositionsBeforeOutputs))
     };
     let mut source = place.source(false);
     let opening = Opening {
         pipeline: "sim".to_owned(),
         source: source.identity(),
-        versions: Vec::new(),
+        versions: vec![(MODEL.to_owned(), engines.version(model).to_owned())],
+        models: engines.clone(),
         by: By::Caller,
         tell: |_| {},
     };
     let storage = Storage::of("sim", Arc::new(disk.clone()), disk.segments());
-    let (history, engine) = opening.open(storage, settings, || Ok(engines.engine(workers)))?;
+    let (history, engine) = opening.open(storage, settings, || Ok(engines.engine(workers, model)))?;
     let mut sink = outlet.sink();
     let wanted = sink.resume(&history.left())?;
     let told = sink.delivered().unwrap_or_default();
@@ -113,16 +114,22 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
     let wanted = (wanted, delivered);
     let begun = Processor::begin(engine, history, &mut source, wanted, &mut outputs, release, || false)?;
     let Begun::Ready(mut processor) = begun else { unreachable!("nobody tells it to end") };
-    let never = AtomicBool::new(false);
+    let (never, first_model) = (AtomicBool::new(false), model);
     let mut records = Records::default();
     let mut idle = 0;
     while !(shop.is_done() && processor.engine().next_sequence() == stream.parts()) {
         shop.go_on(world);
-        let (action, most, is_eager, oldest) = {
+        let (action, most, is_eager, oldest, switch) = {
             let world = &mut *world.lock();
             let (eager, chance) = (world.mood.eager, &mut world.chance);
-            (chance.below(10), 1 + chance.index(30), chance.percent(eager), chance.percent(5))
+            let switch = chance.percent(3).then(|| chance.index(3));
+            (chance.below(10), 1 + chance.index(30), chance.percent(eager), chance.percent(5), switch)
         };
+        if let Some(model) = switch {
+            let version = if world.lock().is_lie(Lie::UnboundSwitch) { first_model } else { model };
+            world.lock().saw("switches");
+            processor.set_model(engines.version(version), Some(engines.scorer(model)));
+        }
         match action {
             0..5 if writing.queue.len() < QUEUE => {
                 source.read(&mut records, usize::MAX, most)?;

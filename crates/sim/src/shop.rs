@@ -14,6 +14,8 @@ use cartguard_engine::features::spec::{Aggregate, Column, Definition, Feature, F
 use cartguard_engine::schema::Schema;
 use cartguard_engine::schema::samples::{entity, least};
 use cartguard_forest::{Format, Model};
+use cartguard_io::Trouble;
+use cartguard_recovery::Models;
 use cartguard_shards::aggregate::{Aggregate as Packed, Part, aggregated};
 use std::sync::Arc;
 
@@ -138,7 +140,29 @@ fn mix(x: u64) -> u64 {
 /// What makes engines: each process has its own.
 pub(crate) struct Engines {
     plan: Arc<Plan>,
-    scorer: Arc<Scorer>,
+    scorers: [Arc<Scorer>; 3],
+}
+
+impl Models for Engines {
+    fn load(&self, version: &str) -> Result<Option<Arc<Scorer>>, Trouble> {
+        let scorer = self.scorers.iter().find(|scorer| scorer.name == version);
+        scorer
+            .map(|scorer| Some(Arc::clone(scorer)))
+            .ok_or_else(|| Trouble::refuse(format!("no model {version}")))
+    }
+}
+
+/// Its versions differ in what they hold for too many events of a device.
+fn scorer(version: u32, plan: &Plan) -> Arc<Scorer> {
+    let text = format!(
+        r#"{{"format":"cartguard.logistic","version":1,"features":["device_count"],"weights":[1.0],"intercept":-{version}.0}}"#
+    );
+    Arc::new(Scorer {
+        name: format!("sim/{version}"),
+        model: Arc::new(Model::from_bytes(Format::LogisticJson, text.as_bytes()).expect("a model")),
+        features: vec![plan.features() - 2],
+        thresholds: Thresholds { review_at: 0.5, decline_at: 0.9 },
+    })
 }
 
 impl Engines {
@@ -169,18 +193,20 @@ impl Engines {
         ];
         let set = Arc::new(FeatureSet { features, conditions: Vec::new() });
         let plan = Arc::new(Plan::new(schema, set, LATENESS_MS));
-        let model = r#"{"format":"cartguard.logistic","version":1,"features":["device_count"],"weights":[1.0],"intercept":-4.0}"#;
-        let model = Model::from_bytes(Format::LogisticJson, model.as_bytes()).expect("a model");
-        let scorer = Scorer {
-            name: "sim/1".to_owned(),
-            model: Arc::new(model),
-            features: vec![2],
-            thresholds: Thresholds { review_at: 0.5, decline_at: 0.9 },
-        };
-        Self { plan, scorer: Arc::new(scorer) }
+        Self { scorers: [1, 2, 3].map(|version| scorer(version, &plan)), plan }
     }
 
-    pub(crate) fn engine(&self, workers: usize) -> Engine {
+    /// The names of the models there are.
+    pub(crate) fn version(&self, at: usize) -> &str {
+        &self.scorers[at].name
+    }
+
+    pub(crate) fn scorer(&self, at: usize) -> Arc<Scorer> {
+        Arc::clone(&self.scorers[at])
+    }
+
+    /// With the model at this place.
+    pub(crate) fn engine(&self, workers: usize, model: usize) -> Engine {
         let settings = EngineSettings {
             workers,
             state: StateSettings {
@@ -197,6 +223,6 @@ impl Engines {
             reasons: ReasonSettings { top: 2, max_share: 1.0 },
             ids: Some(IdSettings { pipeline: "sim".to_owned(), source: "a simulated stream".to_owned() }),
         };
-        Engine::new(Arc::clone(&self.plan), settings, Some(Arc::clone(&self.scorer)))
+        Engine::new(Arc::clone(&self.plan), settings, Some(self.scorer(model)))
     }
 }

@@ -12,6 +12,7 @@ use cartguard_io::Advice;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 /// What happened in a story that ended well.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub fn tell(seed: u64, lie: Option<Lie>, is_traced: bool) -> Result<Story, Failu
     let place = Place {
         disk: Disk::new(&world),
         outlet: Outlet::new(&world),
-        engines: Engines::new(),
+        engines: Arc::new(Engines::new()),
         stream: stream.clone(),
         world: world.clone(),
     };

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const LIES_WITHIN: u64 = 40;
 
 /// What has to have happened in many stories, or they prove little.
-const RARE: [&str; 10] = [
+const RARE: [&str; 11] = [
     "batches sent again",
     "forgotten shards",
     "kills",
@@ -20,6 +20,7 @@ const RARE: [&str; 10] = [
     "partial failures",
     "reshards",
     "snapshots",
+    "switches",
     "torn manifests",
     "torn records",
 ];

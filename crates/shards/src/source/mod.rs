@@ -114,6 +114,7 @@ impl<S: Service> ShardSource<S> {
         match change {
             Change::Open(opened) => self.names.push(opened.name.clone()),
             Change::Finish { partition } => self.close(*partition),
+            Change::Version { .. } => return Ok(()),
             Change::Gap { partition, before, .. } => {
                 self.close(*partition);
                 self.gaps.retain(|gap| !is_of(gap, *partition));
