@@ -32,7 +32,7 @@ mod tree;
 pub use error::ModelError;
 pub use format::Format;
 pub use limits::MODEL_BYTES_MAX;
-pub use link::{Link, Shape};
+pub use link::{Link, Shape, logistic};
 pub use model::{Model, Precision, Score, Summary};
 pub use scratch::Scratch;
 pub use simd::InstructionSet;
