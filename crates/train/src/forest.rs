@@ -5,7 +5,7 @@
 //! A forest is one round of boosting, and a round tells nothing of its progress; so it is trained in parts of ten trees, each
 //! with a seed of its own, and the parts are put together: the margin is the mean over all trees.
 //!
-//! Holds: depth and least leaf keep it small (without them 100 trees on 60 days of the Handbook are 129 MB).
+//! Holds: depth and least leaf keep it small (without them 100 trees on 60 days of the Handbook are 129 MB, with them 4).
 
 use crate::hess;
 use crate::rows::TrainingSet;
@@ -28,7 +28,7 @@ pub struct Forest {
     pub min_child_weight: f64,
     /// Share of rows that a tree sees.
     pub row_share: f64,
-    /// Share of features that a split is chosen from; 0: their square root.
+    /// Share of features that a split is chosen from.
     pub feature_share: f64,
     pub bins: usize,
     pub seed: u64,
@@ -44,17 +44,12 @@ impl Default for Forest {
             min_child_weight: 5.0,
             // As many rows as a sample with replacement has different ones.
             row_share: 0.632,
-            feature_share: 0.0,
+            // Measured on the Handbook's week: average precision .666, with the square root of 15 features .630.
+            feature_share: 0.5,
             bins: hess::BINS,
             seed: 1,
             threads: 0,
         }
-    }
-}
-
-impl Forest {
-    fn feature_share(&self, width: usize) -> f64 {
-        if self.feature_share > 0.0 { self.feature_share } else { 1.0 / (width as f64).sqrt() }
     }
 }
 
@@ -95,8 +90,10 @@ impl Trainer for Forest {
                 .max_depth(self.depth)
                 .eta(1.0)
                 .min_child_weight(self.min_child_weight)
+                // A penalty on leaves would forbid the splits that find a few frauds among many events.
+                .lambda(0.0)
                 .subsample(self.row_share)
-                .colsample_bynode(self.feature_share(set.rows().width()))
+                .colsample_bynode(self.feature_share)
                 .base_score(0.5)
                 .seed(self.seed.wrapping_mul(1_000_003).wrapping_add(part as u64));
             if self.threads > 0 {

@@ -39,7 +39,10 @@ pub(super) fn weights(days: usize, draw: usize) -> Vec<u32> {
 }
 
 /// The metrics of every draw; none where there are too few days.
-pub(super) fn draws<const N: usize>(days: usize, measure: impl Fn(&[u32]) -> [f64; N] + Sync) -> Vec<[f64; N]> {
+pub(super) fn draws<const N: usize>(
+    days: usize,
+    measure: impl Fn(&[u32]) -> [f64; N] + Sync,
+) -> Vec<[f64; N]> {
     if days < DAYS_MIN {
         return Vec::new();
     }

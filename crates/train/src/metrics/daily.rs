@@ -44,13 +44,7 @@ fn by_day(days: &[u32], count: usize) -> Vec<Vec<u32>> {
 }
 
 /// By day: of the k events with the highest scores, the share of k that is fraud.
-pub(super) fn precision_at(
-    k: usize,
-    scores: &[f64],
-    fraud: &[bool],
-    days: &[u32],
-    count: usize,
-) -> Vec<f64> {
+pub(super) fn precision_at(k: usize, scores: &[f64], fraud: &[bool], days: &[u32], count: usize) -> Vec<f64> {
     let top = |mut events: Vec<u32>| {
         events.sort_by(|a, b| scores[*b as usize].total_cmp(&scores[*a as usize]));
         events.iter().take(k).filter(|at| fraud[**at as usize]).count() as f64 / k as f64

@@ -136,7 +136,10 @@ pub fn judge(scored: &Scored<'_>, settings: &Settings) -> Judgement {
         .collect();
     let money = |caught: bool| {
         let frauds = (0..scored.fraud.len()).filter(|at| scored.fraud[*at]);
-        frauds.filter(|at| (scored.scores[*at] >= settings.review_at) == caught).map(|at| scored.amount[at]).sum()
+        frauds
+            .filter(|at| (scored.scores[*at] >= settings.review_at) == caught)
+            .map(|at| scored.amount[at])
+            .sum()
     };
     Judgement {
         events: scored.fraud.len() as u64,

@@ -71,9 +71,9 @@ impl Ranking {
         let mut events = Vec::with_capacity(order.len());
         for (place, &at) in order.iter().enumerate() {
             let at = at as usize;
-            let is_last = order.get(place + 1).is_none_or(|next| {
-                descending(scores[*next as usize]) != descending(scores[at])
-            });
+            let is_last = order
+                .get(place + 1)
+                .is_none_or(|next| descending(scores[*next as usize]) != descending(scores[at]));
             let mut event = days[at] & DAY;
             event |= if fraud[at] { FRAUD } else { 0 };
             event |= if is_last { LAST } else { 0 };
@@ -143,8 +143,7 @@ pub(super) fn curve(scores: &[f64], fraud: &[bool], points: usize) -> Vec<Point>
     let (mut curve, mut hits, mut told) = (Vec::new(), 0usize, 0usize);
     for (place, &at) in order.iter().enumerate() {
         hits += usize::from(fraud[at as usize]);
-        let is_last =
-            order.get(place + 1).is_none_or(|next| scores[*next as usize] != scores[at as usize]);
+        let is_last = order.get(place + 1).is_none_or(|next| scores[*next as usize] != scores[at as usize]);
         if is_last && (hits >= told + step || (told == 0 && hits > 0)) {
             curve.push(Point {
                 score: scores[at as usize],
@@ -171,7 +170,13 @@ mod tests {
         let mut right = 0.0;
         for (a, _) in both.iter().filter(|(_, fraud)| *fraud) {
             for (b, _) in both.iter().filter(|(_, fraud)| !*fraud) {
-                right += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
+                right += if a > b {
+                    1.0
+                } else if a == b {
+                    0.5
+                } else {
+                    0.0
+                };
             }
         }
         let mut thresholds = scores.to_vec();

@@ -24,8 +24,7 @@ impl Events {
 /// Twenty days of five events, of which the scores know more or less.
 fn events(noise: f64) -> Events {
     let mut draw = super::draw::Draw::new(7);
-    let mut events =
-        Events { scores: vec![], fraud: vec![], time_ms: vec![], amount: vec![], cards: vec![] };
+    let mut events = Events { scores: vec![], fraud: vec![], time_ms: vec![], amount: vec![], cards: vec![] };
     for at in 0..100 {
         let fraud = draw.share() < 0.3;
         let base = if fraud { 0.7 } else { 0.3 };
@@ -66,7 +65,10 @@ fn thresholds_and_money_are_counted() {
     ] {
         assert_eq!(value(&judged, metric), wanted, "{metric}");
     }
-    assert!(judged.estimates.iter().all(|(_, estimate)| estimate.interval.is_none()), "two days tell nothing");
+    assert!(
+        judged.estimates.iter().all(|(_, estimate)| estimate.interval.is_none()),
+        "two days tell nothing"
+    );
     assert_eq!(judged.of("nothing"), None);
 }
 
@@ -109,7 +111,8 @@ fn two_models_are_compared_on_the_same_days() {
     let interval = found.difference.interval.expect("twenty days");
     assert!(found.first < found.second && interval.low > 0.0, "{found:?}");
     // The models share their hard days: together they differ less than apart.
-    let apart = judge(&worse.scored(), &SETTINGS).of("auc").and_then(|auc| auc.interval).expect("an interval");
+    let apart =
+        judge(&worse.scored(), &SETTINGS).of("auc").and_then(|auc| auc.interval).expect("an interval");
     assert!(interval.high - interval.low < 2.0 * (apart.high - apart.low));
 }
 
@@ -157,7 +160,10 @@ fn metrics_are_those_of_scikit_learn() {
             ("recall_at_fpr_1%", case.recall_at_fpr[2]),
         ] {
             let found = value(&judged, metric);
-            assert!((found - wanted).abs() < 1e-12, "{count} events: {metric} is {found}, scikit-learn has {wanted}");
+            assert!(
+                (found - wanted).abs() < 1e-12,
+                "{count} events: {metric} is {found}, scikit-learn has {wanted}"
+            );
         }
     }
 }
