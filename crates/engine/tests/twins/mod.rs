@@ -200,6 +200,12 @@ impl Twins {
         records
     }
 
+    /// How many features there are.
+    #[allow(dead_code, reason = "one of the tests that share this asks for it")]
+    pub(crate) fn features(&self) -> usize {
+        self.plan.features()
+    }
+
     /// An engine with so many workers.
     pub(crate) fn engine(&self, workers: usize) -> Engine {
         Engine::new(self.plan.clone(), EngineSettings { workers, ..self.settings.clone() }, None)
