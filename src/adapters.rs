@@ -101,7 +101,7 @@ fn inputs(config: &Config) -> Vec<PathBuf> {
 #[cfg(feature = "aws")]
 fn kinesis_source(settings: &KinesisSourceConfig) -> Result<cartguard_kinesis::KinesisSource, Trouble> {
     use crate::config::StreamStart;
-    use cartguard_kinesis::{Begin, ClientSettings, KinesisSource, Limits, Mode, Settings};
+    use cartguard_kinesis::{Begin, ClientSettings, Limits, Mode, Settings};
 
     let settings = Settings {
         access: ClientSettings {
@@ -131,7 +131,7 @@ fn kinesis_source(settings: &KinesisSourceConfig) -> Result<cartguard_kinesis::K
             backoff_max: settings.backoff_max,
         },
     };
-    KinesisSource::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))))
+    cartguard_kinesis::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))))
 }
 
 #[cfg(feature = "aws")]

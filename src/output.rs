@@ -8,8 +8,8 @@
 //! Not here: lines (`cartguard_io::FileSink`).
 
 use crate::exit::Refusal;
-use crate::lock::{Lock, identity};
 use anyhow::{Context, bail};
+use cartguard_io::{Lock, identity};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 

@@ -6,7 +6,7 @@
 //! dropped anywhere. Batches go round: what the writer has written the engine fills again, so a steady state
 //! allocates nothing. A batch is whatever the source had: nobody waits to fill one.
 //!
-//! With a history (`recovery`) a batch is bound before its outputs go on to the sink, and what was bound and is not in the snapshot is done
+//! With a history (`cartguard_recovery`) a batch is bound before its outputs go on to the sink, and what was bound and is not in the snapshot is done
 //! again first.
 //!
 //! Holds: every record taken from the source has its lines in the sink, in sequence order, before `run` returns `Ok`,
@@ -15,13 +15,13 @@
 
 mod stage;
 
-use self::stage::Stage;
+use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};
-use crate::recovery::History;
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
+use cartguard_recovery::History;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
@@ -176,19 +176,8 @@ pub(crate) fn run(
     let written = says.is_none().then(|| delivered.clone());
     // Set when a stage fails, so that the others end too.
     let failed = AtomicBool::new(false);
-    let mut stage = Stage {
-        engine,
-        history: None,
-        partitions: Vec::new(),
-        outputs: Outputs::default(),
-        latency: new_histogram(),
-        to_sink: finished,
-        from_sink,
-        settings,
-        stop,
-        failed: &failed,
-    };
-    let (read, written, (mut engine, history, latency)) = thread::scope(|scope| {
+    let outlet = Outlet { outputs: Outputs::default(), to_sink: finished, from_sink };
+    let (worked, written) = thread::scope(|scope| {
         let failed = &failed;
         let writer = spawn(scope, "sink", move || {
             let written =
@@ -198,24 +187,21 @@ pub(crate) fn run(
             }
             written
         });
-        let read = stage.begin(input, delivered, wanted).and_then(|source| match source {
-            Some(source) => stage.work(scope, source, tell),
-            None => Ok(Ended::Stopped(Place::default())),
-        });
-        let Stage { engine, history, latency, to_sink, .. } = stage;
-        // The writer learns that no more lines come.
-        drop(to_sink);
-        (read, join(writer), (engine, history, latency))
+        // The stage goes with its outlet, so that the writer learns that no more lines come.
+        let worked = Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed])
+            .and_then(|(stage, source)| stage.work(scope, source, tell));
+        (worked, join(writer))
     });
-    let ended = match written {
-        Err(closed) if closed.advice() == Advice::Done => read.map(|_| Ended::Closed(closed)),
-        written => written.and(read),
+    let (processor, latency, ended) = match written {
+        Err(closed) if closed.advice() == Advice::Done => {
+            worked.map(|(processor, latency, _)| (processor, latency, Ended::Closed(closed)))
+        }
+        written => written.and(worked),
     }?;
-    if let Some(history) = history
-        && !matches!(ended, Ended::Closed(_))
-    {
-        history.finish(&mut engine)?;
-    }
+    let engine = match ended {
+        Ended::Closed(_) => processor.into_engine(),
+        Ended::Source | Ended::Stopped(_) => processor.finish()?,
+    };
     Ok(Finished { engine, latency, wall: started.elapsed(), ended })
 }
 

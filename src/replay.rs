@@ -2,18 +2,18 @@
 
 use crate::adapters::{OpenSource, open_source};
 use crate::cli::{ConfigArguments, complain, say};
-use crate::config::{Config, History};
+use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::pipeline::{self, Ended, Finished, Input};
-use crate::recovery::{Found, Opening, Retelling, Which};
 use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::{engine, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_history::Partitions;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, Level, Meter, NullSink, Output as Lines, Sink};
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Output as Lines, Sink};
+use cartguard_recovery::{Found, Retelling, Storage, Which};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -109,12 +109,9 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
         bail!(Refusal("what came from stdin cannot be read again".to_owned()));
     };
     let identity = source.identity();
-    let pipeline = config.history.as_ref().map_or_else(String::new, |history| history.pipeline.clone());
-    let settings = History { folder: folder.to_path_buf(), pipeline, level: Level::Process };
-    let opening =
-        Opening::new(config, &settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
+    let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
     let Found { mut engine, tail, .. } =
-        opening.look(Which::Empty, || Ok(engine::open(config, &identity)?))?;
+        opening.look(&Storage::look(folder)?, Which::Empty, || engine::open(config, &identity))?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
     let mut outputs = Outputs::default();

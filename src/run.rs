@@ -5,12 +5,12 @@ use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Ended, Finished, Input};
-use crate::recovery::Opening;
 use crate::summary::Summary;
 use crate::{engine, signals};
 use anyhow::bail;
 use cartguard_engine::batch::Engine;
 use cartguard_io::{Replayable, Trouble};
+use cartguard_recovery::Storage;
 use clap::Args;
 use std::error::Error as _;
 use std::time::Instant;
@@ -95,9 +95,9 @@ fn with_history(config: &Config, source: Box<dyn Replayable>) -> anyhow::Result<
     let Some(settings) = &config.history else {
         return Ok((Input::Once(source), engine::open(config, &identity)?));
     };
-    let opening =
-        Opening::new(config, settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
-    let (history, engine) = opening.open(|| Ok(engine::open(config, &identity)?))?;
+    let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
+    let storage = Storage::open(&settings.folder, settings.level)?;
+    let (history, engine) = opening.open(storage, config.snapshot, || engine::open(config, &identity))?;
     Ok((Input::Again(source, Box::new(history)), engine))
 }
 

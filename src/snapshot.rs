@@ -1,16 +1,16 @@
 //! `cartguard snapshot`: the snapshots of a data folder, listed, looked into and removed.
 //!
-//! data folder -> `recovery::Catalog` -> **snapshot** -> standard output
+//! data folder -> `Catalog` -> **snapshot** -> standard output
 //!
 //! Not here: how snapshots are taken and restored (`recovery`).
 
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::History;
 use crate::exit::{Exit, Refusal};
-use crate::recovery::{Catalog, Kept, head_of};
 use anyhow::bail;
 use cartguard_engine::reject::Reason;
 use cartguard_history::{Manifest, Tip};
+use cartguard_recovery::{Catalog, Kept, head_of};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn catalog(history: Option<&History>) -> anyhow::Result<Catalog> {
     match history {
-        Some(history) => Catalog::look(&history.folder),
+        Some(history) => Ok(Catalog::look(&history.folder)?),
         None => bail!(Refusal("history.folder: is empty; there is no history".to_owned())),
     }
 }

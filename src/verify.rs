@@ -5,10 +5,10 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Sink as SinkConfig};
 use crate::engine;
 use crate::exit::{Exit, Refusal};
-use crate::recovery::{Found, Opening, Retelling, Which};
 use anyhow::{Context, bail};
 use cartguard_engine::batch::Outputs;
-use cartguard_io::Trouble;
+use cartguard_io::{Advice, Trouble};
+use cartguard_recovery::{Found, Retelling, Storage, Which};
 use clap::Args;
 use std::fs::File;
 use std::io::{Read as _, Seek, SeekFrom};
@@ -38,8 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Ok(text) => say(&text),
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
-            // A difference is what was looked for; a configuration that cannot be is the user's.
-            if why.downcast_ref::<Trouble>().is_some() { Exit::Failed } else { Exit::of(&why) }
+            Exit::of(&why)
         }
     }
 }
@@ -53,21 +52,22 @@ fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
         bail!(Refusal("history.folder: is empty; there is no history to verify".to_owned()));
     };
     let identity = source.identity();
-    let opening =
-        Opening::new(config, settings, identity.clone(), |what| complain(&format!("note: {what}\n")))?;
+    let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
     let which = if arguments.newest { Which::Newest } else { Which::Oldest };
     let Found { manifest, mut engine, tail, .. } =
-        opening.look(which, || Ok(engine::open(config, &identity)?))?;
+        opening.look(&Storage::look(&settings.folder)?, which, || engine::open(config, &identity))?;
     let mut copies = if arguments.outputs { Some(Copies::open(config)?) } else { None };
     let (taken, bytes) = manifest.map(|one| (one.partitions, one.output_bytes)).unwrap_or_default();
     if let Some(copies) = &mut copies {
         copies.go_to(bytes)?;
     }
-    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &taken)?;
+    // A difference is what was looked for, and no fault of who looks.
+    let told = |trouble: Trouble| trouble.with_advice(Advice::Stop);
+    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &taken).map_err(told)?;
     let mut outputs = Outputs::default();
     let (mut records, mut copied) = (0, 0);
     for bound in &tail {
-        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs)?;
+        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs).map_err(told)?;
         records += bound.records();
         if let Some(copies) = &mut copies {
             copied += copies.compare(bound.batch, &outputs)?;

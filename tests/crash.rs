@@ -3,6 +3,7 @@
 //!
 //! `CARTGUARD_KILLS` sets how many kills each test survives (default 100), `CARTGUARD_CRASH_SEED` the seed. `tools/crash.sh` runs it long.
 
+use cartguard_recovery::kill_point::PLACES;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::{HashMap, HashSet};
@@ -14,18 +15,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const FILES: [&str; 3] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl"];
-/// As in `recovery::kill_point`.
-const PLACES: [&str; 9] = [
-    "repeated",
-    "processed",
-    "bound",
-    "released",
-    "cut",
-    "pack_stored",
-    "delivered",
-    "manifest_stored",
-    "old_removed",
-];
 const SIGKILL: i32 = 9;
 
 fn number(name: &str, or: u64) -> u64 {

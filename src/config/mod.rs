@@ -19,7 +19,7 @@ pub(crate) use adapters::{Sink, Source, Synthetic, World};
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
 pub(crate) use layers::{Effective, Flag};
-pub(crate) use settings::{Engine, History, Idle, Queue, Snapshot};
+pub(crate) use settings::{Engine, History, Idle, Queue};
 
 use cartguard_engine::batch::{DedupeSettings, OutputSettings, ReasonSettings, StateSettings};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
@@ -71,7 +71,7 @@ pub(crate) struct Config {
     pub(crate) sink: Sink,
     /// None: a crash loses the state.
     pub(crate) history: Option<History>,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) snapshot: cartguard_recovery::Settings,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }

@@ -7,6 +7,7 @@ use cartguard_engine::batch::{
 use cartguard_engine::document::Reader;
 use cartguard_engine::limits::{DISTINCT_VALUES_MAX, REASONS_MAX};
 use cartguard_io::Level;
+use cartguard_recovery as recovery;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,15 +61,6 @@ pub(crate) struct History {
     pub(crate) level: Level,
 }
 
-/// `[snapshot]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    pub(crate) every: Duration,
-    /// None: by time alone.
-    pub(crate) every_records: Option<u64>,
-    pub(crate) keep: usize,
-}
-
 #[expect(clippy::option_option, reason = "faulty, none, or a history")]
 pub(super) fn history(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Option<History>> {
     let folder = at.path(table, "folder");
@@ -80,14 +72,17 @@ pub(super) fn history(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Optio
     Some(folder?.map(|folder| History { folder, pipeline, level }))
 }
 
-pub(super) fn snapshot(table: &mut Reader<'_>) -> Option<Snapshot> {
+/// `[snapshot]`
+pub(super) fn snapshot(table: &mut Reader<'_>) -> Option<recovery::Settings> {
     let every_ms = table.duration("every", 1..=7 * DAY_MS);
     let every_records = table.integer("every_records", 0..=i64::MAX);
     let keep = table.integer("keep", 1..=1_000);
-    Some(Snapshot {
+    Some(recovery::Settings {
         every: Duration::from_millis(every_ms? as u64),
         every_records: every_records.map(|records| (records > 0).then_some(records as u64))?,
         keep: keep? as usize,
+        by: recovery::By::Threads,
+        no_room_pause: recovery::Settings::NO_ROOM_PAUSE,
     })
 }
 

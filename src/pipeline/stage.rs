@@ -2,13 +2,13 @@
 //!
 //! source -> **stage** -> sink
 //!
-//! Not here: who reads and who writes (`pipeline`), what it means to be bound (`recovery`).
+//! Not here: who reads and who writes (`pipeline`), in which order a batch is bound and released (`cartguard_recovery::Processor`).
 
-use super::{Ended, Input, Made, Progress, Settings, Taken, join, read_all, spawn};
-use crate::recovery::{History, Retelling, kill_point, name_partitions};
+use super::{Ended, Input, Made, Place, Progress, Settings, Taken, join, new_histogram, read_all, spawn};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
 use cartguard_io::{Delivered, Source, Trouble};
+use cartguard_recovery::{Begun, Processor, kill_point};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 use hdrhistogram::Histogram;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,71 +18,93 @@ use std::time::{Duration, Instant};
 /// How often an idle engine looks for what is due besides batches. Arbitrary: a wake-up costs some 30 us.
 const MEANWHILE_EVERY: Duration = Duration::from_millis(20);
 
-/// The engine's thread.
-pub(super) struct Stage<'a> {
-    pub(super) engine: Engine,
-    /// From when all that was bound before is done again.
-    pub(super) history: Option<History>,
-    /// Names of the partitions, by number.
-    pub(super) partitions: Vec<String>,
+/// Where the lines of a batch go, and where emptied ones come back.
+pub(super) struct Outlet {
     pub(super) outputs: Outputs,
-    pub(super) latency: Histogram<u64>,
     pub(super) to_sink: Sender<Made>,
     pub(super) from_sink: Receiver<Outputs>,
-    pub(super) settings: Settings,
-    pub(super) stop: &'a AtomicBool,
-    pub(super) failed: &'a AtomicBool,
 }
 
-impl<'a> Stage<'a> {
-    /// Whether all is to end.
-    fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+impl Outlet {
+    /// Hands the lines of a batch to the sink; whether it still takes any.
+    fn release(&mut self, batch: u64) -> bool {
+        let outputs = std::mem::take(&mut self.outputs);
+        self.pass(batch, outputs)
     }
 
-    /// Does again what was bound and is not in the snapshot; the source, where new records come from. Nothing where all is to end before
-    /// that: what was bound stays bound, and the next start does it again. `wanted` is the first batch that the sink wants again.
+    fn pass(&mut self, batch: u64, outputs: Outputs) -> bool {
+        let is_taken = self.to_sink.send(Made { batch, outputs }).is_ok();
+        self.outputs = self.from_sink.try_recv().unwrap_or_default();
+        is_taken
+    }
+}
+
+/// The engine's thread.
+pub(super) struct Stage<'a> {
+    processor: Processor,
+    outlet: Outlet,
+    latency: Histogram<u64>,
+    settings: Settings,
+    stop: &'a AtomicBool,
+    failed: &'a AtomicBool,
+}
+
+/// What is left of a stage: its processor, the latencies, why it ended.
+pub(super) type Worked = (Processor, Histogram<u64>, Ended);
+
+impl<'a> Stage<'a> {
+    /// Does again what was bound and is not in the snapshot; the source, where new records come from. None where all is to end before
+    /// that. `wanted` is the first batch that the sink wants again, and where it tells of deliveries.
     pub(super) fn begin<'s>(
-        &mut self,
         input: Input<'s>,
-        delivered: Delivered,
-        wanted: u64,
-    ) -> Result<Option<Box<dyn Source + 's>>, Trouble> {
-        let (mut source, mut history) = match input {
-            Input::Once(source) => {
-                self.partitions = source.partitions().to_vec();
-                self.engine.set_partitions(&self.partitions);
-                return Ok(Some(source));
+        engine: Engine,
+        wanted: (u64, Delivered),
+        mut outlet: Outlet,
+        settings: Settings,
+        [stop, failed]: [&'a AtomicBool; 2],
+    ) -> Result<(Self, Option<Box<dyn Source + 's>>), Trouble> {
+        let (processor, source): (_, Option<Box<dyn Source>>) = match input {
+            Input::Once(source) => (Processor::new(engine, source.partitions()), Some(source)),
+            Input::Again(mut source, history) => {
+                let release = |batch, outputs: &mut Outputs| {
+                    let is_taken = outlet.pass(batch, std::mem::take(outputs));
+                    kill_point::pass("released");
+                    std::mem::swap(outputs, &mut outlet.outputs);
+                    is_taken
+                };
+                let is_over = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+                let mut outputs = Outputs::default();
+                let begun = Processor::begin(
+                    engine,
+                    *history,
+                    source.as_mut(),
+                    wanted,
+                    &mut outputs,
+                    release,
+                    is_over,
+                )?;
+                match begun {
+                    Begun::Ready(processor) => (*processor, Some(source)),
+                    Begun::Interrupted(engine) => (Processor::new(*engine, &[]), None),
+                }
             }
-            Input::Again(source, history) => (source, history),
         };
-        history.deliveries(delivered, wanted);
-        let mut retelling = Retelling::begin(source.as_mut(), &mut self.engine, history.partitions())?;
-        for bound in history.take_tail() {
-            if self.is_over() {
-                return Ok(None);
-            }
-            retelling.next(source.as_mut(), &mut self.engine, &bound, &mut self.outputs)?;
-            history.repeat(&bound, &self.outputs, &mut self.engine)?;
-            if bound.batch >= wanted && !self.release(bound.batch) {
-                return Ok(None);
-            }
-        }
-        self.partitions = retelling.into_names();
-        self.history = Some(*history);
-        Ok(Some(source))
+        Ok((Self { processor, outlet, latency: new_histogram(), settings, stop, failed }, source))
     }
 
     /// Takes batches from the source, on a thread of its own, until it ends or all is to.
     pub(super) fn work<'scope>(
-        &mut self,
+        mut self,
         scope: &'scope thread::Scope<'scope, '_>,
-        mut source: Box<dyn Source + 'scope>,
+        source: Option<Box<dyn Source + 'scope>>,
         mut tell: impl FnMut(&Progress<'_>),
-    ) -> Result<Ended, Trouble>
+    ) -> Result<Worked, Trouble>
     where
         'a: 'scope,
     {
+        let Some(mut source) = source else {
+            return Ok((self.processor, self.latency, Ended::Stopped(Place::default())));
+        };
         let (settings, stop, failed) = (self.settings, self.stop, self.failed);
         let (taken, to_engine) = bounded::<Taken>(settings.input.max(1));
         let (empty_records, from_engine) = bounded::<Records>(settings.input + 2);
@@ -91,55 +113,48 @@ impl<'a> Stage<'a> {
                 stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
             })
         });
-        let mut next = None;
-        let mut number = self.history.as_ref().map_or(0, History::next_batch);
-        let worked = loop {
-            let mut batch =
-                match next.take().map_or_else(|| self.receive(&to_engine), |batch| Ok(Some(batch))) {
-                    Ok(Some(batch)) => batch,
-                    Ok(None) => break Ok(()),
-                    Err(trouble) => break Err(trouble),
-                };
-            next = take_waiting(&mut batch, &to_engine, &empty_records, settings);
-            if let Err(trouble) = self.process(&mut batch) {
-                break Err(trouble);
-            }
-            record_latency(&mut self.latency, &batch, settings.paced);
-            tell(&Progress { counts: self.engine.counts(), latency: &self.latency, outputs: &self.outputs });
-            // The reader may have ended and need no more.
-            let _ = empty_records.try_send(batch.records);
-            if !self.release(number) {
-                break Ok(());
-            }
-            number += 1;
-        };
+        let worked = self.take_all(&to_engine, &empty_records, &mut tell);
         if worked.is_err() {
             failed.store(true, Ordering::Relaxed);
         }
         // Whoever waits for room learns that nobody will make any.
         drop(to_engine);
         let read = join(reader);
-        worked.and(read)
+        worked?;
+        Ok((self.processor, self.latency, read?))
     }
 
-    /// A batch to lines that may leave.
-    fn process(&mut self, batch: &mut Taken) -> Result<(), Trouble> {
-        name_partitions(&batch.changes, &mut self.partitions, &mut self.engine);
-        self.engine.process(&mut batch.records, &mut self.outputs);
-        let Some(history) = &mut self.history else { return Ok(()) };
-        let changes = std::mem::take(&mut batch.changes);
-        history.bind(changes, &batch.records, &self.outputs, &mut self.engine, self.stop)
-    }
-
-    /// Hands the lines of a batch to the sink; whether it still takes any.
-    fn release(&mut self, batch: u64) -> bool {
-        let outputs = std::mem::take(&mut self.outputs);
-        let is_taken = self.to_sink.send(Made { batch, outputs }).is_ok();
-        if self.history.is_some() {
-            kill_point::pass("released");
+    /// Batches from the queue to the sink, until no more come or none are taken.
+    fn take_all(
+        &mut self,
+        waiting: &Receiver<Taken>,
+        empty: &Sender<Records>,
+        tell: &mut impl FnMut(&Progress<'_>),
+    ) -> Result<(), Trouble> {
+        let mut next = None;
+        loop {
+            let mut batch = match next.take() {
+                Some(batch) => batch,
+                None => match self.receive(waiting)? {
+                    Some(batch) => batch,
+                    None => return Ok(()),
+                },
+            };
+            next = take_waiting(&mut batch, waiting, empty, self.settings);
+            let changes = std::mem::take(&mut batch.changes);
+            let outputs = &mut self.outlet.outputs;
+            let number = self.processor.process(changes, &mut batch.records, outputs, self.stop)?;
+            record_latency(&mut self.latency, &batch, self.settings.paced);
+            tell(&Progress { counts: self.processor.engine().counts(), latency: &self.latency, outputs });
+            // The reader may have ended and need no more.
+            let _ = empty.try_send(batch.records);
+            if !self.outlet.release(number) {
+                return Ok(());
+            }
+            if self.processor.has_history() {
+                kill_point::pass("released");
+            }
         }
-        self.outputs = self.from_sink.try_recv().unwrap_or_default();
-        is_taken
     }
 
     /// The next batch, or nothing once the source has ended and all is taken. While there is none, what is due is done.
@@ -155,10 +170,7 @@ impl<'a> Stage<'a> {
                     }
                 }
             }
-            let is_busy = match &mut self.history {
-                Some(history) => history.tick(&mut self.engine)?,
-                None => false,
-            };
+            let is_busy = self.processor.tick()?;
             let patience = if is_busy { Duration::ZERO } else { MEANWHILE_EVERY };
             match queue.recv_timeout(patience) {
                 Ok(batch) => return Ok(Some(batch)),

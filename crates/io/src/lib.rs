@@ -13,6 +13,7 @@ pub mod contract;
 pub mod dedupe;
 mod guard;
 mod json;
+mod lock;
 pub mod member;
 pub mod rows;
 mod segments;
@@ -22,8 +23,9 @@ mod store;
 mod trouble;
 
 pub use guard::panic_is_caught;
+pub use lock::{Lock, identity};
 pub use rows::RowReader;
-pub use segments::{Level, Segments};
+pub use segments::{FolderSegments, Level, Segments};
 pub use sink::file::{FileSink, FileSinkOptions};
 pub use sink::null::NullSink;
 pub use sink::rejects::RejectsFile;

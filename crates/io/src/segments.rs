@@ -23,9 +23,31 @@ pub enum Level {
     Host,
 }
 
-/// See the module.
+/// Where an order log lies. A segment has the name of its first batch.
+pub trait Segments: Send {
+    /// First batches of all segments, in order.
+    fn list(&self) -> Result<Vec<u64>, Trouble>;
+
+    /// The name of a segment, for messages.
+    fn name_of(&self, first: u64) -> String;
+
+    /// The bytes of a segment.
+    fn read(&self, first: u64) -> Result<Vec<u8>, Trouble>;
+
+    /// Cuts a torn end off a segment, and appends to it from there on.
+    fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble>;
+
+    /// Appends records, the first of which is of `batch`, to the newest segment or a new one. With [`Advice::Retry`] nothing was
+    /// appended, and there may be room later.
+    fn append(&mut self, batch: u64, records: &[u8]) -> Result<(), Trouble>;
+
+    /// Removes the segments whose batches are all before `batch`.
+    fn remove_before(&self, batch: u64) -> Result<(), Trouble>;
+}
+
+/// Files of a folder.
 #[derive(Debug)]
-pub struct Segments {
+pub struct FolderSegments {
     folder: PathBuf,
     level: Level,
     current: Option<Current>,
@@ -39,16 +61,38 @@ struct Current {
     bytes: u64,
 }
 
-impl Segments {
-    /// Makes the folder where it is absent. Only one process may use it.
+impl FolderSegments {
+    /// Makes the folder where it is absent. Only one process may append.
     pub fn open(folder: &Path, level: Level) -> Result<Self, Trouble> {
         fs::create_dir_all(folder)
             .map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
         Ok(Self { folder: folder.to_path_buf(), level, current: None, segment_bytes: SEGMENT_BYTES })
     }
 
-    /// First batches of all segments, in order.
-    pub fn list(&self) -> Result<Vec<u64>, Trouble> {
+    /// The path of a segment.
+    pub fn path_of(&self, first: u64) -> PathBuf {
+        self.folder.join(format!("{first:020}.log"))
+    }
+
+    fn begin(&self, batch: u64) -> Result<Current, Trouble> {
+        let path = self.path_of(batch);
+        let open = || {
+            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+            if self.level == Level::Host {
+                File::open(&self.folder)?.sync_all()?;
+            }
+            Ok::<_, std::io::Error>(file)
+        };
+        let file = open().map_err(|why| {
+            let advice = if why.kind() == ErrorKind::StorageFull { Advice::Retry } else { Advice::Stop };
+            Trouble::at(&path, "cannot be begun").because(why).with_advice(advice)
+        })?;
+        Ok(Current { path, file, bytes: 0 })
+    }
+}
+
+impl Segments for FolderSegments {
+    fn list(&self) -> Result<Vec<u64>, Trouble> {
         let read = || {
             let mut list = Vec::new();
             for entry in fs::read_dir(&self.folder)? {
@@ -61,19 +105,16 @@ impl Segments {
         read().map_err(|e| Trouble::at(&self.folder, "the folder cannot be read").because(e))
     }
 
-    /// The path of a segment, for messages.
-    pub fn path_of(&self, first: u64) -> PathBuf {
-        self.folder.join(format!("{first:020}.log"))
+    fn name_of(&self, first: u64) -> String {
+        self.path_of(first).display().to_string()
     }
 
-    /// The bytes of a segment.
-    pub fn read(&self, first: u64) -> Result<Vec<u8>, Trouble> {
+    fn read(&self, first: u64) -> Result<Vec<u8>, Trouble> {
         let path = self.path_of(first);
         fs::read(&path).map_err(|e| Trouble::at(&path, "cannot be read").because(e))
     }
 
-    /// Cuts a torn end off a segment, and appends to it from there on.
-    pub fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble> {
+    fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble> {
         let path = self.path_of(first);
         let open = || {
             let mut file = OpenOptions::new().write(true).open(&path)?;
@@ -87,8 +128,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Appends records, the first of which is of `batch`. With [`Advice::Retry`] nothing was appended, and there may be room later.
-    pub fn append(&mut self, batch: u64, records: &[u8]) -> Result<(), Trouble> {
+    fn append(&mut self, batch: u64, records: &[u8]) -> Result<(), Trouble> {
         if self.current.as_ref().is_none_or(|current| current.bytes >= self.segment_bytes) {
             self.current = Some(self.begin(batch)?);
         }
@@ -116,8 +156,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Removes the segments whose batches are all before `batch`.
-    pub fn remove_before(&self, batch: u64) -> Result<(), Trouble> {
+    fn remove_before(&self, batch: u64) -> Result<(), Trouble> {
         let list = self.list()?;
         for pair in list.windows(2) {
             if pair[1] <= batch {
@@ -126,22 +165,6 @@ impl Segments {
             }
         }
         Ok(())
-    }
-
-    fn begin(&self, batch: u64) -> Result<Current, Trouble> {
-        let path = self.path_of(batch);
-        let open = || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-            if self.level == Level::Host {
-                File::open(&self.folder)?.sync_all()?;
-            }
-            Ok::<_, std::io::Error>(file)
-        };
-        let file = open().map_err(|why| {
-            let advice = if why.kind() == ErrorKind::StorageFull { Advice::Retry } else { Advice::Stop };
-            Trouble::at(&path, "cannot be begun").because(why).with_advice(advice)
-        })?;
-        Ok(Current { path, file, bytes: 0 })
     }
 }
 
@@ -156,7 +179,7 @@ mod tests {
     #[test]
     fn segments_are_told_by_their_first_batch_and_go_whole() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut segments = Segments::open(folder.path(), Level::Host).expect("an empty folder");
+        let mut segments = FolderSegments::open(folder.path(), Level::Host).expect("an empty folder");
         segments.segment_bytes = 4;
         for (batch, text) in [(0, "ab"), (1, "cd"), (2, "ef"), (3, "gh"), (4, "ij")] {
             segments.append(batch, text.as_bytes()).expect("there is room");

@@ -51,13 +51,18 @@ impl Trouble {
         self
     }
 
-    /// Trouble with one file.
-    pub(crate) fn at(path: &Path, what: impl std::fmt::Display) -> Self {
+    /// What was asked for is wrong; `what` names the thing.
+    pub fn refuse(what: impl Into<String>) -> Self {
+        Self::stop(what).with_advice(Advice::Refuse)
+    }
+
+    /// Trouble with one file or folder.
+    pub fn at(path: &Path, what: impl std::fmt::Display) -> Self {
         Self::stop(format!("{}: {what}", path.display()))
     }
 
-    /// A file that was asked for wrongly.
-    pub(crate) fn refused(path: &Path, what: impl std::fmt::Display) -> Self {
+    /// A file or folder that was asked for wrongly.
+    pub fn refused(path: &Path, what: impl std::fmt::Display) -> Self {
         Self::at(path, what).with_advice(Advice::Refuse)
     }
 

@@ -7,9 +7,9 @@ use cartguard_engine::record::Form;
 use cartguard_engine::reject::Reason;
 use cartguard_history::{Change, Partitions, Start};
 use cartguard_io::{Advice, Read, Replayable, Source};
-use cartguard_kinesis::aggregate::{Aggregate, Part, aggregated};
-use cartguard_kinesis::{Begin, KinesisSource, Limits, Mode, Settings};
+use cartguard_kinesis::{Begin, Limits, Mode, Settings};
 use cartguard_kinesis_tests::local;
+use cartguard_shards::aggregate::{Aggregate, Part, aggregated};
 use consumed::{Consumed, Log, Rig, read};
 use ferrokinesis::store::StoreOptions;
 use std::io::Write;
@@ -330,7 +330,7 @@ fn small_bombs_never_make_a_large_batch() {
 fn a_stream_that_is_not_there_is_refused_at_once() {
     let rig = Rig::new(local::options(), 1);
     let settings = Settings { stream: "no-such".into(), ..Rig::settings(Mode::Polling, Begin::Oldest) };
-    let refused = KinesisSource::open_with(&local::client(&rig.url()), settings, rig.voice());
+    let refused = cartguard_kinesis::open_with(&local::client(&rig.url()), settings, rig.voice());
     let trouble = refused.err().expect("no such stream");
     assert_eq!(trouble.advice(), Advice::Refuse);
     assert!(trouble.to_string().contains("no-such"), "{trouble}");

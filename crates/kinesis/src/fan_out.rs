@@ -10,9 +10,9 @@ use crate::fault::{Fault, Kind};
 use crate::limits::FAN_OUT_FAILURES_MAX;
 use crate::polling;
 use crate::reader::{Ended, Reader, left};
-use crate::settings::Mode;
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::types::SubscribeToShardEventStream;
+use cartguard_shards::Mode;
 use std::time::{Duration, Instant};
 
 /// The service refuses a second subscription within 5 s of the first: so much sooner than the backoff's first pauses is no use.

@@ -2,6 +2,7 @@
 //!
 //! readers (async) -> **gate** -> source (blocking)
 
+use cartguard_shards::Room;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -34,15 +35,17 @@ impl Gate {
         *inside = (inside.0 + bytes, inside.1 + records);
     }
 
-    pub(crate) fn leave(&self, bytes: u64, records: usize) {
+    fn has_room(&self) -> bool {
+        let (bytes, records) = *self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes < self.bytes_max && records < self.records_max
+    }
+}
+
+impl Room for Gate {
+    fn leave(&self, bytes: u64, records: usize) {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         *inside = (inside.0 - bytes, inside.1 - records);
         drop(inside);
         self.left.notify_one();
-    }
-
-    fn has_room(&self) -> bool {
-        let (bytes, records) = *self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        bytes < self.bytes_max && records < self.records_max
     }
 }

@@ -9,18 +9,8 @@ use crate::stream::{Changed, Stream};
 use aws_sdk_kinesis::types::ShardIteratorType;
 use cartguard_history::SequenceNumber;
 use cartguard_io::Trouble;
+use cartguard_shards::Kept;
 use std::time::Duration;
-
-/// What a shard has at a place and behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// The record itself.
-    It,
-    /// The next one.
-    Next(SequenceNumber),
-    /// Nothing, for now or for ever.
-    Nothing,
-}
 
 /// Asks until it is known.
 pub(crate) async fn look(

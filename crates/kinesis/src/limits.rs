@@ -31,11 +31,3 @@ pub(crate) const POLLED_INSTEAD: Duration = Duration::from_mins(1);
 pub(crate) const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// How long the service may stay away before the source is opened at all; afterwards it is waited for without end.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_mins(1);
-/// Records in one KPL aggregate. The library's own bound is far below; one record of 10 MiB could hold two million empty ones.
-pub(crate) const AGGREGATE_RECORDS_MAX: usize = 1 << 20;
-/// How many times its size a compressed payload may have: JSON compresses to a tenth, seldom to a fiftieth.
-pub(crate) const COMPRESSION_RATIO_MAX: usize = 1_000;
-/// Compressed payloads may become this large whatever their ratio: a short text of one letter is no attack.
-pub(crate) const COMPRESSION_FREE_BYTES: usize = 64 * 1024;
-/// How long a read waits where nothing is there: soon enough for a signal.
-pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(50);

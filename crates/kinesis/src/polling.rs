@@ -7,10 +7,11 @@
 use crate::backoff::Backoff;
 use crate::fault::{Fault, Kind};
 use crate::limits::IDLE_MAX;
-use crate::reader::{Ended, From, Reader, is_over};
-use crate::settings::{Limits, Mode};
+use crate::reader::{Ended, Reader, is_over};
+use crate::settings::Limits;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use cartguard_io::Trouble;
+use cartguard_shards::{From, Mode};
 use std::time::{Duration, Instant};
 
 /// Reads the shard until its end, or until a time.

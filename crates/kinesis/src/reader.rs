@@ -10,48 +10,18 @@ use crate::fan_out;
 use crate::fault::{Fault, Kind};
 use crate::gate::Gate;
 use crate::limits::{POLLED_INSTEAD, TOLD_EVERY};
-use crate::metrics::ShardMetrics;
 use crate::polling;
-use crate::settings::{Limits, Mode, Voice};
+use crate::settings::{Limits, Voice};
 use crate::stream::{Changed, Stream};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType, StartingPosition};
 use cartguard_history::SequenceNumber;
-use cartguard_history::lineage::Shard;
 use cartguard_io::Trouble;
+use cartguard_shards::{Event, From, Mode, Order, Raw, ShardMetrics};
 use crossbeam_channel::Sender;
+use prost::bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Where a shard is read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    Oldest,
-    /// What arrived at this time or later, ms UTC.
-    Time(i64),
-    At(SequenceNumber),
-    After(SequenceNumber),
-}
-
-/// What the runtime's thread tells the source.
-#[derive(Debug)]
-pub(crate) enum Event {
-    Records {
-        partition: u32,
-        records: Vec<Record>,
-        bytes: u64,
-    },
-    /// Everything of the shard was handed on, and nothing will come.
-    End {
-        partition: u32,
-    },
-    /// The stream is the same, and does not know the shard.
-    Gone {
-        partition: u32,
-    },
-    Listed(Vec<Shard>),
-    Fatal(Trouble),
-}
 
 /// Why a way of reading came to its end.
 #[derive(Debug)]
@@ -75,7 +45,7 @@ pub(crate) struct Teller {
 pub(crate) struct Reader {
     pub(crate) stream: Arc<Stream>,
     pub(crate) shard: String,
-    pub(crate) partition: u32,
+    reading: u64,
     pub(crate) from: From,
     /// Records before this time were not asked for, until one was not.
     skip_before_ms: Option<i64>,
@@ -105,25 +75,22 @@ impl Teller {
 }
 
 impl Reader {
-    #[expect(clippy::too_many_arguments, reason = "made in one place, from what the source holds")]
     pub(crate) fn new(
         stream: Arc<Stream>,
-        shard: String,
-        partition: u32,
-        from: From,
+        order: Order,
         gate: Arc<Gate>,
         events: Sender<Event>,
-        metrics: Arc<ShardMetrics>,
         limits: Limits,
         voice: Voice,
     ) -> Self {
+        let Order { shard, reading, from, metrics } = order;
         // In whole seconds: a server may keep arrivals so, and one that has nothing from that time on may begin at the shard's oldest.
         let skip_before_ms = match from {
             From::Time(ms) => Some(ms - ms.rem_euclid(1_000)),
             From::Oldest | From::At(_) | From::After(_) => None,
         };
         let teller = Teller::new(voice);
-        Self { stream, shard, partition, from, skip_before_ms, gate, events, metrics, limits, teller }
+        Self { stream, shard, reading, from, skip_before_ms, gate, events, metrics, limits, teller }
     }
 
     /// Reads the shard to its end, by subscription where there is a consumer's name.
@@ -154,11 +121,11 @@ impl Reader {
                 Some(trouble) => Event::Fatal(trouble),
                 None => {
                     self.metrics.ended();
-                    Event::End { partition: self.partition }
+                    Event::End { reading: self.reading }
                 }
             },
             Ended::Fatal(trouble) => Event::Fatal(trouble),
-            Ended::Gone | Ended::Time | Ended::Unavailable(_) => Event::Gone { partition: self.partition },
+            Ended::Gone | Ended::Time | Ended::Unavailable(_) => Event::Gone { reading: self.reading },
         };
         self.tell(event);
     }
@@ -168,21 +135,23 @@ impl Reader {
     }
 
     /// Hands records on and moves behind them.
-    pub(crate) fn hand_on(&mut self, mut records: Vec<Record>) -> Result<(), Trouble> {
-        self.drop_repeated(&mut records)?;
+    pub(crate) fn hand_on(&mut self, records: Vec<Record>) -> Result<(), Trouble> {
+        let records = records.into_iter().map(|record| raw(record, &self.shard));
+        let mut records: Vec<Raw> = records.collect::<Result<_, _>>()?;
+        self.drop_repeated(&mut records);
         if let Some(before) = self.skip_before_ms {
-            let skipped = records.iter().take_while(|record| arrival_ms(record) < before).count();
+            let skipped = records.iter().take_while(|record| record.arrival_ms < before).count();
             records.drain(..skipped);
             if !records.is_empty() {
                 self.skip_before_ms = None;
             }
         }
         let Some(last) = records.last() else { return Ok(()) };
-        self.from = From::After(number_of(last, &self.shard)?);
-        let bytes = records.iter().map(|record| record.data.as_ref().len() as u64).sum();
+        self.from = From::After(last.number.clone());
+        let bytes = records.iter().map(|record| record.data.len() as u64).sum();
         self.metrics.took(records.len() as u64, bytes);
         self.gate.enter(bytes, records.len());
-        self.tell(Event::Records { partition: self.partition, records, bytes });
+        self.tell(Event::Records { reading: self.reading, records, bytes });
         Ok(())
     }
 
@@ -236,21 +205,14 @@ impl Reader {
     }
 
     /// What a service repeats after an error was handed on before; and a server's subscription AT a number may begin with older records.
-    fn drop_repeated(&self, records: &mut Vec<Record>) -> Result<(), Trouble> {
+    fn drop_repeated(&self, records: &mut Vec<Raw>) {
         let is_before = |number: &SequenceNumber| match &self.from {
             From::After(last) => number <= last,
             From::At(first) => number < first,
             From::Oldest | From::Time(_) => false,
         };
-        let mut repeated = 0;
-        for record in records.iter() {
-            if !is_before(&number_of(record, &self.shard)?) {
-                break;
-            }
-            repeated += 1;
-        }
+        let repeated = records.iter().take_while(|record| is_before(&record.number)).count();
         records.drain(..repeated);
-        Ok(())
     }
 
     fn tell(&self, event: Event) {
@@ -259,15 +221,17 @@ impl Reader {
     }
 }
 
-/// Sequence number of a record.
-pub(crate) fn number_of(record: &Record, shard: &str) -> Result<SequenceNumber, Trouble> {
-    let text = &record.sequence_number;
-    SequenceNumber::new(text).ok_or_else(|| Trouble::stop(format!("{shard}: {text:?} is no sequence number")))
-}
-
-/// When a record arrived, ms UTC; the distant past where the service does not say.
-pub(crate) fn arrival_ms(record: &Record) -> i64 {
-    record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok()).unwrap_or(i64::MIN)
+/// A record as the SDK has it, as we do.
+fn raw(record: Record, shard: &str) -> Result<Raw, Trouble> {
+    let number = SequenceNumber::new(&record.sequence_number).ok_or_else(|| {
+        Trouble::stop(format!("{shard}: {:?} is no sequence number", record.sequence_number))
+    })?;
+    let arrival_ms = record.approximate_arrival_timestamp.and_then(|time| time.to_millis().ok());
+    Ok(Raw {
+        number,
+        arrival_ms: arrival_ms.unwrap_or(i64::MIN),
+        data: Bytes::from(record.data.into_inner()),
+    })
 }
 
 /// A pause that ends in time for `until`.

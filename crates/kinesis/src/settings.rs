@@ -2,20 +2,12 @@
 
 use crate::client::ClientSettings;
 use crate::limits;
+use cartguard_shards::Mode;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Hears what a person should know; one line, without a line end.
 pub type Voice = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// How a shard is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// `GetRecords`: shared limits, some 200 ms of delay.
-    Polling,
-    /// `SubscribeToShard`: limits of its own, some 70 ms.
-    FanOut,
-}
 
 /// Where a stream that was never read begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

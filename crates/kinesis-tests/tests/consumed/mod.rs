@@ -247,7 +247,7 @@ impl Rig {
     }
 
     pub(crate) fn open_as(&self, settings: Settings) -> KinesisSource {
-        let opened = KinesisSource::open_with(&local::client(&self.url), settings, self.voice());
+        let opened = cartguard_kinesis::open_with(&local::client(&self.url), settings, self.voice());
         opened.unwrap_or_else(|why| panic!("{why}: {why:?}"))
     }
 

@@ -13,7 +13,6 @@
 //!
 //! Not here: when a batch may be released (the service), what a line says (engine).
 
-pub mod lane;
 mod meter;
 mod partition;
 mod put;
@@ -29,7 +28,7 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
 use cartguard_io::{Advice, Delivered, Output, Sink, Trouble};
-use lane::{Lane, Limits, Record};
+use cartguard_shards::lane::{Lane, Limits, Record};
 use meter::Meter;
 use put::{Frontiers, Stream};
 use refuse::{Refusals, Rejects, RejectsFile};

@@ -7,7 +7,6 @@
 //! Not here: which records are sent when (`lane`).
 
 use super::Tell;
-use super::lane::{Answer, Call, Lane, Next};
 use super::meter::Meter;
 use super::refuse::{self, Refusals, Standing};
 use aws_sdk_kinesis::Client;
@@ -15,6 +14,7 @@ use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use cartguard_io::Delivered;
+use cartguard_shards::lane::{self, Answer, Call, Lane, Next};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -170,7 +170,7 @@ fn start_calls(stream: &Arc<Stream>, client: &Client, calls: &mut JoinSet<Answer
 }
 
 async fn put(stream: Arc<Stream>, client: Client, call: Call) -> Answered {
-    let entry = |record: &Arc<super::lane::Record>| {
+    let entry = |record: &Arc<lane::Record>| {
         let entry = PutRecordsRequestEntry::builder()
             .partition_key(&*record.key)
             .data(Blob::new(record.data.to_vec()))

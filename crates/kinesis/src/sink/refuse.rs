@@ -6,11 +6,11 @@
 //! over has its record tried again; a reject itself is never replaced.
 //! Not here: whether it is the record's fault (`lane`).
 
-use super::lane::Record;
 use super::meter::Meter;
 use super::put::Stream;
 use super::{partition, reject};
 use cartguard_io::{Output, Sink, Trouble};
+use cartguard_shards::lane::Record;
 use std::sync::{Arc, Mutex};
 
 /// Takes the rejects where no stream does; the thread that writes and the one that calls share it.

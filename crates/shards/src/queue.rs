@@ -1,16 +1,14 @@
 //! What was received of one shard and not taken yet: raw records, opened one by one as the engine takes them.
 //!
-//! reader -> **queue** (aggregate, payload) -> records
+//! service -> **queue** (aggregate, payload) -> records
 //!
 //! Holds: at most one aggregate and one decompressed payload are open at a time, so a batch of small bombs is never large; what was
-//! received leaves the shard's gate when its last record was taken. A place within an aggregate is gone on from behind it (S16).
+//! received leaves the shard's room when its last record was taken. A place within an aggregate is gone on from behind it (S16).
 
 use crate::aggregate;
-use crate::gate::Gate;
 use crate::metrics::ShardMetrics;
 use crate::payload;
-use crate::reader::{arrival_ms, number_of};
-use aws_sdk_kinesis::types::Record;
+use crate::service::{Raw, Room};
 use cartguard_engine::record::{Form, Location, PlaceRef, RecordMeta, Records};
 use cartguard_engine::reject::Reason;
 use cartguard_history::lineage::HashRange;
@@ -30,6 +28,8 @@ pub(crate) enum Last {
 /// One shard's.
 pub(crate) struct Queue {
     pub(crate) partition: u32,
+    /// See [`crate::Order`].
+    pub(crate) reading: u64,
     pub(crate) shard: String,
     range: Option<HashRange>,
     chunks: VecDeque<Chunk>,
@@ -39,14 +39,14 @@ pub(crate) struct Queue {
     /// Taken before: the first raw record must be this one, and its parts up to here are left out.
     behind: Option<Place>,
     pub(crate) last: Option<Last>,
-    gate: Arc<Gate>,
+    room: Arc<dyn Room>,
     pub(crate) metrics: Arc<ShardMetrics>,
 }
 
 /// Records of one answer.
 struct Chunk {
-    records: std::vec::IntoIter<Record>,
-    /// As they entered the gate.
+    records: std::vec::IntoIter<Raw>,
+    /// As they took room.
     bytes: u64,
     count: usize,
 }
@@ -73,17 +73,18 @@ pub(crate) enum Took {
 }
 
 impl Queue {
-    /// `behind`: the place that the reader begins AT.
+    /// `behind`: the place that its reading begins AT.
     pub(crate) fn new(
-        partition: u32,
+        (partition, reading): (u32, u64),
         shard: String,
         range: Option<HashRange>,
         behind: Option<Place>,
-        gate: Arc<Gate>,
+        room: Arc<dyn Room>,
         metrics: Arc<ShardMetrics>,
     ) -> Self {
         Self {
             partition,
+            reading,
             shard,
             range,
             chunks: VecDeque::new(),
@@ -91,12 +92,12 @@ impl Queue {
             spare: None,
             behind,
             last: None,
-            gate,
+            room,
             metrics,
         }
     }
 
-    pub(crate) fn push(&mut self, records: Vec<Record>, bytes: u64) {
+    pub(crate) fn push(&mut self, records: Vec<Raw>, bytes: u64) {
         self.chunks.push_back(Chunk { count: records.len(), records: records.into_iter(), bytes });
     }
 
@@ -187,14 +188,13 @@ impl Queue {
 
     /// Opens the next raw record, if there is one.
     fn open_next(&mut self) -> Result<bool, Trouble> {
-        let record = loop {
+        let Raw { number, arrival_ms, data } = loop {
             let Some(chunk) = self.chunks.front_mut() else { return Ok(false) };
             if let Some(record) = chunk.records.next() {
                 break record;
             }
             self.leave();
         };
-        let number = number_of(&record, &self.shard)?;
         if let Some(Place::Sequence { number: expected, .. }) = &self.behind
             && number != *expected
         {
@@ -206,8 +206,6 @@ impl Queue {
                 number.as_str()
             )));
         }
-        let arrival_ms = arrival_ms(&record);
-        let data = Bytes::from(record.data.into_inner());
         let (parts, refused) = match aggregate::parts(&data, self.range) {
             Ok(None) => (vec![data], None),
             Ok(Some(parts)) => {
@@ -230,7 +228,7 @@ impl Queue {
         if self.chunks.front().is_some_and(|chunk| chunk.records.len() == 0)
             && let Some(chunk) = self.chunks.pop_front()
         {
-            self.gate.leave(chunk.bytes, chunk.count);
+            self.room.leave(chunk.bytes, chunk.count);
         }
     }
 }

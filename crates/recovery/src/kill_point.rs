@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const VARIABLE: &str = "CARTGUARD_KILL_POINT";
 
 /// Every place, in the order in which a batch comes past them.
-pub(crate) const PLACES: [&str; 9] = [
+pub const PLACES: [&str; 9] = [
     "repeated",
     "processed",
     "bound",
@@ -36,7 +36,7 @@ static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
 /// # Panics
 /// If the variable names no place or no number: a rig that kills nothing proves nothing.
 #[inline]
-pub(crate) fn pass(place: &'static str) {
+pub fn pass(place: &'static str) {
     debug_assert!(PLACES.contains(&place), "{place} is not listed");
     if let Some(armed) = ARMED.get_or_init(armed)
         && armed.place == place

@@ -2,17 +2,16 @@
 //!
 //! Holds: what may be lost is trouble that names shard and range, or, where gaps are accepted, a change that is told (S7).
 
-use super::{KinesisSource, lost_records, now_ms};
-use crate::kept::{self, Kept};
-use crate::reader::Teller;
+use super::{ShardSource, lost_records};
+use crate::service::{Kept, Service};
 use cartguard_history::{Change, Place, Start};
 use cartguard_io::Trouble;
 
-impl KinesisSource {
+impl<S: Service> ShardSource<S> {
     /// Looks whether the shards that were begun still have the record they were taken up to.
     pub(super) fn look(&mut self) -> Result<(), Trouble> {
-        let oldest_ms = now_ms() - self.stream.retention.as_millis() as i64;
-        let (mut asked, mut gaps) = (Vec::new(), Vec::new());
+        let oldest_ms = self.service.kept_since_ms();
+        let (mut asked, mut places, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
         for (number, state) in self.partitions.list().iter().enumerate() {
             let name = &state.opened.name;
             if state.is_finished || self.lineage.shard(name).is_none() {
@@ -21,7 +20,8 @@ impl KinesisSource {
             }
             match (&state.place, state.opened.start) {
                 (Some(Place::Sequence { number: at, .. }), _) => {
-                    asked.push((number as u32, name.clone(), state.place.clone(), at.clone()));
+                    asked.push((number as u32, name.clone(), state.place.clone()));
+                    places.push((name.clone(), at.clone()));
                 }
                 (Some(place @ Place::Row { .. }), _) => {
                     return Err(Trouble::stop(format!("{name}: {place} is no place in a shard")));
@@ -34,27 +34,9 @@ impl KinesisSource {
                 (None, Start::At(_) | Start::Oldest) => {}
             }
         }
-        let longest = self.settings.limits.backoff_max;
-        let (stream, voice) = (self.stream.clone(), self.voice.clone());
-        let looks = self.runtime.wait(async move {
-            let mut tasks = Vec::new();
-            for (partition, name, place, at) in asked {
-                let (stream, teller) = (stream.clone(), Teller::new(voice.clone()));
-                tasks.push(tokio::spawn(async move {
-                    let kept = kept::look(&stream, &name, &at, longest, teller).await;
-                    (partition, name, place, kept)
-                }));
-            }
-            let mut looks = Vec::new();
-            for task in tasks {
-                looks.push(task.await);
-            }
-            looks
-        })?;
-        for look in looks {
-            let look = look.map_err(|why| Trouble::stop("a look at a shard was ended").because(why))?;
-            let (partition, name, after, kept) = look;
-            let before = match kept? {
+        let looks = self.service.kept(places)?;
+        for ((partition, name, after), kept) in asked.into_iter().zip(looks) {
+            let before = match kept {
                 Kept::It => continue,
                 Kept::Next(next) => Some(next),
                 Kept::Nothing => None,
@@ -83,7 +65,7 @@ impl KinesisSource {
         if !self.settings.accept_gap {
             return Err(lost_records(what));
         }
-        (self.voice)(&format!("gap accepted: {what}"));
+        self.service.say(&format!("gap accepted: {what}"));
         self.gaps.push(gap);
         Ok(())
     }

@@ -1,42 +1,45 @@
 //! The right to use a folder, for one process at a time.
 //!
-//! **lock** -> output, recovery
+//! **lock** -> whoever writes into the folder
 //!
 //! A file in the folder is locked, and holds the process's id for whoever is refused. The lock ends with the process, whatever becomes of the file.
 
-use crate::exit::Refusal;
-use anyhow::{Context, bail, ensure};
+use crate::Trouble;
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Held until it is dropped.
-pub(crate) struct Lock {
+#[derive(Debug)]
+pub struct Lock {
     path: PathBuf,
     file: File,
 }
 
 impl Lock {
-    /// Takes the file `name` in a folder that is there. `uses` says what its holder does with the folder: "uses it".
-    pub(crate) fn take(folder: &Path, name: &str, uses: &str) -> anyhow::Result<Self> {
+    /// Takes the file `name` in a folder that is there. `uses` says what its holder does with the folder: "uses it". Refused where
+    /// another process holds it.
+    pub fn take(folder: &Path, name: &str, uses: &str) -> Result<Self, Trouble> {
         let path = folder.join(name);
-        let unlocked = || format!("{}: cannot be locked", path.display());
+        let unlocked = |why| Trouble::at(&path, "cannot be locked").because(why);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
         loop {
-            let mut file = options.open(&path).with_context(unlocked)?;
-            let opened = file.metadata().with_context(unlocked)?;
-            ensure!(opened.is_file(), "{}: is no file; the lock needs one", path.display());
+            let mut file = options.open(&path).map_err(unlocked)?;
+            let opened = file.metadata().map_err(unlocked)?;
+            if !opened.is_file() {
+                return Err(Trouble::at(&path, "is no file; the lock needs one"));
+            }
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let mut holder = String::new();
                     // Only for the message.
                     let _ = file.read_to_string(&mut holder);
-                    bail!(Refusal(format!("{}: process {} {uses}", folder.display(), holder.trim())));
+                    return Err(Trouble::refused(folder, format!("process {} {uses}", holder.trim())));
                 }
-                Err(TryLockError::Error(why)) => return Err(why).with_context(unlocked),
+                Err(TryLockError::Error(why)) => return Err(unlocked(why)),
             }
             // Between the two calls its last holder may have removed the name; a lock without one locks nobody out.
             if identity(&path) == Some(identity_of(&opened)) {
@@ -57,7 +60,7 @@ impl Drop for Lock {
 }
 
 /// What tells a file from every other, by device and number; none for what is no file.
-pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().filter(fs::Metadata::is_file).as_ref().map(identity_of)
 }
 

@@ -8,7 +8,7 @@ use cartguard_history::{Bound, Change, OutputHash, Partitions};
 use cartguard_io::{Advice, Replayable, Trouble};
 
 /// Does batches again, in order.
-pub(crate) struct Retelling {
+pub struct Retelling {
     /// Names of the partitions, by number.
     names: Vec<String>,
     records: Records,
@@ -17,7 +17,7 @@ pub(crate) struct Retelling {
 
 impl Retelling {
     /// From behind what was taken; the source goes there.
-    pub(crate) fn begin(
+    pub fn begin(
         source: &mut dyn Replayable,
         engine: &mut Engine,
         taken: &Partitions,
@@ -29,7 +29,7 @@ impl Retelling {
     }
 
     /// Does a batch again. Trouble where what comes of it is not what was bound.
-    pub(crate) fn next(
+    pub fn next(
         &mut self,
         source: &mut dyn Replayable,
         engine: &mut Engine,
@@ -58,7 +58,7 @@ impl Retelling {
     }
 
     /// Names of the partitions so far.
-    pub(crate) fn into_names(self) -> Vec<String> {
+    pub fn into_names(self) -> Vec<String> {
         self.names
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn name_partitions(changes: &[Change], names: &mut Vec<String>, engin
 }
 
 /// The hash by which outputs are bound.
-pub(super) fn hash_of(outputs: &Outputs) -> u128 {
+pub(crate) fn hash_of(outputs: &Outputs) -> u128 {
     let mut hash = OutputHash::default();
     hash.list(outputs.decisions());
     hash.list(outputs.alerts());

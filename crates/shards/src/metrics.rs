@@ -1,8 +1,16 @@
 //! What a source tells of its shards, readable from any thread.
 
-use crate::settings::Mode;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a shard is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `GetRecords`: shared limits, some 200 ms of delay.
+    Polling,
+    /// `SubscribeToShard`: limits of its own, some 70 ms.
+    FanOut,
+}
 
 /// One shard. Counters only grow; they count from the start of the process.
 #[derive(Debug, Default)]
@@ -49,32 +57,32 @@ pub struct Metrics {
 const ORDER: Ordering = Ordering::Relaxed;
 
 impl ShardMetrics {
-    pub(crate) fn took(&self, records: u64, bytes: u64) {
+    pub fn took(&self, records: u64, bytes: u64) {
         self.records.fetch_add(records, ORDER);
         self.bytes.fetch_add(bytes, ORDER);
     }
 
-    pub(crate) fn lag(&self, ms: i64) {
+    pub fn lag(&self, ms: i64) {
         self.lag_ms.store(ms, ORDER);
     }
 
-    pub(crate) fn throttled(&self) {
+    pub fn throttled(&self) {
         self.throttles.fetch_add(1, ORDER);
     }
 
-    pub(crate) fn reconnected(&self) {
+    pub fn reconnected(&self) {
         self.reconnects.fetch_add(1, ORDER);
     }
 
-    pub(crate) fn strangers(&self, parts: u64) {
+    pub fn strangers(&self, parts: u64) {
         self.outside.fetch_add(parts, ORDER);
     }
 
-    pub(crate) fn reads_by(&self, mode: Mode) {
+    pub fn reads_by(&self, mode: Mode) {
         self.is_fan_out.store(mode == Mode::FanOut, ORDER);
     }
 
-    pub(crate) fn ended(&self) {
+    pub fn ended(&self) {
         self.lag_ms.store(0, ORDER);
         self.is_ended.store(true, ORDER);
     }
@@ -96,7 +104,7 @@ impl ShardMetrics {
 
 impl Metrics {
     /// The figures of a shard, made where it is new.
-    pub(crate) fn of(&self, shard: &str) -> Arc<ShardMetrics> {
+    pub fn of(&self, shard: &str) -> Arc<ShardMetrics> {
         let mut shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, metrics)) = shards.iter().find(|(name, _)| name == shard) {
             return metrics.clone();

@@ -1,35 +1,28 @@
-//! From a data folder to where its history stands: the newest whole snapshot, and what the order log has behind it.
+//! From a storage to where its history stands: the newest whole snapshot, and what the order log has behind it.
 //!
-//! data folder -> **open** -> engine, history
+//! storage -> **open** -> engine, history
 //!
 //! Holds: a snapshot of another pipeline, source or set of features is refused with what differs; one that is torn or damaged is passed by for the
 //! one before, and told of; damage of the order log that is no torn end is refused.
 
-use super::snapshots::Snapshots;
-use super::{History, Standing};
-use crate::config::{Config, History as Settings};
-use crate::exit::Refusal;
-use crate::lock::Lock;
-use anyhow::{Context, bail};
+use crate::history::{History, Standing};
+use crate::snapshots::Snapshots;
+use crate::storage::Storage;
+use crate::{By, Settings};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{Head, Identity};
 use cartguard_history::{Bound, LogFault, Manifest, Pack, Tip, begins_with};
-use cartguard_io::{Delivered, FolderStore, Segments, Store};
-use std::fs;
-use std::path::Path;
+use cartguard_io::{Delivered, Segments, Store, Trouble};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// What decides besides the features: name and digest each.
-type Versions = Vec<(String, String)>;
-
-/// See [`Lock`].
-const LOCK: &str = "lock";
+pub type Versions = Vec<(String, String)>;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub enum Which {
     Newest,
     /// As much as is kept.
     Oldest,
@@ -37,13 +30,13 @@ pub(crate) enum Which {
     Empty,
 }
 
-/// What a data folder holds from a snapshot on.
-pub(crate) struct Found {
-    pub(crate) manifest: Option<Manifest>,
+/// What a storage holds from a snapshot on.
+pub struct Found {
+    pub manifest: Option<Manifest>,
     /// As of the snapshot.
-    pub(crate) engine: Engine,
+    pub engine: Engine,
     /// Batches behind it.
-    pub(crate) tail: Vec<Bound>,
+    pub tail: Vec<Bound>,
     /// Segment and byte behind the last whole record.
     append_at: Option<(u64, u64)>,
 }
@@ -51,48 +44,39 @@ pub(crate) struct Found {
 /// Bound batches, and segment and byte behind the last of them.
 type Tail = (Vec<Bound>, Option<(u64, u64)>);
 
-/// How to open a history.
-pub(crate) struct Opening<'a> {
-    config: &'a Config,
-    settings: &'a Settings,
-    source: String,
-    versions: Versions,
-    tell: fn(&str),
+/// Whose history it is, and how it is told what is found.
+pub struct Opening {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// What the source says of itself.
+    pub source: String,
+    pub versions: Versions,
+    /// Who restores a snapshot.
+    pub by: By,
+    pub tell: fn(&str),
 }
 
-impl<'a> Opening<'a> {
-    /// `source` is what the source says of itself.
-    pub(crate) fn new(
-        config: &'a Config,
-        settings: &'a Settings,
-        source: String,
-        tell: fn(&str),
-    ) -> anyhow::Result<Self> {
-        Ok(Self { config, settings, source, versions: versions(config)?, tell })
-    }
-
+impl Opening {
     /// The history, and an engine as of its snapshot; `engine` makes an empty one.
-    pub(crate) fn open(
+    pub fn open(
         &self,
-        engine: impl Fn() -> anyhow::Result<Engine>,
-    ) -> anyhow::Result<(History, Engine)> {
-        let folder = &self.settings.folder;
-        let lock = lock(folder)?;
-        let store: Arc<dyn Store> = Arc::new(FolderStore::open(&folder.join("snapshots"))?);
-        let mut segments = Segments::open(&folder.join("order"), self.settings.level)?;
-        let Found { manifest, engine, tail, append_at } =
-            self.find(store.as_ref(), &segments, Which::Newest, &engine)?;
+        storage: Storage,
+        settings: Settings,
+        engine: impl Fn() -> Result<Engine, Trouble>,
+    ) -> Result<(History, Engine), Trouble> {
+        let Found { manifest, engine, tail, append_at } = self.find(&storage, Which::Newest, &engine)?;
+        let Storage { store, mut segments, lock, .. } = storage;
         if let Some((segment, bytes)) = append_at {
             segments.continue_at(segment, bytes)?;
         }
         let standing = manifest.as_ref().map(Standing::of).unwrap_or_default();
         let epoch = tail.last().map_or(standing.tip.epoch, |bound| bound.epoch) + 1;
-        let template = self.template(&engine)?;
+        let template = self.template(&engine);
         if manifest.is_none() && tail.is_empty() {
-            // An empty state, so that the folder says from the start whose it is.
+            // An empty state, so that the storage says from the start whose it is.
             store.put(&Manifest::file_name(0), template.to_text().as_bytes())?;
         }
-        let snapshots = Snapshots::start(self.config.snapshot, template, standing.tip, store, self.tell)?;
+        let snapshots = Snapshots::start(settings, template, standing.tip, store, self.tell)?;
         let history = History {
             epoch,
             standing,
@@ -102,46 +86,42 @@ impl<'a> Opening<'a> {
             was_begun: manifest.is_some() || !tail.is_empty(),
             tail,
             record: Vec::new(),
+            no_room_pause: settings.no_room_pause,
             tell: self.tell,
             _lock: lock,
         };
         Ok((history, engine))
     }
 
-    /// What the folder holds from a snapshot on, without taking it for this process or changing anything in it.
-    pub(crate) fn look(
+    /// What the storage holds from a snapshot on; changes nothing in it.
+    pub fn look(
         &self,
+        storage: &Storage,
         which: Which,
-        engine: impl Fn() -> anyhow::Result<Engine>,
-    ) -> anyhow::Result<Found> {
-        let folder = &self.settings.folder;
-        if !folder.join("order").is_dir() {
-            bail!(Refusal(format!("{}: holds no history", folder.display())));
-        }
-        let store = FolderStore::look(&folder.join("snapshots"));
-        let segments = Segments::open(&folder.join("order"), self.settings.level)?;
-        self.find(&store, &segments, which, &engine)
+        engine: impl Fn() -> Result<Engine, Trouble>,
+    ) -> Result<Found, Trouble> {
+        self.find(storage, which, &engine)
     }
 
     /// A snapshot, an engine as of it, and what the order log has behind it.
     fn find(
         &self,
-        store: &dyn Store,
-        segments: &Segments,
+        storage: &Storage,
         which: Which,
-        engine: &impl Fn() -> anyhow::Result<Engine>,
-    ) -> anyhow::Result<Found> {
+        engine: &impl Fn() -> Result<Engine, Trouble>,
+    ) -> Result<Found, Trouble> {
         let (manifest, mut engine) = match which {
-            Which::Newest | Which::Oldest => self.snapshot(store, which, engine)?,
+            Which::Newest | Which::Oldest => self.snapshot(storage, which, engine)?,
             Which::Empty => (None, engine()?),
         };
         if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
-            let head: Head = serde_json::from_value(manifest.engine.clone())
-                .context("the snapshot's head is of another version of cartguard")?;
+            let head: Head = serde_json::from_value(manifest.engine.clone()).map_err(|why| {
+                Trouble::stop("the snapshot's head is of another version of cartguard").because(why)
+            })?;
             engine.resume(&head);
         }
         let from = manifest.as_ref().map_or_else(Tip::default, |manifest| manifest.tip);
-        let (tail, append_at) = self.tail(segments, from)?;
+        let (tail, append_at) = self.tail(storage.segments.as_ref(), from)?;
         if let (Some(manifest), false) = (&manifest, tail.is_empty())
             && manifest.versions != self.versions
         {
@@ -149,10 +129,10 @@ impl<'a> Opening<'a> {
                 let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
                 list.join(", ")
             };
-            bail!(Refusal(format!(
+            return Err(Trouble::refuse(format!(
                 "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
                  SIGTERM, then change",
-                self.settings.folder.display(),
+                storage.name,
                 tail.len(),
                 list(&manifest.versions),
                 list(&self.versions)
@@ -162,30 +142,31 @@ impl<'a> Opening<'a> {
     }
 
     /// What every manifest of this history says: that of an empty state.
-    fn template(&self, engine: &Engine) -> anyhow::Result<Manifest> {
+    fn template(&self, engine: &Engine) -> Manifest {
         let Standing { tip, partitions, output_bytes } = Standing::default();
-        Ok(Manifest {
+        Manifest {
             format: Manifest::FORMAT,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
-            pipeline: self.settings.pipeline.clone(),
+            pipeline: self.pipeline.clone(),
             source: self.source.clone(),
             tip,
             partitions,
             output_bytes,
             packs: Vec::new(),
             engine: serde_json::Value::Null,
-            identity: serde_json::to_value(engine.identity())?,
+            identity: serde_json::to_value(engine.identity()).expect("an identity is plain data"),
             versions: self.versions.clone(),
-        })
+        }
     }
 
     /// The newest or oldest snapshot that is whole, and an engine restored from it, or an empty one.
     fn snapshot(
         &self,
-        store: &dyn Store,
+        storage: &Storage,
         which: Which,
-        make: &impl Fn() -> anyhow::Result<Engine>,
-    ) -> anyhow::Result<(Option<Manifest>, Engine)> {
+        make: &impl Fn() -> Result<Engine, Trouble>,
+    ) -> Result<(Option<Manifest>, Engine), Trouble> {
+        let store = storage.store.as_ref();
         let mut names: Vec<String> =
             store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
         if which == Which::Newest {
@@ -203,12 +184,12 @@ impl<'a> Opening<'a> {
                 }
             };
             let engine = make()?;
-            self.check(&manifest, &engine)?;
+            self.check(&storage.name, &manifest, &engine)?;
             if manifest.packs.is_empty() {
                 // The first one, of an empty state.
                 return Ok((Some(manifest), engine));
             }
-            match restore(store, &manifest, &engine) {
+            match restore(store, &manifest, &engine, self.by) {
                 Ok(()) => return Ok((Some(manifest), engine)),
                 Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
             }
@@ -216,32 +197,26 @@ impl<'a> Opening<'a> {
         if names.is_empty() {
             return Ok((None, make()?));
         }
-        bail!(Refusal(format!(
-            "{}: none of its {} snapshots can be used",
-            self.settings.folder.display(),
-            names.len()
-        )))
+        let name = &storage.name;
+        Err(Trouble::refuse(format!("{name}: none of its {} snapshots can be used", names.len())))
     }
 
     /// Whether a snapshot is of this pipeline.
-    fn check(&self, manifest: &Manifest, engine: &Engine) -> anyhow::Result<()> {
-        let folder = self.settings.folder.display();
-        for (what, was, is) in [
-            ("pipeline", &manifest.pipeline, &self.settings.pipeline),
-            ("source", &manifest.source, &self.source),
-        ] {
+    fn check(&self, name: &str, manifest: &Manifest, engine: &Engine) -> Result<(), Trouble> {
+        for (what, was, is) in
+            [("pipeline", &manifest.pipeline, &self.pipeline), ("source", &manifest.source, &self.source)]
+        {
             if was != is {
-                bail!(Refusal(format!(
-                    "{folder}: its snapshots are of the {what} {was:?}, and this is {is:?}"
-                )));
+                let what = format!("{name}: its snapshots are of the {what} {was:?}, and this is {is:?}");
+                return Err(Trouble::refuse(what));
             }
         }
         let identity: Identity = serde_json::from_value(manifest.identity.clone())
-            .context("the snapshot is of another version of cartguard")?;
+            .map_err(|why| Trouble::stop("the snapshot is of another version of cartguard").because(why))?;
         let differences = identity.differences(&engine.identity());
         if !differences.is_empty() {
-            bail!(Refusal(format!(
-                "{folder}: its snapshots are of another configuration:\n  {}\n`cartguard rebuild` makes a snapshot for this one from history",
+            return Err(Trouble::refuse(format!(
+                "{name}: its snapshots are of another configuration:\n  {}\n`cartguard rebuild` makes a snapshot for this one from history",
                 differences.join("\n  ")
             )));
         }
@@ -249,7 +224,7 @@ impl<'a> Opening<'a> {
     }
 
     /// What the order log has behind a snapshot, and where it ends: a segment and the bytes of it that are whole.
-    fn tail(&self, segments: &Segments, from: Tip) -> anyhow::Result<Tail> {
+    fn tail(&self, segments: &dyn Segments, from: Tip) -> Result<Tail, Trouble> {
         let list = segments.list()?;
         let first = list.iter().rposition(|&first| first <= from.batch).unwrap_or(0);
         let mut tail = Vec::new();
@@ -257,8 +232,8 @@ impl<'a> Opening<'a> {
         let mut tip: Option<Tip> = None;
         for (number, &name) in list.iter().enumerate().skip(first) {
             let bytes = segments.read(name)?;
-            let path = segments.path_of(name);
-            let damaged = |why: String| Refusal(format!("{}: {why}", path.display()));
+            let path = segments.name_of(name);
+            let damaged = |why: String| Err(Trouble::refuse(format!("{path}: {why}")));
             let is_last = number + 1 == list.len();
             let mut at = 0;
             let Some(mut standing) = tip.or_else(|| begins_with(&bytes)) else {
@@ -268,19 +243,19 @@ impl<'a> Opening<'a> {
                         append_at = Some((name, 0));
                         break;
                     }
-                    Err(fault) => bail!(damaged(fault.to_string())),
-                    Ok(_) => bail!(damaged("is empty, and a segment follows it".to_owned())),
+                    Err(fault) => return damaged(fault.to_string()),
+                    Ok(_) => return damaged("is empty, and a segment follows it".to_owned()),
                 }
             };
             if standing.batch > from.batch && tail.is_empty() {
-                bail!(damaged(format!(
+                return damaged(format!(
                     "begins with batch {}, and the snapshot ends before batch {}: segments between were removed",
                     standing.batch, from.batch
-                )));
+                ));
             }
             loop {
                 if standing.batch == from.batch && standing.chain != from.chain && tail.is_empty() {
-                    bail!(damaged(format!("batch {} does not follow the snapshot", from.batch)));
+                    return damaged(format!("batch {} does not follow the snapshot", from.batch));
                 }
                 match standing.read(&bytes, at) {
                     Ok(Some((bound, next))) => {
@@ -292,12 +267,11 @@ impl<'a> Opening<'a> {
                     Ok(None) => break,
                     Err(LogFault::Torn(_)) if is_last => {
                         (self.tell)(&format!(
-                            "{}: its last record is torn and was never released; it ends at byte {at}",
-                            path.display()
+                            "{path}: its last record is torn and was never released; it ends at byte {at}"
                         ));
                         break;
                     }
-                    Err(fault) => bail!(damaged(fault.to_string())),
+                    Err(fault) => return damaged(fault.to_string()),
                 }
             }
             // A log that ends before the snapshot was lost with the machine; the snapshot has it all.
@@ -310,11 +284,14 @@ impl<'a> Opening<'a> {
     }
 }
 
-/// Every part of a snapshot into an engine, by several threads.
-fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<(), String> {
+/// Every part of a snapshot into an engine, by several threads unless the caller is to do it.
+fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine, by: By) -> Result<(), String> {
     let parts: usize = manifest.packs.iter().map(|pack| pack.parts.len()).sum();
     if parts != engine.snapshot_parts() {
         return Err(format!("it has {parts} parts of {}", engine.snapshot_parts()));
+    }
+    if by == By::Caller {
+        return manifest.packs.iter().try_for_each(|pack| restore_pack(store, pack, engine));
     }
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<String>> = Mutex::new(None);
@@ -324,7 +301,6 @@ fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<()
             scope.spawn(|| {
                 while let Some(pack) = manifest.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(why) = restore_pack(store, pack, engine) {
-                        let why = format!("its pack {} {why}", Manifest::pack_name(&pack.hash));
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                         return;
                     }
@@ -336,6 +312,11 @@ fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine) -> Result<()
 }
 
 fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), String> {
+    restore_parts(store, pack, engine)
+        .map_err(|why| format!("its pack {} {why}", Manifest::pack_name(&pack.hash)))
+}
+
+fn restore_parts(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), String> {
     let bytes = unpack(store, pack)?;
     let mut rest = &bytes[..];
     for (name, length) in &pack.parts {
@@ -347,7 +328,7 @@ fn restore_pack(store: &dyn Store, pack: &Pack, engine: &Engine) -> Result<(), S
 }
 
 /// The bytes of a pack, held to its hash; what is wrong with it otherwise.
-pub(super) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> {
+pub(crate) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> {
     let packed = store.get(&Manifest::pack_name(&pack.hash)).map_err(|e| e.to_string())?.ok_or("is gone")?;
     let bytes = zstd::bulk::decompress(&packed, pack.bytes as usize)
         .map_err(|e| format!("cannot be decompressed: {e}"))?;
@@ -355,27 +336,4 @@ pub(super) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> 
         return Err("is damaged: its hash does not fit".to_owned());
     }
     Ok(bytes)
-}
-
-/// Takes the folder for this process, until it ends.
-pub(super) fn lock(folder: &Path) -> anyhow::Result<Lock> {
-    fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    Lock::take(folder, LOCK, "uses it")
-}
-
-/// What decides besides the features.
-fn versions(config: &Config) -> anyhow::Result<Versions> {
-    let model = match &config.model {
-        None => "none".to_owned(),
-        Some(folder) => {
-            let path = folder.join("manifest.toml");
-            let bytes = fs::read(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-            blake3::hash(&bytes).to_string()
-        }
-    };
-    Ok(vec![
-        ("model".to_owned(), model),
-        ("output".to_owned(), format!("{:?}", config.output)),
-        ("reasons".to_owned(), format!("{:?}", config.reasons)),
-    ])
 }

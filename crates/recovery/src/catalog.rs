@@ -5,72 +5,68 @@
 //! Holds: looking changes nothing; what goes is never the newest whole snapshot, nor anything that a kept one needs.
 //! Not here: what the state says (the engine).
 
-use super::open::{lock, unpack};
-use crate::exit::Refusal;
-use anyhow::bail;
+use crate::open::unpack;
+use crate::storage::{lock, segments_of};
 use cartguard_engine::batch::snapshot::Head;
 use cartguard_history::{LogFault, Manifest, Retention, Tip, begins_with};
-use cartguard_io::{FolderStore, Level, Segments, Store};
+use cartguard_io::{FolderSegments, FolderStore, Segments as _, Store as _, Trouble};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The snapshots and the order log of a folder.
-pub(crate) struct Catalog {
+pub struct Catalog {
     folder: PathBuf,
     store: FolderStore,
-    segments: Segments,
+    segments: FolderSegments,
 }
 
 /// A snapshot, as far as it can be read.
-pub(crate) struct Kept {
-    pub(crate) batch: u64,
+pub struct Kept {
+    pub batch: u64,
     /// What is wrong with the manifest otherwise.
-    pub(crate) manifest: Result<Manifest, String>,
+    pub manifest: Result<Manifest, String>,
     /// What is wrong with its packs.
-    pub(crate) damage: Option<String>,
+    pub damage: Option<String>,
 }
 
 /// What a clean-up removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Removed {
-    pub(crate) snapshots: usize,
-    pub(crate) packs: usize,
-    pub(crate) segments: usize,
+pub struct Removed {
+    pub snapshots: usize,
+    pub packs: usize,
+    pub segments: usize,
     /// Bytes of packs and segments.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Kept {
     /// What is wrong with it, if anything is.
-    pub(crate) fn fault(&self) -> Option<&str> {
+    pub fn fault(&self) -> Option<&str> {
         self.manifest.as_ref().err().or(self.damage.as_ref()).map(String::as_str)
     }
 
     /// The manifest, where all of it can be used.
-    pub(crate) fn whole(&self) -> Option<&Manifest> {
+    pub fn whole(&self) -> Option<&Manifest> {
         self.manifest.as_ref().ok().filter(|_| self.damage.is_none())
     }
 }
 
 /// The engine besides its parts, in a manifest that has one.
-pub(crate) fn head_of(manifest: &Manifest) -> Option<Head> {
+pub fn head_of(manifest: &Manifest) -> Option<Head> {
     serde_json::from_value(manifest.engine.clone()).ok()
 }
 
 impl Catalog {
     /// Of a data folder that another process may be using.
-    pub(crate) fn look(folder: &Path) -> anyhow::Result<Self> {
-        let order = folder.join("order");
-        if !order.is_dir() {
-            bail!(Refusal(format!("{}: holds no history", folder.display())));
-        }
+    pub fn look(folder: &Path) -> Result<Self, Trouble> {
+        let segments = segments_of(folder)?;
         let store = FolderStore::look(&folder.join("snapshots"));
-        Ok(Self { folder: folder.to_path_buf(), store, segments: Segments::open(&order, Level::Process)? })
+        Ok(Self { folder: folder.to_path_buf(), store, segments })
     }
 
     /// All snapshots, oldest first, every pack of each read and held to its hash.
-    pub(crate) fn snapshots(&self) -> anyhow::Result<Vec<Kept>> {
+    pub fn snapshots(&self) -> Result<Vec<Kept>, Trouble> {
         let mut kept = Vec::new();
         // Snapshots share no packs often enough to be worth more than their names.
         let mut whole = BTreeSet::new();
@@ -99,7 +95,7 @@ impl Catalog {
     }
 
     /// Where the order log ends; none where it holds no whole record.
-    pub(crate) fn log_end(&self) -> anyhow::Result<Option<Tip>> {
+    pub fn log_end(&self) -> Result<Option<Tip>, Trouble> {
         for &first in self.segments.list()?.iter().rev() {
             let bytes = self.segments.read(first)?;
             let Some(mut tip) = begins_with(&bytes) else { continue };
@@ -109,8 +105,7 @@ impl Catalog {
                     Ok(Some((_, next))) => at = next,
                     Ok(None) | Err(LogFault::Torn(_)) => return Ok(Some(tip)),
                     Err(fault) => {
-                        let path = self.segments.path_of(first);
-                        bail!("{}: {fault}", path.display());
+                        return Err(Trouble::at(&self.segments.path_of(first), fault));
                     }
                 }
             }
@@ -119,7 +114,7 @@ impl Catalog {
     }
 
     /// Segments of the order log, and their bytes.
-    pub(crate) fn log_size(&self) -> anyhow::Result<(usize, u64)> {
+    pub fn log_size(&self) -> Result<(usize, u64), Trouble> {
         let list = self.segments.list()?;
         let bytes = |first: &u64| fs::metadata(self.segments.path_of(*first)).map_or(0, |file| file.len());
         Ok((list.len(), list.iter().map(bytes).sum()))
@@ -127,12 +122,12 @@ impl Catalog {
 
     /// Removes all but the newest `keep` whole snapshots, and the part of the order log that only those needed. What cannot be used and is
     /// newer than that stays, for whoever wants to know why.
-    pub(crate) fn prune(&self, keep: usize) -> anyhow::Result<Removed> {
+    pub fn prune(&self, keep: usize) -> Result<Removed, Trouble> {
         let _lock = lock(&self.folder)?;
         let kept = self.snapshots()?;
         let manifests: Vec<Manifest> = kept.iter().filter_map(Kept::whole).cloned().collect();
         if manifests.is_empty() {
-            bail!(Refusal(format!("{}: has no whole snapshot; nothing is removed", self.folder.display())));
+            return Err(Trouble::refused(&self.folder, "has no whole snapshot; nothing is removed"));
         }
         let names = self.store.list()?;
         let packs: Vec<String> =

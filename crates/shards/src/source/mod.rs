@@ -1,45 +1,53 @@
 //! The source: shards in, records out, in the order that each shard has.
 //!
-//! readers -> queues -> **source** -> engine
+//! service -> queues -> **source** -> engine
 //!
 //! Holds: what `cartguard_io::Source` and `Replayable` promise; a shard's `Finish` is told after its last record was taken, and its
 //! children open then, so that one manifest has both or neither (S5). Which shard opens is decided by `cartguard_history::lineage`,
-//! how a shard is read by `reader`; here the two are joined, on the caller's thread.
+//! how a shard is read by the service; here the two are joined, on the caller's thread.
 
-use crate::backoff::Backoff;
-use crate::client;
-use crate::fault::Kind;
-use crate::limits::{IDLE_WAIT, OPEN_PATIENCE};
+use crate::limits::IDLE_WAIT;
 use crate::metrics::Metrics;
 use crate::queue::{Last, Queue, Took};
-use crate::reader::{Event, From, Teller};
-use crate::runtime::Runtime;
-use crate::settings::{Begin, Settings, Voice};
-use crate::stream::{Stream, Target};
-use aws_sdk_kinesis::Client;
+use crate::service::{From, Service};
 use cartguard_engine::record::Records;
-use cartguard_history::lineage::Lineage;
+use cartguard_history::lineage::{Lineage, Shard};
 use cartguard_history::{Change, Partitions, Place, Run, Start};
 use cartguard_io::{Advice, Position, Read, Replayable, Source, Trouble};
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio::task::AbortHandle;
 
 mod resume;
 mod shards;
 
+/// What a deployment chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where a stream that was never read begins.
+    pub start: Start,
+    /// Whether to go on without records that retention took.
+    pub accept_gap: bool,
+}
+
+/// What the next listing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listing {
+    /// The first since a shard ended.
+    First,
+    /// One more: the last was short.
+    Again,
+    UnderWay,
+}
+
 /// All shards of a stream.
-pub struct KinesisSource {
+pub struct ShardSource<S: Service> {
+    service: S,
     settings: Settings,
-    voice: Voice,
-    stream: Arc<Stream>,
     metrics: Metrics,
     lineage: Lineage,
     partitions: Partitions,
     names: Vec<String>,
     /// What is being read, in the order opened.
-    shards: Vec<(Queue, AbortHandle)>,
+    shards: Vec<Queue>,
+    next_reading: u64,
     /// The shard whose turn it is.
     turn: usize,
     /// Changes that were applied and not told.
@@ -51,91 +59,33 @@ pub struct KinesisSource {
     is_resumed: bool,
     /// A shard ended or a listing came: who opens now?
     is_unsettled: bool,
-    is_listing: bool,
-    backoff: Backoff,
+    listing: Listing,
     last: Position,
-    events: Receiver<Event>,
-    to_events: Sender<Event>,
-    // Last: it ends the readers, which send to the above.
-    runtime: Runtime,
 }
 
-impl KinesisSource {
-    /// Finds the stream and lists its shards; nothing is read yet.
-    pub fn open(settings: Settings, voice: Voice) -> Result<Self, Trouble> {
-        let runtime = Runtime::start("kinesis-source")?;
-        let access = settings.access.clone();
-        let client = runtime.wait(async move { client::connect(&access).await })?;
-        Self::of(runtime, client, settings, voice)
-    }
-
-    /// The same with a client that has its credentials; `settings.access` is not looked at.
-    pub fn open_with(client: &Client, settings: Settings, voice: Voice) -> Result<Self, Trouble> {
-        Self::of(Runtime::start("kinesis-source")?, client.clone(), settings, voice)
-    }
-
-    fn of(runtime: Runtime, client: Client, settings: Settings, voice: Voice) -> Result<Self, Trouble> {
-        // Before the listing: what is put from here on is within the start, whichever shard it goes to.
-        let start = match settings.begin {
-            Begin::Oldest => Start::Oldest,
-            Begin::At(ms) => Start::At(ms),
-            Begin::Latest => Start::At(latest(now_ms())),
-        };
-        let mut lineage = Lineage::new(start);
-        let client = client::once(&client, settings.limits.call_timeout);
-        let (target, longest) = (Target::new(&settings.stream), settings.limits.backoff_max);
-        let mut teller = Teller::new(voice.clone());
-        let found = runtime.wait(async move {
-            let mut backoff = Backoff::new(longest);
-            let begun = Instant::now();
-            loop {
-                let found = match Stream::find(client.clone(), target.clone()).await {
-                    Ok(stream) => stream.shards().await.map(|shards| (stream, shards)),
-                    Err(fault) => Err(fault),
-                };
-                let fault = match found {
-                    Ok(found) => return Ok(found),
-                    Err(fault) => fault,
-                };
-                let what = format!("stream {target}: cannot be opened");
-                match fault.kind {
-                    Kind::Missing | Kind::Invalid | Kind::Denied => {
-                        return Err(Trouble::stop(what).because(fault).with_advice(Advice::Refuse));
-                    }
-                    _ if begun.elapsed() > OPEN_PATIENCE => return Err(Trouble::stop(what).because(fault)),
-                    _ => {}
-                }
-                teller.lasting(&fault);
-                tokio::time::sleep(backoff.pause()).await;
-            }
-        })?;
-        let (stream, shards) = found?;
-        voice(&format!("stream {}: {} shards listed", stream.identity.arn, shards.len()));
+impl<S: Service> ShardSource<S> {
+    /// Of a stream whose shards were listed; nothing is read yet.
+    pub fn new(service: S, settings: Settings, shards: Vec<Shard>) -> Self {
+        let mut lineage = Lineage::new(settings.start);
         lineage.list(shards);
-        let (to_events, events) = unbounded();
-        let backoff = Backoff::new(settings.limits.backoff_max);
-        Ok(Self {
+        Self {
+            service,
             settings,
-            voice,
-            stream: Arc::new(stream),
             metrics: Metrics::default(),
             lineage,
             partitions: Partitions::default(),
             names: Vec::new(),
             shards: Vec::new(),
+            next_reading: 0,
             turn: 0,
             untold: Vec::new(),
             moved: Vec::new(),
             gaps: Vec::new(),
             is_resumed: false,
             is_unsettled: true,
-            is_listing: false,
-            backoff,
+            listing: Listing::First,
             last: Position::default(),
-            events,
-            to_events,
-            runtime,
-        })
+        }
     }
 
     /// Figures of its shards, for any thread.
@@ -181,7 +131,7 @@ impl KinesisSource {
         let shards = self.shards.len();
         for _ in 0..shards {
             self.turn = (self.turn + 1) % shards;
-            let queue = &mut self.shards[self.turn].0;
+            let queue = &mut self.shards[self.turn];
             let before = into.len();
             let mut took = Took::One;
             while took == Took::One && into.len() < max_records {
@@ -210,7 +160,7 @@ impl KinesisSource {
     }
 }
 
-impl Source for KinesisSource {
+impl<S: Service> Source for ShardSource<S> {
     fn partitions(&self) -> &[String] {
         &self.names
     }
@@ -242,9 +192,9 @@ impl Source for KinesisSource {
     }
 }
 
-impl Replayable for KinesisSource {
+impl<S: Service> Replayable for ShardSource<S> {
     fn identity(&self) -> String {
-        self.stream.identity.to_string()
+        self.service.identity()
     }
 
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
@@ -287,23 +237,6 @@ impl Replayable for KinesisSource {
 
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
         self.follow(change)
-    }
-}
-
-/// The second of a time: a server may keep arrivals in whole seconds, and `AT_TIMESTAMP` would then miss what arrives in this one.
-fn latest(now_ms: i64) -> i64 {
-    now_ms - now_ms.rem_euclid(1_000)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn from_start(start: Start) -> From {
-    match start {
-        Start::Oldest => From::Oldest,
-        Start::At(ms) => From::Time(ms),
     }
 }
 

@@ -1,90 +1,73 @@
-//! One history: every batch is bound before its outputs leave, and a process that was killed goes on as if it had not been.
+//! A pipeline's history, from where it stands: batches are bound, or done again.
 //!
-//! data folder -> `open` -> **recovery** -> pipeline; engine -> `bind` -> order log; engine -> `snapshots` -> data folder
-//!
-//! The folder holds `order/`, the segments of the order log, and `snapshots/`, manifests and parts. One process at a time uses it.
-//!
-//! Holds: no output leaves before the record of its batch is in the order log; a recovery that comes to other bytes than were bound says so
-//! and sends nothing. Not here: how the bytes are laid out (`cartguard_history`), how they get to disk (`cartguard_io`).
+//! engine -> **history** -> order log, `snapshots`
 
-mod catalog;
-pub(crate) mod kill_point;
-mod open;
-mod retell;
-mod snapshots;
-
-pub(crate) use catalog::{Catalog, Kept, head_of};
-pub(crate) use open::{Found, Opening, Which};
-use retell::hash_of;
-pub(crate) use retell::{Retelling, name_partitions};
-
-use crate::lock::Lock;
-use crate::recovery::snapshots::Snapshots;
+use crate::kill_point;
+use crate::retell::hash_of;
+use crate::snapshots::Snapshots;
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_engine::record::Records;
 use cartguard_history::{Bound, Change, Manifest, Partitions, Place, Run, Tip};
-use cartguard_io::{Advice, Delivered, Left, Segments, Trouble};
+use cartguard_io::{Advice, Delivered, Left, Lock, Segments, Trouble};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Pause before a write is tried again that found no room. Arbitrary.
-const NO_ROOM_PAUSE: Duration = Duration::from_millis(200);
-
 /// Where a history stands between two batches.
 #[derive(Clone, Debug, Default)]
-struct Standing {
-    tip: Tip,
-    partitions: Partitions,
+pub(crate) struct Standing {
+    pub(crate) tip: Tip,
+    pub(crate) partitions: Partitions,
     /// Bytes of decisions, alerts and rejects in all batches so far.
-    output_bytes: [u64; 3],
+    pub(crate) output_bytes: [u64; 3],
 }
 
-/// A pipeline's history, from where it stands.
-pub(crate) struct History {
-    epoch: u64,
-    standing: Standing,
-    segments: Segments,
-    snapshots: Snapshots,
-    delivered: Delivered,
-    /// The folder was a history's before.
-    was_begun: bool,
+/// See the module.
+pub struct History {
+    pub(crate) epoch: u64,
+    pub(crate) standing: Standing,
+    pub(crate) segments: Box<dyn Segments>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) delivered: Delivered,
+    /// The storage was a history's before.
+    pub(crate) was_begun: bool,
     /// Batches that are in the order log and not in the snapshot, to be done again; oldest first.
-    tail: Vec<Bound>,
+    pub(crate) tail: Vec<Bound>,
     /// A record on its way to the order log.
-    record: Vec<u8>,
-    tell: fn(&str),
+    pub(crate) record: Vec<u8>,
+    pub(crate) no_room_pause: Duration,
+    pub(crate) tell: fn(&str),
     /// Held until the end.
-    _lock: Lock,
+    pub(crate) _lock: Option<Lock>,
 }
 
 impl History {
     /// What a sink that wrote before has to know.
-    pub(crate) fn left(&self) -> Left {
+    pub fn left(&self) -> Left {
         let known = self.tail.last().map_or(0, |bound| bound.delivered);
         let Standing { tip, output_bytes, .. } = &self.standing;
         Left { batch: tip.batch, bytes: *output_bytes, delivered: known.max(tip.batch) }
     }
 
     /// Whether a process before this one had begun it.
-    pub(crate) fn goes_on(&self) -> bool {
+    pub fn goes_on(&self) -> bool {
         self.was_begun
     }
 
     /// Where deliveries are told of; `from` is the first batch that the sink wants again.
     pub(crate) fn deliveries(&mut self, delivered: Delivered, from: u64) {
         delivered.advance(from);
-        self.snapshots.watch(delivered.clone());
+        self.snapshots.watch(&delivered);
         self.delivered = delivered;
     }
 
     /// How far partitions were taken, in the snapshot.
-    pub(crate) fn partitions(&self) -> &Partitions {
+    pub fn partitions(&self) -> &Partitions {
         &self.standing.partitions
     }
 
     /// Number of the next batch.
-    pub(crate) fn next_batch(&self) -> u64 {
+    pub fn next_batch(&self) -> u64 {
         self.standing.tip.batch
     }
 
@@ -138,7 +121,7 @@ impl History {
                 told = true;
                 (self.tell)(&format!("{trouble}; nothing is released until there is room"));
             }
-            thread::sleep(NO_ROOM_PAUSE);
+            thread::sleep(self.no_room_pause);
         }
         kill_point::pass("bound");
         self.standing.follow(&bound, outputs)?;
@@ -164,7 +147,7 @@ impl History {
 
 impl Standing {
     /// Where a snapshot stands.
-    fn of(manifest: &Manifest) -> Self {
+    pub(crate) fn of(manifest: &Manifest) -> Self {
         Self {
             tip: manifest.tip,
             partitions: manifest.partitions.clone(),

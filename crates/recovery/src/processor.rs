@@ -1,0 +1,111 @@
+//! The engine with its history: batches that may leave.
+//!
+//! order log, source -> **processor** (what was bound, again) -> sink; source -> **processor** (what is new) -> sink
+//!
+//! The order of steps that everything rests on, in one place, with the threads of a pipeline or a simulator around it.
+
+use crate::history::History;
+use crate::retell::{Retelling, name_partitions};
+use cartguard_engine::batch::{Engine, Outputs};
+use cartguard_engine::record::Records;
+use cartguard_history::Change;
+use cartguard_io::{Delivered, Replayable, Trouble};
+use std::sync::atomic::AtomicBool;
+
+/// See the module.
+pub struct Processor {
+    engine: Engine,
+    /// None: what is lost with the process is lost.
+    history: Option<History>,
+    /// Names of the partitions, by number.
+    names: Vec<String>,
+    next_batch: u64,
+}
+
+/// How a processor came to where its history stands.
+pub enum Begun {
+    /// Everything that was bound was done again; new records come next.
+    Ready(Box<Processor>),
+    /// It was told to end before that: what was bound stays bound, and the next start does it again. The engine is as far as it came.
+    Interrupted(Box<Engine>),
+}
+
+impl Processor {
+    /// Without a history.
+    pub fn new(mut engine: Engine, partitions: &[String]) -> Self {
+        engine.set_partitions(partitions);
+        Self { engine, history: None, names: partitions.to_vec(), next_batch: 0 }
+    }
+
+    /// Does again what was bound and is not in the snapshot. `wanted` is the first batch that the sink wants again, `delivered` where it
+    /// tells of deliveries; `release` takes the outputs of a batch to the sink, and says whether to go on.
+    pub fn begin(
+        mut engine: Engine,
+        mut history: History,
+        source: &mut dyn Replayable,
+        (wanted, delivered): (u64, Delivered),
+        outputs: &mut Outputs,
+        mut release: impl FnMut(u64, &mut Outputs) -> bool,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Begun, Trouble> {
+        history.deliveries(delivered, wanted);
+        let mut retelling = Retelling::begin(source, &mut engine, history.partitions())?;
+        for bound in history.take_tail() {
+            if is_over() {
+                return Ok(Begun::Interrupted(Box::new(engine)));
+            }
+            retelling.next(source, &mut engine, &bound, outputs)?;
+            history.repeat(&bound, outputs, &mut engine)?;
+            if bound.batch >= wanted && !release(bound.batch, outputs) {
+                return Ok(Begun::Interrupted(Box::new(engine)));
+            }
+        }
+        let next_batch = history.next_batch();
+        let names = retelling.into_names();
+        Ok(Begun::Ready(Box::new(Self { engine, history: Some(history), names, next_batch })))
+    }
+
+    /// New records to outputs that may leave, and the number of their batch. `changes` happened before the records.
+    pub fn process(
+        &mut self,
+        changes: Vec<Change>,
+        records: &mut Records,
+        outputs: &mut Outputs,
+        stop: &AtomicBool,
+    ) -> Result<u64, Trouble> {
+        name_partitions(&changes, &mut self.names, &mut self.engine);
+        self.engine.process(records, outputs);
+        if let Some(history) = &mut self.history {
+            history.bind(changes, records, outputs, &mut self.engine, stop)?;
+        }
+        let batch = self.next_batch;
+        self.next_batch += 1;
+        Ok(batch)
+    }
+
+    /// While there is no batch: what is due some time. Whether there is more to do at once.
+    pub fn tick(&mut self) -> Result<bool, Trouble> {
+        self.history.as_mut().map_or(Ok(false), |history| history.tick(&mut self.engine))
+    }
+
+    /// Ends with a last snapshot, so that the next start has nothing to do again. Everything must be delivered.
+    pub fn finish(mut self) -> Result<Engine, Trouble> {
+        if let Some(history) = self.history {
+            history.finish(&mut self.engine)?;
+        }
+        Ok(self.engine)
+    }
+
+    /// Ends as it is.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub fn has_history(&self) -> bool {
+        self.history.is_some()
+    }
+}

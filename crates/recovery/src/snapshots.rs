@@ -1,0 +1,164 @@
+//! Snapshots, as the engine's thread sees them: when one is due, the cut, its copies between batches.
+//!
+//! engine -> **snapshots** -> `writer` -> store
+//!
+//! due -> memory is made ready by the writer -> the cut -> copies, a few between batches -> parts compressed and stored by the writer -> all
+//! outputs of the batches before the cut delivered -> manifest -> what is no longer needed goes.
+//!
+//! Holds: with a writer on a thread of its own the engine waits for none of it but the copying, 128 KiB at a time.
+
+use crate::history::Standing;
+use crate::kill_point;
+use crate::writer::{Done, Hands, Work, Writer};
+use crate::{By, Settings};
+use cartguard_engine::batch::Engine;
+use cartguard_engine::batch::snapshot::FramePool;
+use cartguard_history::{Manifest, Tip};
+use cartguard_io::{Advice, Delivered, Store, Trouble};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+/// Frames of 4 KiB copied between two batches: some 30 us.
+const FRAMES_AT_ONCE: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Preparing,
+    Copying,
+    Storing,
+}
+
+/// See the module.
+pub(crate) struct Snapshots {
+    settings: Settings,
+    phase: Phase,
+    last: Instant,
+    /// Where the last cut was, and where the last snapshot stands that is stored.
+    last_tip: Tip,
+    stored_tip: Tip,
+    pool: FramePool,
+    hands: Hands,
+    delivered: Arc<OnceLock<Delivered>>,
+    tell: fn(&str),
+}
+
+impl Snapshots {
+    /// `template` is what every manifest says, `tip` where the last one stands.
+    pub(crate) fn start(
+        settings: Settings,
+        template: Manifest,
+        tip: Tip,
+        store: Arc<dyn Store>,
+        tell: fn(&str),
+    ) -> Result<Self, Trouble> {
+        let pool = FramePool::default();
+        let delivered = Arc::new(OnceLock::new());
+        let writer = Writer::new(template, store, pool.clone(), settings.keep, Arc::clone(&delivered));
+        let hands = match settings.by {
+            By::Threads => Hands::thread(writer)?,
+            By::Caller => Hands::caller(writer),
+        };
+        Ok(Self {
+            settings,
+            phase: Phase::Idle,
+            last: Instant::now(),
+            last_tip: tip,
+            stored_tip: tip,
+            pool,
+            hands,
+            delivered,
+            tell,
+        })
+    }
+
+    /// Where deliveries are told of: once.
+    pub(crate) fn watch(&self, delivered: &Delivered) {
+        let _ = self.delivered.set(delivered.clone());
+    }
+
+    /// Whether the engine still has something to copy.
+    pub(crate) fn is_copying(&self) -> bool {
+        self.phase == Phase::Copying
+    }
+
+    /// Between two batches: does what is due, at most some 30 us of it. The batch before which the order log is no longer needed, if that has
+    /// changed.
+    pub(crate) fn tick(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+        let mut log_before = None;
+        while let Some(done) = self.hands.done() {
+            log_before = self.note(done, engine, now)?.or(log_before);
+        }
+        match self.phase {
+            Phase::Idle if self.is_due(&now.tip) => {
+                self.phase = Phase::Preparing;
+                self.hands.send(Work::Prepare(engine.snapshot_frames()));
+            }
+            Phase::Copying => self.copy(engine, FRAMES_AT_ONCE),
+            Phase::Idle | Phase::Preparing | Phase::Storing => {}
+        }
+        Ok(log_before)
+    }
+
+    /// A snapshot of where all stands now, stored when this returns.
+    pub(crate) fn finish(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+        let mut log_before = None;
+        loop {
+            match self.phase {
+                Phase::Idle if self.stored_tip == now.tip => return Ok(log_before),
+                Phase::Idle => self.cut(engine, now),
+                Phase::Copying => self.copy(engine, usize::MAX),
+                Phase::Preparing | Phase::Storing => {
+                    let Some(done) = self.hands.wait() else { return Ok(log_before) };
+                    if let Done::Failed(trouble) = done {
+                        return Err(trouble);
+                    }
+                    log_before = self.note(done, engine, now)?.or(log_before);
+                }
+            }
+        }
+    }
+
+    fn is_due(&self, tip: &Tip) -> bool {
+        let records = tip.next_sequence - self.last_tip.next_sequence;
+        *tip != self.last_tip
+            && (self.settings.every_records.is_some_and(|most| records >= most)
+                || self.last.elapsed() >= self.settings.every)
+    }
+
+    fn note(&mut self, done: Done, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+        match done {
+            Done::Prepared => self.cut(engine, now),
+            Done::Stored { log_before } => {
+                self.phase = Phase::Idle;
+                self.stored_tip = self.last_tip;
+                return Ok(Some(log_before));
+            }
+            // A snapshot that fails is one that comes later; what cannot be synced may be lost without a word.
+            Done::Failed(trouble) if trouble.advice() == Advice::Retry => {
+                engine.abandon_snapshot();
+                self.phase = Phase::Idle;
+                (self.tell)(&format!("no snapshot: {trouble}; the next one is tried when it is due"));
+            }
+            Done::Failed(trouble) => return Err(trouble),
+        }
+        Ok(None)
+    }
+
+    fn cut(&mut self, engine: &mut Engine, now: &Standing) {
+        let head = engine.begin_snapshot(&self.pool);
+        kill_point::pass("cut");
+        self.hands.send(Work::Begin(Box::new((now.clone(), head))));
+        self.phase = Phase::Copying;
+        self.last = Instant::now();
+        self.last_tip = now.tip;
+    }
+
+    fn copy(&mut self, engine: &mut Engine, frames: usize) {
+        engine.continue_snapshot(frames, |part| self.hands.send(Work::Part(part)));
+        if !engine.is_taking_snapshot() {
+            self.hands.send(Work::End);
+            self.phase = Phase::Storing;
+        }
+    }
+}

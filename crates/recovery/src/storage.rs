@@ -1,0 +1,62 @@
+//! Where a history lies: its snapshots, its order log, and the right to use them.
+
+use cartguard_io::{FolderSegments, FolderStore, Level, Lock, Segments, Store, Trouble};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// See [`Lock`].
+const LOCK: &str = "lock";
+
+/// See the module.
+pub struct Storage {
+    /// For messages.
+    pub(crate) name: String,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) segments: Box<dyn Segments>,
+    /// Held until the end, by whoever writes.
+    pub(crate) lock: Option<Lock>,
+}
+
+impl Storage {
+    /// A data folder for this process alone, made where it is absent.
+    pub fn open(folder: &Path, level: Level) -> Result<Self, Trouble> {
+        let lock = lock(folder)?;
+        Ok(Self {
+            name: folder.display().to_string(),
+            store: Arc::new(FolderStore::open(&folder.join("snapshots"))?),
+            segments: Box::new(FolderSegments::open(&folder.join("order"), level)?),
+            lock: Some(lock),
+        })
+    }
+
+    /// A data folder that another process may be using, for reading.
+    pub fn look(folder: &Path) -> Result<Self, Trouble> {
+        Ok(Self {
+            name: folder.display().to_string(),
+            store: Arc::new(FolderStore::look(&folder.join("snapshots"))),
+            segments: Box::new(segments_of(folder)?),
+            lock: None,
+        })
+    }
+
+    /// Any other; nobody else may write there.
+    pub fn of(name: &str, store: Arc<dyn Store>, segments: Box<dyn Segments>) -> Self {
+        Self { name: name.to_owned(), store, segments, lock: None }
+    }
+}
+
+/// The order log of a data folder that is there.
+pub(crate) fn segments_of(folder: &Path) -> Result<FolderSegments, Trouble> {
+    let order = folder.join("order");
+    if !order.is_dir() {
+        return Err(Trouble::refused(folder, "holds no history"));
+    }
+    FolderSegments::open(&order, Level::Process)
+}
+
+/// Takes a data folder for this process, until it ends.
+pub(crate) fn lock(folder: &Path) -> Result<Lock, Trouble> {
+    fs::create_dir_all(folder).map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
+    Lock::take(folder, LOCK, "uses it")
+}
