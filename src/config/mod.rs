@@ -9,6 +9,7 @@
 mod adapters;
 mod event;
 mod kinesis;
+mod labels;
 mod layers;
 mod path;
 mod settings;
@@ -18,6 +19,7 @@ mod tests;
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
+pub(crate) use labels::Labels;
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Queue};
 
@@ -192,6 +194,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
+    let labels = section(&mut root, "labels", |table| labels::labels(table, schema.as_ref()));
     root.finish();
     if !whole {
         return None;
@@ -230,6 +233,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         sink: sink?,
         history: history?,
         snapshot: snapshot?,
+        labels: labels?,
     })
 }
 
