@@ -24,7 +24,8 @@ pub(super) fn labels(table: &mut Reader<'_>, schema: Option<&Schema>) -> Option<
     if let (Some(path), Some(schema)) = (&column, schema)
         && is_mapped(schema, path)
     {
-        let what = format!("{:?} is mapped, so features reach it; a label's column stays unmapped", path.join("."));
+        let what =
+            format!("{:?} is mapped, so features reach it; a label's column stays unmapped", path.join("."));
         table.fault("column", what);
     }
     Some(Labels { column, delay_ms: delay_ms? })

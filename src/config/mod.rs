@@ -74,6 +74,7 @@ pub(crate) struct Config {
     /// None: a crash loses the state.
     pub(crate) history: Option<History>,
     pub(crate) snapshot: cartguard_recovery::Settings,
+    pub(crate) labels: Labels,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }

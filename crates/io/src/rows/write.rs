@@ -57,7 +57,10 @@ impl RowWriter {
     /// Begins a file; trouble where it exists, unless it is `force`d.
     pub fn create(path: &Path, features: &[String], force: bool) -> Result<Self, Trouble> {
         if let Some(name) = features.iter().find(|name| COLUMNS.contains(&name.as_str())) {
-            return Err(Trouble::refused(path, format_args!("a feature is called {name:?}, as a column before it")));
+            return Err(Trouble::refused(
+                path,
+                format_args!("a feature is called {name:?}, as a column before it"),
+            ));
         }
         if !force && path.symlink_metadata().is_ok() {
             return Err(Trouble::refused(path, "exists; --force replaces it"));
@@ -147,8 +150,8 @@ impl RowWriter {
         let unwritable = |cause: Box<dyn std::error::Error + Send + Sync>| {
             Trouble::at(&self.path, "cannot be written").because(cause)
         };
-        let batch =
-            RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|cause| unwritable(cause.into()))?;
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|cause| unwritable(cause.into()))?;
         match &mut self.writer {
             Some(writer) => writer.write(&batch).map_err(|cause| unwritable(cause.into())),
             None => Ok(()),
