@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify, snapshot
+//! main -> **cli** -> check, list, replay, run, bench, demo, model, train, evaluate, rows, dedupe, verify, snapshot
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, list, model, replay, run, snapshot, verify};
+use crate::{bench, check, dedupe, demo, evaluate, list, model, replay, rows, run, snapshot, train, verify};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -32,6 +32,12 @@ enum Command {
     Bench(bench::Arguments),
     /// Import a trained model, or score rows with one
     Model(model::Arguments),
+    /// Train a model on history, with the features of the engine
+    Train(Box<train::Arguments>),
+    /// Judge a model, or two side by side, on history whose truth is known
+    Evaluate(evaluate::Arguments),
+    /// Write training rows, for training with other tools
+    Rows(rows::Arguments),
     /// Check a configuration and its features file: every fault at once
     Check(check::Arguments),
     /// Print every setting that holds, and where it was given
@@ -84,6 +90,9 @@ pub(crate) fn main() -> Exit {
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Rows(arguments) => rows::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => list::config(&arguments),
         Command::Features(arguments) => list::features(&arguments),

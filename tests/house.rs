@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
             "cartguard-io",
             "cartguard-kinesis",
             "cartguard-recovery",
+            "cartguard-train",
             "loadgen",
         ],
         &[],
@@ -52,6 +53,7 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
         ],
         &[],
     ),
+    ("cartguard-train", &["cartguard-forest"], &[]),
     ("loadgen", &[], &[]),
 ];
 
@@ -136,13 +138,18 @@ const SERVICE: &[(&str, &[&str])] = &[
     ),
     ("snapshot", &["cli", "config", "exit"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit"]),
+    ("training", &["cli", "config", "engine", "exit", "model", "signals"]),
+    ("train", &["cli", "config", "exit", "model", "run", "signals", "training"]),
+    // `train` has the flags of how a model is looked at.
+    ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),
+    ("rows", &["cli", "config", "exit", "run", "signals", "training"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
     (
         "cli",
         &[
-            "bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run",
-            "snapshot", "verify",
+            "bench", "check", "config", "dedupe", "demo", "evaluate", "exit", "list", "model", "replay",
+            "rows", "run", "snapshot", "train", "verify",
         ],
     ),
     ("main", &["cli", "exit", "panics"]),

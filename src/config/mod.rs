@@ -9,6 +9,7 @@
 mod adapters;
 mod event;
 mod kinesis;
+mod labels;
 mod layers;
 mod models;
 mod path;
@@ -19,6 +20,7 @@ mod tests;
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
+pub(crate) use labels::Labels;
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Queue};
 
@@ -75,6 +77,7 @@ pub(crate) struct Config {
     /// None: a crash loses the state.
     pub(crate) history: Option<History>,
     pub(crate) snapshot: cartguard_recovery::Settings,
+    pub(crate) labels: Labels,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }
@@ -200,6 +203,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
+    let labels = section(&mut root, "labels", |table| labels::labels(table, schema.as_ref()));
     root.finish();
     if !whole {
         return None;
@@ -239,6 +243,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         sink: sink?,
         history: history?,
         snapshot: snapshot?,
+        labels: labels?,
     })
 }
 

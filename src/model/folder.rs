@@ -74,6 +74,13 @@ pub(super) fn open(path: &Path) -> Result<Folder, Fault> {
         return Err(Fault::refused(&manifest_path, what));
     }
 
+    let model = match &manifest.calibration {
+        Some(numbers) => {
+            model.calibrated(numbers.map().map_err(|error| Fault::model(&manifest_path, &error))?)
+        }
+        None => model,
+    };
+
     let bytes = checked(path, "golden", &manifest.golden, GOLDEN_BYTES_MAX)?;
     let golden_path = path.join(&manifest.golden.file);
     let golden = Golden::parse(&golden_path, &bytes, model.precision(), model.feature_count())?;

@@ -5,6 +5,8 @@
 //! A line is a row: `{"row":[1.5,null,…],"margin":-2.1,"score":0.109}`; null is missing; numbers are the shortest
 //! texts that read back to f32 (row) and to the trainer's type (margin, score).
 //!
+//! The score of a calibrated model is that of its map, so a map that was changed does not pass.
+//!
 //! Holds: a model passes only where the path of single rows and the path of blocks give these very bits.
 //! Not here: which rows (`probe`, `trainer_rows`).
 

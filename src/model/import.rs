@@ -75,7 +75,9 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<String, Fault> {
         model: file_ref(form.file_name(), &bytes),
         golden: file_ref(GOLDEN, &golden),
         thresholds,
+        calibration: None,
         provenance,
+        training: None,
     };
     let text = manifest.text().map_err(|error| Fault::refused(output, error))?;
     let parts = [(form.file_name(), &bytes), (GOLDEN, &golden), (MANIFEST, &text.into_bytes())];
@@ -159,12 +161,12 @@ fn agreement(compared: &trainer_rows::Compared) -> String {
     text
 }
 
-fn file_ref(name: &str, bytes: &[u8]) -> FileRef {
+pub(super) fn file_ref(name: &str, bytes: &[u8]) -> FileRef {
     FileRef { file: name.to_owned(), bytes: bytes.len() as u64, sha256: files::sha256(bytes) }
 }
 
 /// Writes all files into a folder beside, opens it, gives it its name.
-fn write_folder(output: &Path, parts: &[(&str, &Vec<u8>)]) -> Result<(), Fault> {
+pub(super) fn write_folder(output: &Path, parts: &[(&str, &Vec<u8>)]) -> Result<(), Fault> {
     let parent = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

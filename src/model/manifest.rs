@@ -16,6 +16,11 @@
 //! review_at = 0.5
 //! decline_at = 0.9
 //!
+//! [calibration]              # of a model that was trained here: score = logistic(line(margin)), see forest's `calibration`
+//! method = "isotonic"        # or platt: for people
+//! margin_at = [-4.1, …]
+//! log_odds = [-6.9, …]
+//!
 //! [provenance]               # for people: nothing of it is checked
 //! created_by = "cartguard 0.1.0"
 //! source = "model.json"
@@ -24,6 +29,13 @@
 //! version = "3.2.0"
 //! data = { … }
 //! metrics = { … }
+//!
+//! [training]                 # of a model that was trained here
+//! features_sha256 = "…"      # of name, unit and meaning of each feature, a line each
+//! rows_blake3 = "…"          # of the rows, labels and times that it was trained on
+//! parameters = { … }
+//! score = { … }              # histogram of scores of events that were not trained on
+//! histograms = [ { name = "amount", edges = [ … ], counts = [ … ], missing = 0 } ]
 //! ```
 //!
 //! Holds: unknown keys are refused; what comes out was checked as far as it can be without the other files.
@@ -31,7 +43,7 @@
 use super::fault::Fault;
 use super::{files, names};
 use cartguard_engine::decide::Thresholds;
-use cartguard_forest::{Format, Precision};
+use cartguard_forest::{Calibration, Format, ModelError, Precision};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -44,8 +56,43 @@ pub(super) struct Manifest {
     pub(super) model: FileRef,
     pub(super) golden: FileRef,
     pub(super) thresholds: ThresholdNumbers,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) calibration: Option<CalibrationNumbers>,
     #[serde(default)]
     pub(super) provenance: Provenance,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) training: Option<Training>,
+}
+
+/// The map from margins to scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CalibrationNumbers {
+    method: String,
+    margin_at: Vec<f64>,
+    log_odds: Vec<f64>,
+}
+
+/// What a model was trained on, for drift and for people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Training {
+    pub(crate) features_sha256: String,
+    pub(crate) rows_blake3: String,
+    pub(crate) parameters: toml::Table,
+    pub(crate) score: Histogram,
+    pub(crate) histograms: Vec<Histogram>,
+}
+
+/// Values of one feature, or scores: `counts[i]` are those below `edges[i]` and not below the edge before; the last count is of
+/// the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Histogram {
+    pub(crate) name: String,
+    pub(crate) edges: Vec<f32>,
+    pub(crate) counts: Vec<u64>,
+    pub(crate) missing: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,6 +163,20 @@ impl Manifest {
     pub(super) fn text(&self) -> Result<String, toml::ser::Error> {
         let body = toml::to_string_pretty(self)?;
         Ok(format!("# A model folder of cartguard: see models/README.md.\n{body}"))
+    }
+}
+
+impl CalibrationNumbers {
+    pub(super) fn of(method: &str, map: &Calibration) -> Self {
+        Self {
+            method: method.to_owned(),
+            margin_at: map.margin_at().to_vec(),
+            log_odds: map.log_odds().to_vec(),
+        }
+    }
+
+    pub(super) fn map(&self) -> Result<Calibration, ModelError> {
+        Calibration::new(self.margin_at.clone(), self.log_odds.clone())
     }
 }
 

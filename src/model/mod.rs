@@ -1,6 +1,7 @@
 //! Model folders: `models/NAME/VERSION/{model file, manifest.toml, golden.jsonl}`.
 //!
-//! `cli` -> **model** (`import`, `score`, `deploy`) and engine -> **model** (`folder` -> `plan_names`) -> the engine's `Scorer`
+//! `cli` -> **model** (`import`, `score`, `deploy`) and engine -> **model** (`folder` -> `plan_names`) -> the engine's `Scorer`;
+//! train -> **model** (`trained`)
 //!
 //! Holds: a folder is used only where sizes and SHA-256 are the manifest's, the golden rows give the same bits on
 //! both paths of the scorer, and every feature has its name; whatever the bytes are, a fault is a message that
@@ -19,10 +20,13 @@ mod names;
 mod plan_names;
 mod probe;
 mod score;
+mod trained;
 mod trainer_rows;
 mod watch;
 
 pub(crate) use cli::{Arguments, run};
 pub(crate) use fault::Fault;
 pub(crate) use folder::{load, version_of};
+pub(crate) use manifest::{Histogram, Training};
+pub(crate) use trained::{TrainedModel, new_name, write};
 pub(crate) use watch::Watched;

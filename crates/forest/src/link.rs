@@ -47,6 +47,11 @@ impl Link {
     }
 }
 
+/// `1 / (1 + exp(-margin))` with the same bits on every machine.
+pub fn logistic(margin: f64) -> f64 {
+    1.0 / (1.0 + exp(-margin))
+}
+
 /// The trainer's: the exponent is held below overflow.
 #[inline(always)]
 fn sigmoid_f32(margin: f32) -> f32 {

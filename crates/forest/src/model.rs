@@ -5,6 +5,7 @@
 //! Holds: immutable after loading; the block path and the single-row path give the same bits.
 //! Not here: reading formats, layouts of trees.
 
+use crate::calibration::Calibration;
 use crate::evaluate::{Evaluator, Rows};
 use crate::format::{Logistic, Read, Sum, parse};
 use crate::link::{Link, Shape};
@@ -41,7 +42,8 @@ impl Precision {
 pub struct Score {
     /// Before the link (log odds for classifiers): the trainer's raw score.
     pub margin: f64,
-    /// After the link: what thresholds are compared with. Usually in 0..=1; the caller checks.
+    /// After the link, or of a calibrated model what its map gives: what thresholds are compared with. Usually in 0..=1; the
+    /// caller checks.
     pub score: f64,
 }
 
@@ -64,6 +66,7 @@ pub struct Model {
     link: Link,
     set: Detected,
     edges: Option<Edges>,
+    calibration: Option<Calibration>,
     kind: Kind,
 }
 
@@ -91,6 +94,7 @@ impl Model {
                     link: forest.link,
                     set: Detected::best(),
                     edges: forest.edges,
+                    calibration: None,
                     kind: Kind::Forest {
                         evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
                         explainer: Box::new(Explainer::new(&trees, base)),
@@ -106,6 +110,7 @@ impl Model {
                 link: Link::new(Shape::Sigmoid { slope: 1.0 }),
                 set: Detected::best(),
                 edges: None,
+                calibration: None,
                 kind: Kind::Logistic(logistic),
             },
         })
@@ -131,6 +136,19 @@ impl Model {
 
     pub fn link(&self) -> Link {
         self.link
+    }
+
+    /// The same model with scores that a map gives of its margins, rounded once to the type of its precision. Margins and
+    /// contributions stay as they are.
+    #[must_use]
+    pub fn calibrated(mut self, map: Calibration) -> Self {
+        self.calibration = Some(map);
+        self
+    }
+
+    /// The map that gives its scores, where it has one.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// The instruction set chosen at load.
@@ -180,6 +198,11 @@ impl Model {
                 Evaluator::prepare(self.feature_count, scratch);
                 let rows = Rows { values: rows, width, features: self.feature_count };
                 evaluator.score_rows(self.set, rows, self.link, scratch, out);
+                if let Some(map) = &self.calibration {
+                    for score in out {
+                        score.score = self.mapped(map, score.margin);
+                    }
+                }
             }
             Kind::Logistic(logistic) => {
                 for (at, out) in out.iter_mut().enumerate() {
@@ -235,7 +258,19 @@ impl Model {
     }
 
     fn finish(&self, margin: f64) -> Score {
-        Score { margin, score: self.link.apply(margin) }
+        let score = match &self.calibration {
+            Some(map) => self.mapped(map, margin),
+            None => self.link.apply(margin),
+        };
+        Score { margin, score }
+    }
+
+    fn mapped(&self, map: &Calibration, margin: f64) -> f64 {
+        let score = map.score_of(margin);
+        match self.precision {
+            Precision::F32 => f64::from(score as f32),
+            Precision::F64 => score,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! A lane is locked once a phase, never contended: the barrier between phases sees to that.
 
+use crate::batch::rows::RowLane;
 use crate::decide::Decision;
 use crate::event::{EventMut, EventRef, Head};
 use crate::features::cell::Cell;
@@ -162,6 +163,7 @@ pub(crate) struct OutputLane {
     pub(crate) decisions: Vec<u8>,
     pub(crate) alerts: Vec<u8>,
     pub(crate) rejects: Vec<u8>,
+    pub(crate) rows: RowLane,
     pub(crate) counts: Counts,
 }
 
@@ -172,6 +174,7 @@ pub(crate) struct BlockOutput {
     pub(crate) decisions: Range<usize>,
     pub(crate) alerts: Range<usize>,
     pub(crate) rejects: Range<usize>,
+    pub(crate) rows: Range<usize>,
 }
 
 /// The lines of a batch, in sequence order, in the workers' buffers.

@@ -18,6 +18,7 @@ mod crew;
 pub(crate) mod lane;
 mod matrix;
 mod recent;
+pub mod rows;
 mod shared;
 pub mod snapshot;
 mod update;
@@ -28,6 +29,7 @@ pub use shared::{Scorer, StateSize};
 pub use worker::decode_is_guarded;
 
 use crate::batch::crew::{AbortOnPanic, Barrier};
+use crate::batch::matrix::ModelColumns;
 use crate::batch::shared::{InForce, Shared};
 use crate::batch::worker::Worker;
 pub use crate::encode::IdSettings;
@@ -137,6 +139,15 @@ impl Engine {
         let shared = &*self.shared;
         let in_force = InForce::new(&shared.plan, &shared.settings, scorer);
         shared.job.write().unwrap_or_else(PoisonError::into_inner).in_force = in_force;
+    }
+
+    /// From now on hands out these features of each accepted event, by place in the plan, as [`Outputs::rows`]: for training.
+    ///
+    /// # Panics
+    /// If the plan has no such feature.
+    pub fn hand_out_rows(&mut self, features: &[usize]) {
+        let mut job = self.shared.job.write().unwrap_or_else(PoisonError::into_inner);
+        job.handed_out = Some(ModelColumns::new(&self.shared.plan.shapes, features));
     }
 
     /// Takes a batch through all phases. `records` comes back as it was; `outputs` is filled anew.

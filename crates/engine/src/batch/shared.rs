@@ -79,6 +79,8 @@ pub(crate) struct Job {
     pub(crate) id_keys: Vec<PartitionKey>,
     /// Stream time before the batch.
     pub(crate) stream_ms: i64,
+    /// What of each event is handed out as a row besides its lines.
+    pub(crate) handed_out: Option<ModelColumns>,
 }
 
 impl Job {
@@ -91,6 +93,7 @@ impl Job {
             partitions: Vec::new(),
             id_keys: Vec::new(),
             stream_ms: i64::MIN,
+            handed_out: None,
         }
     }
 
@@ -229,6 +232,7 @@ impl Shared {
             lane.decisions.clear();
             lane.alerts.clear();
             lane.rejects.clear();
+            lane.rows.clear();
         }
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.clear();

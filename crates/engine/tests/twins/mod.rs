@@ -1,5 +1,7 @@
 //! An engine and an oracle for one random history.
 
+#![allow(dead_code, reason = "no test needs all of it")]
+
 use cartguard_engine::batch::{
     Counts, DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings,
     StateSettings,
@@ -148,7 +150,6 @@ impl Twins {
         Self { case, plan, settings }
     }
 
-    #[allow(dead_code, reason = "one of the tests that share this compares with it")]
     pub(crate) fn oracle(&self) -> oracle::Oracle {
         let bounds = self.case.bounds.clone();
         let shards = bounds.shards as u64;
@@ -198,6 +199,11 @@ impl Twins {
             records.push(text.into_bytes());
         }
         records
+    }
+
+    /// How many features there are.
+    pub(crate) fn features(&self) -> usize {
+        self.plan.features()
     }
 
     /// An engine with so many workers.

@@ -10,6 +10,7 @@
 
 mod columnar;
 mod text;
+pub mod write;
 
 use crate::Trouble;
 use crate::source::block::{Blocks, Packing};

@@ -7,6 +7,7 @@
 
 use super::{Lanes, Worker, event_lanes, is_accepted, owner};
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane};
+use crate::batch::matrix::ModelColumns;
 use crate::batch::shared::{InForce, Job, Scorer, Shared};
 use crate::decide::Decision;
 use crate::encode::{Line, Reason as AlertReason, RejectLine, ScoreText};
@@ -124,7 +125,7 @@ impl Worker {
     ) {
         let mut counts = Counts::default();
         let mut next = first;
-        let from = (out.decisions.len(), out.alerts.len(), out.rejects.len());
+        let from = (out.decisions.len(), out.alerts.len(), out.rejects.len(), out.rows.len());
         for event in inputs.events(block) {
             let (lane, row) = owner(shared, event);
             if let Some(reject) = inputs.events[lane].reject(row) {
@@ -133,6 +134,9 @@ impl Worker {
             } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
                 let entry = inputs.events[lane].event(row);
                 self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);
+                if let Some(columns) = &inputs.job.handed_out {
+                    self.hand_out(shared, columns, next, &entry, out);
+                }
                 next += 1;
             } else {
                 counts.duplicates += 1;
@@ -143,6 +147,7 @@ impl Worker {
             decisions: from.0..out.decisions.len(),
             alerts: from.1..out.alerts.len(),
             rejects: from.2..out.rejects.len(),
+            rows: from.3..out.rows.len(),
         };
         shared.blocks.lock().unwrap_or_else(PoisonError::into_inner)[block] = output;
         out.counts.add(&counts);
@@ -283,6 +288,21 @@ impl Worker {
             self.decoder.key_texts(record, &mut self.key_texts);
             self.writer.alert(&mut out.alerts, &line, &self.key_texts);
         }
+    }
+
+    /// An event's row for whoever trains on it.
+    fn hand_out(
+        &mut self,
+        shared: &Shared,
+        columns: &ModelColumns,
+        index: usize,
+        entry: &EventRef<'_>,
+        out: &mut OutputLane,
+    ) {
+        let Scored { event, score, .. } = self.scored[index];
+        let features = shared.plan.features();
+        let row = self.matrix.of(columns, &self.rows[index * features..(index + 1) * features]);
+        out.rows.push(event, entry, score, row);
     }
 
     /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.

@@ -1,0 +1,98 @@
+//! Rows that are handed out for training are those of the decisions' lines, in their order, for any number of workers.
+
+mod twins;
+
+use cartguard_engine::batch::{Engine, Outputs};
+use cartguard_engine::record::Records;
+use cartguard_oracle::histories::{Case, Random};
+use serde_json::Value;
+use twins::Twins;
+
+/// A row as bits, with what stands beside it.
+#[derive(Debug, PartialEq)]
+struct Taken {
+    id: String,
+    time_ms: i64,
+    amount_minor: i64,
+    values: Vec<u32>,
+    keys: Vec<u64>,
+}
+
+fn rows(engine: &mut Engine, records: &[Vec<u8>], seed: u64) -> (Vec<Taken>, Vec<u8>) {
+    let mut random = Random::new(seed);
+    let (mut taken, mut lines, mut from) = (Vec::new(), Vec::new(), 0);
+    let mut outputs = Outputs::default();
+    while from < records.len() {
+        let to = (from + 1 + random.below(300) as usize).min(records.len());
+        let mut batch = Records::default();
+        records[from..to].iter().for_each(|record| batch.push_json(record));
+        engine.process(&mut batch, &mut outputs);
+        lines.extend(outputs.decisions().flatten());
+        taken.extend(outputs.rows().map(|row| {
+            let event = &row.head.event;
+            let id = &batch.bytes_of(row.head.record)[event.id.start as usize..][..event.id.len as usize];
+            Taken {
+                id: String::from_utf8_lossy(id).into_owned(),
+                time_ms: event.time_ms,
+                amount_minor: event.amount_minor,
+                values: row.values.iter().map(|value| value.to_bits()).collect(),
+                keys: row.keys.to_vec(),
+            }
+        }));
+        from = to;
+    }
+    (taken, lines)
+}
+
+fn bits(value: &Value) -> u32 {
+    if value.is_null() {
+        f32::NAN.to_bits()
+    } else {
+        value.to_string().parse::<f32>().expect("a number").to_bits()
+    }
+}
+
+#[test]
+fn a_row_is_what_the_decision_says() {
+    let mut all_rows = 0;
+    for seed in 0..20 {
+        let twins = Twins::new(Case::new(seed, 400));
+        let records = twins.records();
+        let mut engine = twins.engine(1);
+        let width = twins.features();
+        let all: Vec<usize> = (0..width).collect();
+        engine.hand_out_rows(&all);
+        let (taken, lines) = rows(&mut engine, &records, seed);
+        let lines: Vec<Value> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("JSON"))
+            .collect();
+        assert_eq!(taken.len(), lines.len(), "seed {seed}: a row for each decision");
+        all_rows += taken.len();
+        for (row, line) in taken.iter().zip(&lines) {
+            assert_eq!(row.id, line["event_id"].as_str().expect("an id"), "seed {seed}");
+            let wanted: Vec<u32> = line["features"].as_array().expect("an array").iter().map(bits).collect();
+            assert_eq!(row.values, wanted, "seed {seed}: {line}");
+            assert_eq!(row.keys.len(), twins.case.entities, "seed {seed}");
+        }
+        // The same from more workers and other batches; of some columns, in another order.
+        let mut engine = twins.engine(3);
+        let some: Vec<usize> = (0..width).rev().step_by(2).collect();
+        engine.hand_out_rows(&some);
+        let (other, _) = rows(&mut engine, &records, seed + 1_000);
+        assert_eq!(other.len(), taken.len(), "seed {seed}");
+        for (other, row) in other.iter().zip(&taken) {
+            let wanted: Vec<u32> = some.iter().map(|at| row.values[*at]).collect();
+            assert_eq!((&other.values, &other.id, &other.keys), (&wanted, &row.id, &row.keys), "seed {seed}");
+        }
+    }
+    assert!(all_rows > 1_000, "{all_rows} rows");
+}
+
+#[test]
+fn without_a_wish_for_rows_there_are_none() {
+    let twins = Twins::new(Case::new(1, 100));
+    let (taken, lines) = rows(&mut twins.engine(2), &twins.records(), 1);
+    assert!(taken.is_empty() && !lines.is_empty());
+}

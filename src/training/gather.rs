@@ -1,0 +1,237 @@
+//! History through the engine: a row and what is known of it for every accepted event.
+//!
+//! files -> engine -> **gather** -> rows with labels
+//!
+//! Holds: rows are in sequence order; the engine has no model, keeps nothing on disk and writes no features into lines, so that
+//! nothing but the rows costs time.
+
+use super::bars::Bars;
+use super::labels::{Known, LabelFile, of_record};
+use crate::config::Config;
+use crate::engine;
+use crate::exit::Refusal;
+use anyhow::anyhow;
+use cartguard_engine::batch::rows::Row;
+use cartguard_engine::batch::{BATCH_RECORDS_MAX, OutputFeatures, Outputs};
+use cartguard_engine::currency::Currency;
+use cartguard_engine::record::Records;
+use cartguard_io::{FileSource, Read, Source};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Bytes of records in a batch.
+const BATCH_BYTES: usize = 2 << 20;
+
+/// What is asked of a history.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) input: &'a [PathBuf],
+    /// File of labels; without one they come from `[labels] column`.
+    pub(crate) labels: Option<&'a Path>,
+    /// Entity whose keys are cards, by place in the schema.
+    pub(crate) card: Option<usize>,
+}
+
+/// An accepted event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) time_ms: i64,
+    /// In major units.
+    pub(crate) amount: f64,
+    /// Hash of the card's key.
+    pub(crate) card: u64,
+    /// The first that was known; of events with several labels the others lie apart.
+    first: Option<Known>,
+}
+
+/// A history in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// The features, in the order of the plan.
+    pub(crate) names: Vec<String>,
+    /// All rows, one after the other; NaN is missing.
+    pub(crate) values: Vec<f32>,
+    pub(crate) events: Vec<Event>,
+    /// Of an event, what became known after its first label.
+    more: HashMap<usize, Vec<Known>>,
+    /// Labels whose event is not in the history.
+    pub(crate) labels_without_event: usize,
+}
+
+impl Gathered {
+    pub(crate) fn width(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether an event is fraud, by what was known at a time.
+    pub(crate) fn truth_at(&self, event: usize, at_ms: i64) -> Option<bool> {
+        let first = self.events[event].first.filter(|known| known.at_ms <= at_ms)?;
+        let later =
+            self.more.get(&event).and_then(|list| list.iter().rev().find(|known| known.at_ms <= at_ms));
+        Some(later.unwrap_or(&first).fraud)
+    }
+
+    /// The same by all that is known.
+    pub(crate) fn truth(&self, event: usize) -> Option<bool> {
+        self.truth_at(event, i64::MAX)
+    }
+
+    /// When an event was first known to be fraud.
+    pub(crate) fn fraud_known_at(&self, event: usize) -> Option<i64> {
+        let later = self.more.get(&event).into_iter().flatten();
+        self.events[event].first.iter().chain(later).find(|known| known.fraud).map(|known| known.at_ms)
+    }
+
+    fn push(&mut self, row: &Row<'_>, amount: f64, card: u64, known: &[Known]) {
+        if let [_, more @ ..] = known
+            && !more.is_empty()
+        {
+            self.more.insert(self.events.len(), more.to_vec());
+        }
+        self.values.extend_from_slice(row.values);
+        let first = known.first().copied();
+        self.events.push(Event { time_ms: row.head.event.time_ms, amount, card, first });
+    }
+}
+
+/// An event on its way: for whoever writes rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) time_ms: i64,
+    pub(crate) amount: f64,
+    pub(crate) currency: &'static str,
+    /// In the order in which they became known.
+    pub(crate) known: &'a [Known],
+    pub(crate) values: &'a [f32],
+}
+
+/// Runs a history through the engine and keeps its rows.
+pub(crate) fn gather(ask: Ask<'_>, bars: &Bars) -> anyhow::Result<Gathered> {
+    let mut gathered = Gathered::default();
+    let without_event = run(ask, bars, |row, passing, card| {
+        gathered.push(row, passing.amount, card, passing.known);
+        Ok(())
+    })?;
+    gathered.names = names(ask.config);
+    gathered.labels_without_event = without_event;
+    if gathered.events.is_empty() {
+        return Err(anyhow!(Refusal("the input has no event that is accepted".to_owned())));
+    }
+    Ok(gathered)
+}
+
+/// Hands every event on.
+pub(crate) fn pass(
+    ask: Ask<'_>,
+    bars: &Bars,
+    mut take: impl FnMut(&Passing<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<usize> {
+    run(ask, bars, |_, passing, _| take(passing))
+}
+
+/// The features of a configuration.
+pub(crate) fn names(config: &Config) -> Vec<String> {
+    config.feature_set().features.iter().map(|feature| feature.name.clone()).collect()
+}
+
+fn run(
+    ask: Ask<'_>,
+    bars: &Bars,
+    mut take: impl FnMut(&Row<'_>, &Passing<'_>, u64) -> anyhow::Result<()>,
+) -> anyhow::Result<usize> {
+    let config = ask.config;
+    let file = ask.labels.map(LabelFile::read).transpose()?;
+    let mut source = FileSource::open_mapped(ask.input, &config.mapped())?;
+    let mut quiet = config.clone();
+    (quiet.model, quiet.history) = (None, None);
+    (quiet.output.features, quiet.output.event) = (OutputFeatures::None, false);
+    let mut engine = engine::open(&quiet, FileSource::IDENTITY)?;
+    engine.set_partitions(source.partitions());
+    let features: Vec<usize> = (0..config.feature_set().features.len()).collect();
+    engine.hand_out_rows(&features);
+    let meter = source.meter();
+    let bar = bars.bytes("history", &meter);
+    let (mut records, mut outputs) = (Records::default(), Outputs::default());
+    let mut found = 0;
+    let batch_max = config.engine.batch_max.min(BATCH_RECORDS_MAX);
+    while source.read(&mut records, BATCH_BYTES, batch_max)? != Read::End {
+        if bars.is_stopped() {
+            return Err(anyhow!(cartguard_train::TrainError::Cancelled));
+        }
+        engine.process(&mut records, &mut outputs);
+        for row in outputs.rows() {
+            let event = &row.head.event;
+            let bytes = records.bytes_of(row.head.record);
+            let id = unescaped(&bytes[event.id.start as usize..][..event.id.len as usize]);
+            let column;
+            let known = match (&file, &config.labels.column) {
+                (Some(file), _) => {
+                    let known = file.of(&id);
+                    found += usize::from(!known.is_empty());
+                    known
+                }
+                (None, Some(path)) => {
+                    let at_ms = event.time_ms + config.labels.delay_ms;
+                    column = of_record(bytes, path)?.map(|fraud| Known { fraud, at_ms });
+                    column.as_slice()
+                }
+                (None, None) => &[],
+            };
+            let money = Currency(event.currency);
+            let passing = Passing {
+                id: &id,
+                time_ms: event.time_ms,
+                amount: event.amount_minor as f64 / 10f64.powi(money.digits() as i32),
+                currency: money.code(),
+                known,
+                values: row.values,
+            };
+            let card = ask.card.map_or(0, |card| row.keys[card]);
+            take(&row, &passing, card)?;
+        }
+        bar.tick(&meter);
+    }
+    Ok(file.map_or(0, |file| file.len().saturating_sub(found)))
+}
+
+/// An id as it was meant: its text stands in the record as JSON has it.
+fn unescaped(id: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(id);
+    if !text.contains('\\') {
+        return text;
+    }
+    serde_json::from_str(&format!("\"{text}\"")).map_or(text, Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_truth_at_a_time_is_the_last_label_known_then() {
+        let known = |at_ms, fraud| Known { fraud, at_ms };
+        let event = Event { time_ms: 0, amount: 1.0, card: 0, first: Some(known(10, false)) };
+        let gathered = Gathered {
+            events: vec![event, Event { first: None, ..event }],
+            more: HashMap::from([(0, vec![known(20, true), known(30, false)])]),
+            ..Gathered::default()
+        };
+        let at = |time| gathered.truth_at(0, time);
+        assert_eq!(
+            [at(9), at(10), at(19), at(20), at(30)],
+            [None, Some(false), Some(false), Some(true), Some(false)]
+        );
+        assert_eq!(gathered.truth(0), Some(false));
+        assert_eq!(gathered.truth(1), None);
+        assert_eq!(gathered.fraud_known_at(0), Some(20));
+    }
+
+    #[test]
+    fn an_id_is_read_as_json_has_it() {
+        assert_eq!(unescaped(b"plain"), "plain");
+        assert_eq!(unescaped(br"a\u0062\/c"), "ab/c");
+    }
+}

@@ -1,0 +1,61 @@
+//! What a manifest says of a training.
+//!
+//! `gather`, `fit` -> **notes** -> `model`
+
+use super::fit::Fitted;
+use super::gather::Gathered;
+use super::histogram;
+use crate::config::Config;
+use crate::model::Training;
+use sha2::{Digest, Sha256};
+
+/// `[training]` of the manifest.
+pub(crate) fn training(config: &Config, history: &Gathered, fitted: &Fitted) -> Training {
+    let parameters = fitted.trainer.parameters().into_iter();
+    let width = history.width();
+    let column =
+        |column: usize| fitted.rows.iter().map(move |row| history.values[*row as usize * width + column]);
+    let histograms = history.names.iter().enumerate().map(|(at, name)| histogram::of(name, column(at)));
+    Training {
+        features_sha256: features_sha256(config),
+        rows_blake3: fingerprint(history, &fitted.rows),
+        parameters: parameters.map(|(key, value)| (key, number(value))).collect(),
+        score: histogram::of("score", fitted.unseen.iter().map(|score| *score as f32)),
+        histograms: histograms.collect(),
+    }
+}
+
+/// Whole numbers are written as such.
+fn number(value: f64) -> toml::Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
+}
+
+/// What the features are called, in which unit they are, and what they mean.
+fn features_sha256(config: &Config) -> String {
+    let mut hash = Sha256::new();
+    for feature in &config.feature_set().features {
+        hash.update(format!("{}\t{}\t{}\n", feature.name, feature.unit, feature.meaning));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// BLAKE3 of times, labels and values of rows.
+fn fingerprint(history: &Gathered, rows: &[u32]) -> String {
+    let (width, mut hasher, mut bytes) = (history.width(), blake3::Hasher::new(), Vec::new());
+    for chunk in rows.chunks(1_024) {
+        bytes.clear();
+        for &row in chunk {
+            let row = row as usize;
+            bytes.extend_from_slice(&history.events[row].time_ms.to_le_bytes());
+            bytes.push(match history.truth(row) {
+                None => 2,
+                Some(fraud) => u8::from(fraud),
+            });
+            for value in &history.values[row * width..(row + 1) * width] {
+                bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+            }
+        }
+        hasher.update(&bytes);
+    }
+    hasher.finalize().to_string()
+}
