@@ -6,7 +6,7 @@ use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Ended, Finished, Input};
 use crate::summary::Summary;
-use crate::{engine, signals};
+use crate::{engine, panics, signals};
 use anyhow::bail;
 use cartguard_engine::batch::Engine;
 use cartguard_io::{Replayable, Trouble};
@@ -33,6 +33,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
+    panics::leave_no_dump();
     let mut flags = workers_flag(arguments.workers);
     if arguments.accept_gap {
         flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));

@@ -115,7 +115,7 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("check", &["cli", "config", "engine", "exit"]),
     ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
-    ("run", &["adapters", "cli", "config", "engine", "exit", "pipeline", "signals", "summary"]),
+    ("run", &["adapters", "cli", "config", "engine", "exit", "panics", "pipeline", "signals", "summary"]),
     // `run` has the flag --workers, for all commands that start an engine.
     (
         "replay",
