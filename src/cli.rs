@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify, snapshot
+//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify, snapshot, status
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, list, model, replay, run, snapshot, verify};
+use crate::{bench, check, dedupe, demo, list, model, replay, run, snapshot, status, verify};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -44,6 +44,8 @@ enum Command {
     Verify(verify::Arguments),
     /// List, look into or remove the snapshots of a data folder
     Snapshot(snapshot::Arguments),
+    /// What a running process says of itself: places, lag, rates, state, what is degraded
+    Status(status::Arguments),
 }
 
 /// Which configuration; the same for every command.
@@ -90,6 +92,7 @@ pub(crate) fn main() -> Exit {
         Command::Dedupe(arguments) => dedupe::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Finished, Input};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
+use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::{Context, bail, ensure};
 use board::Board;
@@ -135,6 +136,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
             &mut NullSink::default(),
             settings,
             &stop,
+            &Vitals::default(),
             |progress| {
                 board.tell(progress);
             },

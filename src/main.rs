@@ -20,10 +20,13 @@ mod replay;
 mod run;
 mod signals;
 mod snapshot;
+mod status;
 mod summary;
 mod synthetic;
 mod usage;
 mod verify;
+mod vitals;
+mod watch;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -8,6 +8,7 @@ use crate::output::Output;
 use crate::pipeline::{self, Ended, Finished, Input};
 use crate::run::workers_flag;
 use crate::summary::Summary;
+use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Outputs};
@@ -86,10 +87,17 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let bar = Bar::new(source.meter());
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let settings = pipeline::Settings::of_history(config);
-    let finished =
-        pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, &stop.flag, |_| {
+    let finished = pipeline::run(
+        Input::Once(Box::new(source)),
+        engine,
+        sink.as_mut(),
+        settings,
+        &stop.flag,
+        &Vitals::default(),
+        |_| {
             bar.tick();
-        })?;
+        },
+    )?;
     bar.finish();
     if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
         complain(&format!(

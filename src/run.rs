@@ -6,6 +6,8 @@ use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Ended, Finished, Input};
 use crate::summary::Summary;
+use crate::vitals::Vitals;
+use crate::watch::{self, Watcher};
 use crate::{engine, panics, signals};
 use anyhow::bail;
 use cartguard_engine::batch::Engine;
@@ -13,6 +15,7 @@ use cartguard_io::{Replayable, Trouble};
 use cartguard_recovery::Storage;
 use clap::Args;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -83,7 +86,10 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
     let OpenSink { mut sink, output } = open_sink(config, &engine, force || input.goes_on(), &stop)?;
     let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
-    let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, |_| {})?;
+    let vitals = Arc::new(Vitals::default());
+    let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
+    let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, &vitals, |_| {})?;
+    drop(watcher);
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }

@@ -107,7 +107,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("output", &["exit"]),
     ("config", &[]),
     ("synthetic", &["config"]),
-    ("pipeline", &["config"]),
+    ("vitals", &[]),
+    ("pipeline", &["config", "vitals"]),
     ("adapters", &["cli", "config", "output", "signals", "synthetic"]),
     ("summary", &["pipeline", "usage"]),
     ("model", &["cli", "exit"]),
@@ -115,21 +116,35 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("check", &["cli", "config", "engine", "exit"]),
     ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
-    ("run", &["adapters", "cli", "config", "engine", "exit", "panics", "pipeline", "signals", "summary"]),
+    (
+        "run",
+        &[
+            "adapters", "cli", "config", "engine", "exit", "panics", "pipeline", "signals", "summary",
+            "vitals", "watch",
+        ],
+    ),
+    ("watch", &["cli", "config", "summary", "vitals"]),
     // `run` has the flag --workers, for all commands that start an engine.
     (
         "replay",
-        &["adapters", "cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"],
+        &[
+            "adapters", "cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary",
+            "vitals",
+        ],
     ),
     ("snapshot", &["cli", "config", "exit"]),
+    ("status", &["cli", "exit", "watch"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
-    ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
+    (
+        "demo",
+        &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic", "vitals"],
+    ),
     (
         "cli",
         &[
             "bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run",
-            "snapshot", "verify",
+            "snapshot", "status", "verify",
         ],
     ),
     ("main", &["cli", "exit", "panics"]),

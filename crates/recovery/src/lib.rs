@@ -21,7 +21,7 @@ mod storage;
 mod writer;
 
 pub use catalog::{Catalog, Kept, Removed, head_of};
-pub use history::History;
+pub use history::{History, Look, SnapshotLook};
 pub use open::{Found, Opening, Versions, Which};
 pub use processor::{Begun, Processor};
 pub use retell::Retelling;

@@ -14,7 +14,7 @@ use cartguard_engine::batch::snapshot::{Head, Identity};
 use cartguard_history::{Bound, LogFault, Manifest, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, Segments, Store, Trouble};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// What decides besides the features: name and digest each.
@@ -87,6 +87,7 @@ impl Opening {
             tail,
             record: Vec::new(),
             no_room_pause: settings.no_room_pause,
+            no_room: Arc::default(),
             tell: self.tell,
             _lock: lock,
         };
