@@ -1,12 +1,12 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, dedupe, verify, snapshot, status
+//! main -> **cli** -> check, list, replay, rebuild, run, bench, demo, model, dedupe, verify, snapshot, status
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, list, model, replay, run, snapshot, status, verify};
+use crate::{bench, check, dedupe, demo, list, model, rebuild, replay, run, snapshot, status, verify};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -26,6 +26,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run over history in files
     Replay(replay::Arguments),
+    /// Make a snapshot from history in files, for a history that begins with it (run --seed-from)
+    Rebuild(rebuild::Arguments),
     /// Run on a stream until it ends or a signal comes
     Run(run::Arguments),
     /// Measure latency in the engine, open loop
@@ -83,6 +85,7 @@ pub(crate) fn main() -> Exit {
     match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),

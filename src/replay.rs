@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// nobody disturbed
     #[arg(long, value_name = "DIR")]
     pub(crate) order_log: Option<PathBuf>,
+    /// With --order-log: the snapshot with which that history began (run --seed-from)
+    #[arg(long, value_name = "SNAPSHOT", requires = "order_log")]
+    pub(crate) seed_from: Option<PathBuf>,
     /// Folder to write into; refused where it is not empty
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
@@ -118,8 +121,14 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
     };
     let identity = source.identity();
     let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
-    let Found { mut engine, tail, .. } =
-        opening.look(&Storage::look(folder)?, Which::Empty, || engine::open(config, &identity))?;
+    let make = || engine::open(config, &identity);
+    let seed = arguments.seed_from.as_deref().map(|seed| opening.look_at_seed(Storage::look(seed)?, make));
+    let seed = seed.transpose()?;
+    let begun = || match &seed {
+        Some(seed) => seed.restore(make()?),
+        None => make(),
+    };
+    let Found { mut engine, tail, .. } = opening.look(&Storage::look(folder)?, Which::Empty, begun)?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
     let mut outputs = Outputs::default();

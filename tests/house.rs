@@ -119,10 +119,11 @@ const SERVICE: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "adapters", "cli", "config", "engine", "exit", "panics", "pipeline", "signals", "summary",
-            "vitals", "watch",
+            "adapters", "cli", "config", "engine", "exit", "overlap", "panics", "pipeline", "signals",
+            "summary", "vitals", "watch",
         ],
     ),
+    ("overlap", &["config"]),
     ("watch", &["cli", "config", "summary", "vitals"]),
     // `run` has the flag --workers, for all commands that start an engine.
     (
@@ -132,6 +133,7 @@ const SERVICE: &[(&str, &[&str])] = &[
             "vitals",
         ],
     ),
+    ("rebuild", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "vitals"]),
     ("snapshot", &["cli", "config", "exit"]),
     ("status", &["cli", "exit", "watch"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit"]),
@@ -143,8 +145,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "replay", "run",
-            "snapshot", "status", "verify",
+            "bench", "check", "config", "dedupe", "demo", "exit", "list", "model", "rebuild", "replay",
+            "run", "snapshot", "status", "verify",
         ],
     ),
     ("main", &["cli", "exit", "panics"]),

@@ -16,8 +16,9 @@ mod settings;
 mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
+pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
-pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
+pub(crate) use kinesis::{KinesisSink, KinesisSource};
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 

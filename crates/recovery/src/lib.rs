@@ -16,6 +16,7 @@ pub mod kill_point;
 mod open;
 mod processor;
 mod retell;
+mod seed;
 mod snapshots;
 mod storage;
 mod writer;
@@ -25,6 +26,7 @@ pub use history::{History, Look, SnapshotLook};
 pub use open::{Found, Opening, Versions, Which};
 pub use processor::{Begun, Processor};
 pub use retell::Retelling;
+pub use seed::Seed;
 pub use storage::Storage;
 
 use std::time::Duration;
