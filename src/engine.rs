@@ -5,13 +5,14 @@ use crate::model::{self, Fault};
 use cartguard_engine::batch::{Engine, EngineSettings, IdSettings, Scorer};
 use cartguard_engine::features::plan::Plan;
 use cartguard_io::Trouble;
-use cartguard_recovery::{By, Opening, Versions};
-use std::fs;
+use cartguard_recovery::{By, MODEL, Models, Opening, Versions};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Compiles the feature set.
 pub(crate) fn plan(config: &Config) -> Arc<Plan> {
-    Arc::new(Plan::new(config.schema().clone(), config.feature_set().clone(), config.state.lateness_ms))
+    Arc::new(config.plan())
 }
 
 /// The model that the configuration names, for an engine that computes these features.
@@ -45,22 +46,52 @@ pub(crate) fn open(config: &Config, source: &str) -> Result<Engine, Trouble> {
 pub(crate) fn history(config: &Config, source: &str, tell: fn(&str)) -> Result<Opening, Trouble> {
     let pipeline = config.history.as_ref().map_or_else(String::new, |history| history.pipeline.clone());
     let (source, versions) = (source.to_owned(), versions(config)?);
-    Ok(Opening { pipeline, source, versions, by: By::Threads, tell })
+    // Those that decided before a configured one lie beside it: `models/NAME/VERSION`.
+    let beside = || config.model.as_deref()?.parent()?.parent().map(Path::to_path_buf);
+    let root = config.models.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("models"));
+    let models = Arc::new(ModelFolders { root, plan: plan(config) });
+    Ok(Opening { pipeline, source, versions, models, by: By::Threads, tell })
 }
 
 /// What decides besides the features.
 fn versions(config: &Config) -> Result<Versions, Trouble> {
-    let model = match &config.model {
-        None => "none".to_owned(),
-        Some(folder) => {
-            let path = folder.join("manifest.toml");
-            let bytes = fs::read(&path).map_err(|why| Trouble::at(&path, "cannot be read").because(why))?;
-            blake3::hash(&bytes).to_string()
-        }
-    };
+    let model = config.model.as_deref().map(model::version_of).transpose();
+    let model = model.map_err(|fault| Trouble::refuse(fault.to_string()))?;
     Ok(vec![
-        ("model".to_owned(), model),
+        (MODEL.to_owned(), model.unwrap_or_else(|| NO_MODEL.to_owned())),
         ("output".to_owned(), format!("{:?}", config.output)),
         ("reasons".to_owned(), format!("{:?}", config.reasons)),
     ])
+}
+
+/// The version that says that no model decides.
+const NO_MODEL: &str = "none";
+
+/// The models that have decided, by their folders.
+struct ModelFolders {
+    /// Folder of models.
+    root: PathBuf,
+    plan: Arc<Plan>,
+}
+
+impl Models for ModelFolders {
+    fn load(&self, version: &str) -> Result<Option<Arc<Scorer>>, Trouble> {
+        if version == NO_MODEL {
+            return Ok(None);
+        }
+        let refused = |why: &dyn Display| {
+            let what = format!(
+                "model {version} decided batches that have to be decided again: {why}; put its folder back as it was"
+            );
+            Trouble::refuse(what)
+        };
+        let name = version.split_whitespace().next().unwrap_or_default();
+        let folder = self.root.join(name);
+        let found = model::version_of(&folder).map_err(|fault| refused(&fault))?;
+        if found != version {
+            return Err(refused(&format!("{} is {found} now", folder.display())));
+        }
+        let scorer = model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
+        Ok(Some(Arc::new(scorer)))
+    }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod dedupe;
 mod demo;
+mod deployment;
 mod engine;
 mod exit;
 mod list;

@@ -18,7 +18,7 @@ mod stage;
 use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
-use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
+use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs, Scorer};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
@@ -26,6 +26,7 @@ use cartguard_recovery::History;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -80,6 +81,17 @@ impl Settings {
     }
 }
 
+/// What the rest of the process lends a pipeline.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// Set once all is to end.
+    pub(crate) stop: &'a AtomicBool,
+    /// Where the stages leave what they do.
+    pub(crate) vitals: &'a Vitals,
+    /// Models that are to decide from the next batch on.
+    pub(crate) switches: Option<&'a Receiver<Switch>>,
+}
+
 /// How far a pipeline is, told after every batch.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
@@ -124,6 +136,14 @@ impl Display for Place {
     }
 }
 
+/// From the next batch on this model decides.
+#[derive(Debug)]
+pub(crate) struct Switch {
+    /// What the order log says of it.
+    pub(crate) version: String,
+    pub(crate) scorer: Arc<Scorer>,
+}
+
 /// Records on their way to the engine, and what happened to their partitions before them.
 struct Taken {
     changes: Vec<Change>,
@@ -155,16 +175,17 @@ impl Input<'_> {
     }
 }
 
-/// Runs until the source ends or `stop` is set; then everything taken is finished and delivered.
+/// Runs until the source ends or `stop` is set; then everything taken is finished and delivered. `switches` brings models that decide from
+/// the next batch on.
 pub(crate) fn run(
     input: Input<'_>,
     engine: Engine,
     sink: &mut dyn Sink,
     settings: Settings,
-    stop: &AtomicBool,
-    vitals: &Vitals,
+    around: Around<'_>,
     tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
+    let Around { stop, vitals, switches } = around;
     let (partitions, no_room) = match &input {
         Input::Once(source) => (source.watch(), None),
         Input::Again(source, history) => (source.watch(), Some(history.no_room())),
@@ -197,7 +218,7 @@ pub(crate) fn run(
         // The stage goes with its outlet, so that the writer learns that no more lines come.
         let worked =
             Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed], vitals)
-                .and_then(|(stage, source)| stage.work(scope, source, tell));
+                .and_then(|(stage, source)| stage.work(scope, source, switches, tell));
         (worked, join(writer))
     });
     let (processor, latency, ended) = match written {

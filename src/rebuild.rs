@@ -5,7 +5,7 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
-use crate::pipeline::{self, Ended, Input};
+use crate::pipeline::{self, Around, Ended, Input};
 use crate::run::workers_flag;
 use crate::vitals::Vitals;
 use crate::{engine, signals};
@@ -76,8 +76,7 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
         engine,
         &mut NullSink::default(),
         pipeline::Settings::of_history(config),
-        &stop.flag,
-        &Vitals::default(),
+        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
         |_| {},
     )?;
     if let (Ended::Stopped(place), Some((signal, exit))) = (&finished.ended, stop.signal()) {

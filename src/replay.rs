@@ -5,7 +5,7 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
-use crate::pipeline::{self, Ended, Finished, Input};
+use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::run::workers_flag;
 use crate::summary::Summary;
 use crate::vitals::Vitals;
@@ -95,8 +95,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
         engine,
         sink.as_mut(),
         settings,
-        &stop.flag,
-        &Vitals::default(),
+        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
         |_| {
             bar.tick();
         },
@@ -130,7 +129,8 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
     };
     let Found { mut engine, tail, .. } = opening.look(&Storage::look(folder)?, Which::Empty, begun)?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
-    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &Partitions::default())?;
+    let mut retelling =
+        Retelling::begin(source.as_mut(), &mut engine, &Partitions::default(), opening.models)?;
     let mut outputs = Outputs::default();
     for bound in &tail {
         retelling.next(source.as_mut(), &mut engine, bound, &mut outputs)?;

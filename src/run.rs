@@ -4,7 +4,8 @@ use crate::adapters::{OpenSink, OpenSource, open_sink, open_source};
 use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
-use crate::pipeline::{self, Ended, Finished, Input};
+use crate::model::Watched;
+use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::summary::Summary;
 use crate::vitals::Vitals;
 use crate::watch::{self, Watcher};
@@ -93,12 +94,28 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let vitals = Arc::new(Vitals::default());
     let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
-    let finished = pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, &vitals, |_| {})?;
+    let switches = watched(config).map(Watched::start).transpose()?;
+    let around = Around { stop: &stop.flag, vitals: &vitals, switches: switches.as_ref() };
+    let finished = pipeline::run(input, engine, sink.as_mut(), settings, around, |_| {})?;
     drop(watcher);
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
+}
+
+/// The folder of models, where the configuration names one.
+fn watched(config: &Config) -> Option<Watched> {
+    let models = config.models.clone()?;
+    // What the configuration found there when it was read.
+    let active = config.model.as_ref().and_then(|folder| folder.strip_prefix(&models).ok());
+    let active = active.map(|active| active.display().to_string());
+    Some(Watched {
+        models,
+        active,
+        plan: engine::plan(config),
+        tell: |what| complain(&format!("note: {what}\n")),
+    })
 }
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.

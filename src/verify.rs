@@ -63,7 +63,8 @@ fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     }
     // A difference is what was looked for, and no fault of who looks.
     let told = |trouble: Trouble| trouble.with_advice(Advice::Stop);
-    let mut retelling = Retelling::begin(source.as_mut(), &mut engine, &taken).map_err(told)?;
+    let mut retelling =
+        Retelling::begin(source.as_mut(), &mut engine, &taken, opening.models).map_err(told)?;
     let mut outputs = Outputs::default();
     let (mut records, mut copied) = (0, 0);
     for bound in &tail {

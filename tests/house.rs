@@ -40,6 +40,18 @@ const CRATES: &[(&str, &[&str], &[&str])] = &[
     ("cartguard-oracle", &[], &[]),
     ("cartguard-recovery", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
     ("cartguard-shards", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
+    (
+        "cartguard-sim",
+        &[
+            "cartguard-engine",
+            "cartguard-forest",
+            "cartguard-history",
+            "cartguard-io",
+            "cartguard-recovery",
+            "cartguard-shards",
+        ],
+        &[],
+    ),
     ("loadgen", &[], &[]),
 ];
 
@@ -105,13 +117,14 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("panics", &[]),
     ("signals", &["exit"]),
     ("output", &["exit"]),
-    ("config", &[]),
+    ("deployment", &[]),
+    ("config", &["deployment"]),
     ("synthetic", &["config"]),
     ("vitals", &[]),
     ("pipeline", &["config", "vitals"]),
     ("adapters", &["cli", "config", "output", "signals", "synthetic"]),
     ("summary", &["pipeline", "usage"]),
-    ("model", &["cli", "exit"]),
+    ("model", &["cli", "config", "deployment", "exit", "pipeline"]),
     ("engine", &["config", "model"]),
     ("check", &["cli", "config", "engine", "exit"]),
     ("dedupe", &["cli", "exit"]),
@@ -119,8 +132,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "adapters", "cli", "config", "engine", "exit", "overlap", "panics", "pipeline", "signals",
-            "summary", "vitals", "watch",
+            "adapters", "cli", "config", "engine", "exit", "model", "overlap", "panics", "pipeline",
+            "signals", "summary", "vitals", "watch",
         ],
     ),
     ("overlap", &["config"]),

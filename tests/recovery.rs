@@ -154,7 +154,7 @@ fn a_history_of_something_else_is_refused_with_what_differs() {
     // A change of what decides is one between batches, and those behind the snapshot are of before.
     refused(
         format!("{CONFIG}[output]\nfeatures = \"none\"\n"),
-        &["batches behind the snapshot were decided by", "end it with SIGTERM, then change"],
+        &["batches behind the snapshot were decided with output", "end it with SIGTERM, then change"],
     );
     shop.write("elsewhere.jsonl", shop.read("in.jsonl"));
     refused(

@@ -10,6 +10,7 @@ mod adapters;
 mod event;
 mod kinesis;
 mod layers;
+mod models;
 mod path;
 mod settings;
 #[cfg(test)]
@@ -67,8 +68,10 @@ pub(crate) struct Config {
     pub(crate) reasons: ReasonSettings,
     pub(crate) engine: Engine,
     pub(crate) queue: Queue,
-    /// Folder of the model.
+    /// Folder of the model that decides at the start.
     pub(crate) model: Option<PathBuf>,
+    /// Folder of models, whose deployment says which decides.
+    pub(crate) models: Option<PathBuf>,
     pub(crate) source: Source,
     pub(crate) sink: Sink,
     /// None: a crash loses the state.
@@ -80,6 +83,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Compiles the feature set.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan::new(self.schema.clone(), self.features.clone(), self.state.lateness_ms)
+    }
+
     /// What is mapped.
     pub(crate) fn schema(&self) -> &Arc<Schema> {
         &self.schema
@@ -195,7 +203,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let output = section(&mut root, "output", settings::output);
     let reasons = section(&mut root, "reasons", settings::reasons);
     let queue = section(&mut root, "queue", settings::queue);
-    let model = section(&mut root, "model", |table| at.path(table, "path"));
+    let model = section(&mut root, "model", |table| models::model(table, &at));
     let source = section(&mut root, "source", |table| adapters::source(table, &at));
     let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
     let history = section(&mut root, "history", |table| settings::history(table, &at));
@@ -213,7 +221,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         return None;
     }
     let (schema, (features_name, features)) = (schema?, features?);
-    let (mut state, engine) = (state?, engine?);
+    let (mut state, engine, model) = (state?, engine?, model?);
     state.lateness_ms = time?.lateness_ms;
     if engine.workers > state.shards {
         let what =
@@ -244,7 +252,8 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         reasons: reasons?,
         engine,
         queue: queue?,
-        model: model?,
+        model: model.model,
+        models: model.models,
         source: source?,
         sink: sink?,
         history: history?,

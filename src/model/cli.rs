@@ -1,15 +1,16 @@
-//! `cartguard model`: import a trained model, score rows with one.
+//! `cartguard model`: import a trained model, score rows with one, choose which decides.
 //!
-//! main -> cli -> **model::cli** -> `import`, `score`
+//! main -> cli -> **model::cli** -> `import`, `score`, `deploy`
 //!
 //! Not here: what they do.
 
 use super::fault::Fault;
-use super::{import, score};
-use crate::cli::{complain, say};
+use super::{deploy, import, score};
+use crate::cli::{ConfigArguments, complain, say};
 use crate::exit::Exit;
+use cartguard_engine::features::plan::Plan;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `model`.
 #[derive(Args, Debug)]
@@ -25,6 +26,59 @@ enum Command {
     Import(ImportArguments),
     /// Score rows of features as they stand
     Score(ScoreArguments),
+    /// Every model of a folder: which decides, and whether it is whole
+    List(DeployArguments),
+    /// Check one model: its files, its golden rows, its features
+    Check(CheckArguments),
+    /// Have a model decide; a service with model.folder takes it without a restart
+    Activate(ActivateArguments),
+    /// Have the model before decide again
+    Rollback(DeployArguments),
+    /// What two models differ in
+    Diff(DiffArguments),
+}
+
+/// Arguments of `model list` and `rollback`.
+#[derive(Args, Debug)]
+pub(crate) struct DeployArguments {
+    /// Folder of models
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    models: PathBuf,
+    /// Configuration whose features the models must find
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Arguments of `model check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArguments {
+    /// Model folder
+    #[arg(value_name = "DIR")]
+    model: PathBuf,
+    /// Configuration whose features the model must find
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Arguments of `model activate`.
+#[derive(Args, Debug)]
+pub(crate) struct ActivateArguments {
+    /// The model
+    #[arg(value_name = "NAME/VERSION")]
+    version: String,
+    #[command(flatten)]
+    at: DeployArguments,
+}
+
+/// Arguments of `model diff`.
+#[derive(Args, Debug)]
+pub(crate) struct DiffArguments {
+    /// Model folder
+    #[arg(value_name = "DIR")]
+    one: PathBuf,
+    /// Another
+    #[arg(value_name = "DIR")]
+    other: PathBuf,
 }
 
 /// Arguments of `model import`.
@@ -74,8 +128,21 @@ pub(crate) struct ScoreArguments {
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     let result = match &arguments.command {
-        Command::Import(arguments) => import::import(arguments),
-        Command::Score(arguments) => score::score(arguments),
+        Command::Import(arguments) => Ok(import::import(arguments)),
+        Command::Score(arguments) => Ok(score::score(arguments)),
+        Command::List(at) => planned(at.config.as_deref(), |plan| deploy::list(&at.models, plan)),
+        Command::Check(CheckArguments { model, config }) => {
+            planned(config.as_deref(), |plan| deploy::check(model, plan))
+        }
+        Command::Activate(ActivateArguments { version, at }) => {
+            planned(at.config.as_deref(), |plan| deploy::activate(&at.models, version, plan))
+        }
+        Command::Rollback(at) => planned(at.config.as_deref(), |plan| deploy::rollback(&at.models, plan)),
+        Command::Diff(DiffArguments { one, other }) => Ok(deploy::diff(one, other)),
+    };
+    let result = match result {
+        Ok(result) => result,
+        Err(exit) => return exit,
     };
     match result {
         Ok(said) => say(&said),
@@ -87,4 +154,12 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             }
         }
     }
+}
+
+/// Does something with the features of a configuration, where one is given; its faults are printed here.
+fn planned<T>(config: Option<&Path>, act: impl FnOnce(Option<&Plan>) -> T) -> Result<T, Exit> {
+    let Some(config) = config else { return Ok(act(None)) };
+    let arguments = ConfigArguments { config: Some(config.to_path_buf()), set: Vec::new() };
+    let loaded = arguments.load(Vec::new())?;
+    Ok(act(Some(&loaded.config.plan())))
 }

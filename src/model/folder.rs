@@ -6,7 +6,7 @@
 //! rows came out bit for bit.
 
 use super::fault::Fault;
-use super::files::{self, GOLDEN_BYTES_MAX};
+use super::files::{self, GOLDEN_BYTES_MAX, TEXT_BYTES_MAX};
 use super::golden::Golden;
 use super::manifest::{FileRef, Manifest, PrecisionName};
 use super::{names, plan_names};
@@ -37,6 +37,14 @@ pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Scorer, Fault> {
     let features = plan_names::find(&folder.features, computed)
         .map_err(|table| Fault::refused(&path.join(MANIFEST), table))?;
     Ok(Scorer { name, model: Arc::new(folder.model), features, thresholds: folder.thresholds })
+}
+
+/// What tells the model of a folder from every other: its name and version, and the BLAKE3 hash of its manifest, which has those of
+/// everything else.
+pub(crate) fn version_of(path: &Path) -> Result<String, Fault> {
+    let name = names::of_folder(path)?;
+    let manifest = files::read(&files::inside(path, MANIFEST)?, TEXT_BYTES_MAX)?;
+    Ok(format!("{name} {}", blake3::hash(&manifest)))
 }
 
 /// Reads and checks a folder, whatever it is called.

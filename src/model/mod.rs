@@ -1,6 +1,6 @@
 //! Model folders: `models/NAME/VERSION/{model file, manifest.toml, golden.jsonl}`.
 //!
-//! `cli` -> **model** (`import`, `score`) and engine -> **model** (`folder` -> `plan_names`) -> the engine's `Scorer`
+//! `cli` -> **model** (`import`, `score`, `deploy`) and engine -> **model** (`folder` -> `plan_names`) -> the engine's `Scorer`
 //!
 //! Holds: a folder is used only where sizes and SHA-256 are the manifest's, the golden rows give the same bits on
 //! both paths of the scorer, and every feature has its name; whatever the bytes are, a fault is a message that
@@ -8,6 +8,7 @@
 //! Not here: formats and evaluation (the forest crate), what a feature means (the engine).
 
 mod cli;
+mod deploy;
 mod fault;
 mod files;
 mod folder;
@@ -19,7 +20,9 @@ mod plan_names;
 mod probe;
 mod score;
 mod trainer_rows;
+mod watch;
 
 pub(crate) use cli::{Arguments, run};
 pub(crate) use fault::Fault;
-pub(crate) use folder::load;
+pub(crate) use folder::{load, version_of};
+pub(crate) use watch::Watched;

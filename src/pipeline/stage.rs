@@ -4,7 +4,9 @@
 //!
 //! Not here: who reads and who writes (`pipeline`), in which order a batch is bound and released (`cartguard_recovery::Processor`).
 
-use super::{Ended, Input, Made, Place, Progress, Settings, Taken, join, new_histogram, read_all, spawn};
+use super::{
+    Ended, Input, Made, Place, Progress, Settings, Switch, Taken, join, new_histogram, read_all, spawn,
+};
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
@@ -107,6 +109,7 @@ impl<'a> Stage<'a> {
         mut self,
         scope: &'scope thread::Scope<'scope, '_>,
         source: Option<Box<dyn Source + 'scope>>,
+        switches: Option<&Receiver<Switch>>,
         mut tell: impl FnMut(&Progress<'_>),
     ) -> Result<Worked, Trouble>
     where
@@ -123,7 +126,7 @@ impl<'a> Stage<'a> {
                 stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
             })
         });
-        let worked = self.take_all(&to_engine, &empty_records, &mut tell);
+        let worked = self.take_all(&to_engine, &empty_records, switches, &mut tell);
         if worked.is_err() {
             failed.store(true, Ordering::Relaxed);
         }
@@ -139,6 +142,7 @@ impl<'a> Stage<'a> {
         &mut self,
         waiting: &Receiver<Taken>,
         empty: &Sender<Records>,
+        switches: Option<&Receiver<Switch>>,
         tell: &mut impl FnMut(&Progress<'_>),
     ) -> Result<(), Trouble> {
         let mut next = None;
@@ -152,6 +156,9 @@ impl<'a> Stage<'a> {
             };
             self.vitals.set(At::Engine, Doing::Working);
             next = take_waiting(&mut batch, waiting, empty, self.settings);
+            while let Some(Ok(Switch { version, scorer })) = switches.map(Receiver::try_recv) {
+                self.processor.set_model(&version, Some(scorer));
+            }
             let changes = std::mem::take(&mut batch.changes);
             let outputs = &mut self.outlet.outputs;
             let number = self.processor.process(changes, &mut batch.records, outputs, self.stop)?;

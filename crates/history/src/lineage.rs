@@ -126,9 +126,16 @@ impl Lineage {
         self.start
     }
 
-    /// A whole new listing.
-    pub fn list(&mut self, shards: Vec<Shard>) {
-        self.shards = shards.into_iter().map(|shard| (shard.name.clone(), shard)).collect();
+    /// A whole new listing. False, and nothing changes, where it is older than the last one, as a service may answer: a stream's newest
+    /// shard leaves no listing before there is a newer one.
+    #[must_use]
+    pub fn list(&mut self, shards: Vec<Shard>) -> bool {
+        let newest = shards.iter().map(|shard| &shard.from).max();
+        let is_older = newest < self.shards.values().map(|shard| &shard.from).max();
+        if !is_older {
+            self.shards = shards.into_iter().map(|shard| (shard.name.clone(), shard)).collect();
+        }
+        !is_older
     }
 
     /// A shard of the newest listing.

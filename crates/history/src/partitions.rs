@@ -30,7 +30,7 @@ pub enum Start {
     At(i64),
 }
 
-/// What happened to the partitions themselves.
+/// What happened between two records: to the partitions themselves, or to what decides.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -46,6 +46,8 @@ pub enum Change {
         /// The first place that is still there; none where nothing is left.
         before: Option<Place>,
     },
+    /// What decides from here on: the name of a thing (`model`) and what it is now.
+    Version { name: String, is: String },
 }
 
 /// A partition that appears.
@@ -111,6 +113,8 @@ impl Partitions {
                 self.living(*partition)?.is_finished = true;
                 Ok(())
             }
+            // No partition's.
+            Change::Version { .. } => Ok(()),
             // The place moves on with the next run.
             Change::Gap { partition, .. } => self.living(*partition).map(|_| ()),
         }

@@ -5,7 +5,8 @@
 use crate::kill_point;
 use crate::retell::hash_of;
 use crate::snapshots::Snapshots;
-use cartguard_engine::batch::{Engine, Outputs};
+use crate::versions::{self, Models, Versions};
+use cartguard_engine::batch::{Engine, Outputs, Scorer};
 use cartguard_engine::record::Records;
 use cartguard_history::{Bound, Change, Manifest, Partitions, Place, Run, Tip};
 use cartguard_io::{Advice, Delivered, Left, Lock, Segments, Trouble};
@@ -21,6 +22,7 @@ pub(crate) struct Standing {
     pub(crate) partitions: Partitions,
     /// Bytes of decisions, alerts and rejects in all batches so far.
     pub(crate) output_bytes: [u64; 3],
+    pub(crate) versions: Versions,
 }
 
 /// Where a history stands, and its newest snapshot.
@@ -53,6 +55,11 @@ pub struct History {
     pub(crate) standing: Standing,
     pub(crate) segments: Box<dyn Segments>,
     pub(crate) snapshots: Snapshots,
+    /// What decides the next batch.
+    pub(crate) versions: Versions,
+    pub(crate) models: Arc<dyn Models>,
+    /// The model that decides the next batch.
+    pub(crate) scorer: Option<Arc<Scorer>>,
     pub(crate) delivered: Delivered,
     /// The storage was a history's before.
     pub(crate) was_begun: bool,
@@ -121,6 +128,11 @@ impl History {
         std::mem::take(&mut self.tail)
     }
 
+    /// Another version of a thing decides from the next batch on.
+    pub(crate) fn set_version(&mut self, name: &str, is: &str) {
+        versions::set(&mut self.versions, name, is);
+    }
+
     /// A batch was done again and came to what was bound.
     pub(crate) fn repeat(
         &mut self,
@@ -139,12 +151,13 @@ impl History {
     /// Binds a batch: when this returns, its outputs may leave. Waits for room on a full disk until all is to end.
     pub(crate) fn bind(
         &mut self,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
         records: &Records,
         outputs: &Outputs,
         engine: &mut Engine,
         stop: &AtomicBool,
     ) -> Result<(), Trouble> {
+        changes.splice(..0, versions::changes(&self.standing.versions, &self.versions));
         let bound = Bound {
             epoch: self.epoch,
             batch: self.standing.tip.batch,
@@ -201,6 +214,7 @@ impl Standing {
             tip: manifest.tip,
             partitions: manifest.partitions.clone(),
             output_bytes: manifest.output_bytes,
+            versions: manifest.versions.clone(),
         }
     }
 
@@ -208,6 +222,9 @@ impl Standing {
     fn follow(&mut self, bound: &Bound, outputs: &Outputs) -> Result<(), Trouble> {
         for change in &bound.changes {
             self.partitions.apply(change).map_err(at_odds)?;
+            if let Change::Version { name, is } = change {
+                versions::set(&mut self.versions, name, is);
+            }
         }
         for run in &bound.runs {
             self.partitions.advance(run).map_err(at_odds)?;

@@ -19,15 +19,17 @@ mod retell;
 mod seed;
 mod snapshots;
 mod storage;
+mod versions;
 mod writer;
 
 pub use catalog::{Catalog, Kept, Removed, head_of};
 pub use history::{History, Look, SnapshotLook};
-pub use open::{Found, Opening, Versions, Which};
+pub use open::{Found, Opening, Which};
 pub use processor::{Begun, Processor};
 pub use retell::Retelling;
 pub use seed::Seed;
 pub use storage::Storage;
+pub use versions::{MODEL, Models, Versions};
 
 use std::time::Duration;
 

@@ -8,17 +8,15 @@
 use crate::history::{History, Standing};
 use crate::snapshots::Snapshots;
 use crate::storage::Storage;
+use crate::versions::{self, MODEL, Models, Versions};
 use crate::{By, Settings};
-use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::{Head, Identity};
-use cartguard_history::{Bound, LogFault, Manifest, Pack, Tip, begins_with};
+use cartguard_engine::batch::{Engine, Scorer};
+use cartguard_history::{Bound, Change, LogFault, Manifest, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, Segments, Store, Trouble};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-
-/// What decides besides the features: name and digest each.
-pub type Versions = Vec<(String, String)>;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +33,8 @@ pub struct Found {
     pub manifest: Option<Manifest>,
     /// As of the snapshot.
     pub engine: Engine,
+    /// The model that decides now; the engine has the one that decided then.
+    pub(crate) scorer: Option<Arc<Scorer>>,
     /// Batches behind it.
     pub tail: Vec<Bound>,
     /// Segment and byte behind the last whole record.
@@ -50,7 +50,10 @@ pub struct Opening {
     pub pipeline: String,
     /// What the source says of itself.
     pub source: String,
+    /// What decides now.
     pub versions: Versions,
+    /// Those that decided before.
+    pub models: Arc<dyn Models>,
     /// Who restores a snapshot.
     pub by: By,
     pub tell: fn(&str),
@@ -64,7 +67,8 @@ impl Opening {
         settings: Settings,
         engine: impl Fn() -> Result<Engine, Trouble>,
     ) -> Result<(History, Engine), Trouble> {
-        let Found { manifest, engine, tail, append_at } = self.find(&storage, Which::Newest, &engine)?;
+        let Found { manifest, engine, scorer, tail, append_at } =
+            self.find(&storage, Which::Newest, &engine)?;
         let Storage { store, mut segments, lock, .. } = storage;
         if let Some((segment, bytes)) = append_at {
             segments.continue_at(segment, bytes)?;
@@ -82,6 +86,9 @@ impl Opening {
             standing,
             segments,
             snapshots,
+            versions: self.versions.clone(),
+            models: Arc::clone(&self.models),
+            scorer,
             delivered: Delivered::default(),
             was_begun: manifest.is_some() || !tail.is_empty(),
             tail,
@@ -134,28 +141,41 @@ impl Opening {
                 engine.next_sequence()
             )));
         }
-        if let (Some(manifest), false) = (&manifest, tail.is_empty())
-            && manifest.versions != self.versions
-        {
-            let list = |versions: &Versions| {
-                let list: Vec<_> = versions.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
-                list.join(", ")
-            };
-            return Err(Trouble::refuse(format!(
-                "{}: {} batches behind the snapshot were decided by {}, and now it would be {}; start once as before and end it with \
-                 SIGTERM, then change",
-                storage.name,
-                tail.len(),
-                list(&manifest.versions),
-                list(&self.versions)
-            )));
+        let scorer = engine.scorer();
+        if !tail.is_empty() {
+            let began = manifest.as_ref().map_or_else(Versions::new, |manifest| manifest.versions.clone());
+            self.check_versions(&storage.name, &began, &tail)?;
+            if let Some(model) = versions::get(&began, MODEL)
+                && versions::get(&self.versions, MODEL) != Some(model)
+            {
+                engine.set_scorer(self.models.load(model)?);
+            }
         }
-        Ok(Found { manifest, engine, tail, append_at })
+        Ok(Found { manifest, engine, scorer, tail, append_at })
+    }
+
+    /// Whether the tail can be decided again: models come back by name, of anything else there is what is configured.
+    fn check_versions(&self, storage: &str, began: &Versions, tail: &[Bound]) -> Result<(), Trouble> {
+        let later = tail.iter().flat_map(|bound| &bound.changes).filter_map(|change| match change {
+            Change::Version { name, is } => Some((name, is)),
+            _ => None,
+        });
+        let mut decided = began.iter().map(|(name, is)| (name, is)).chain(later);
+        let other = decided.find(|(name, is)| {
+            *name != MODEL && versions::get(&self.versions, name).is_some_and(|now| now != is.as_str())
+        });
+        let Some((name, is)) = other else { return Ok(()) };
+        let now = versions::get(&self.versions, name).unwrap_or_default();
+        Err(Trouble::refuse(format!(
+            "{storage}: {} batches behind the snapshot were decided with {name} = {is}, and now it would be {now}; start once as before \
+             and end it with SIGTERM, then change",
+            tail.len()
+        )))
     }
 
     /// What every manifest of this history says: that of an empty state.
     pub(crate) fn template(&self, engine: &Engine) -> Manifest {
-        let Standing { tip, partitions, output_bytes } = Standing::default();
+        let Standing { tip, partitions, output_bytes, versions } = Standing::default();
         Manifest {
             format: Manifest::FORMAT,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -167,7 +187,7 @@ impl Opening {
             packs: Vec::new(),
             engine: serde_json::Value::Null,
             identity: serde_json::to_value(engine.identity()).expect("an identity is plain data"),
-            versions: self.versions.clone(),
+            versions,
         }
     }
 

@@ -6,10 +6,12 @@
 
 use crate::history::{History, Look};
 use crate::retell::{Retelling, name_partitions};
-use cartguard_engine::batch::{Engine, Outputs};
+use crate::versions::MODEL;
+use cartguard_engine::batch::{Engine, Outputs, Scorer};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Delivered, Replayable, Trouble};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// See the module.
@@ -49,7 +51,9 @@ impl Processor {
         is_over: impl Fn() -> bool,
     ) -> Result<Begun, Trouble> {
         history.deliveries(delivered, wanted);
-        let mut retelling = Retelling::begin(source, &mut engine, history.partitions())?;
+
+        let mut retelling =
+            Retelling::begin(source, &mut engine, history.partitions(), Arc::clone(&history.models))?;
         for bound in history.take_tail() {
             if is_over() {
                 return Ok(Begun::Interrupted(Box::new(engine)));
@@ -60,6 +64,8 @@ impl Processor {
                 return Ok(Begun::Interrupted(Box::new(engine)));
             }
         }
+        // What was done again may have ended with another model than decides now.
+        engine.set_scorer(history.scorer.clone());
         let next_batch = history.next_batch();
         let names = retelling.into_names();
         Ok(Begun::Ready(Box::new(Self { engine, history: Some(history), names, next_batch })))
@@ -81,6 +87,14 @@ impl Processor {
         let batch = self.next_batch;
         self.next_batch += 1;
         Ok(batch)
+    }
+
+    /// From the next batch on this model decides, or none.
+    pub fn set_model(&mut self, version: &str, scorer: Option<Arc<Scorer>>) {
+        self.engine.set_scorer(scorer);
+        if let Some(history) = &mut self.history {
+            history.set_version(MODEL, version);
+        }
     }
 
     /// While there is no batch: what is due some time. Whether there is more to do at once.

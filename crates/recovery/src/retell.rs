@@ -2,15 +2,18 @@
 //!
 //! order log, source -> **retell** -> pipeline, replay, verify
 
+use crate::versions::{MODEL, Models};
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_engine::record::Records;
 use cartguard_history::{Bound, Change, OutputHash, Partitions};
 use cartguard_io::{Advice, Replayable, Trouble};
+use std::sync::Arc;
 
 /// Does batches again, in order.
 pub struct Retelling {
     /// Names of the partitions, by number.
     names: Vec<String>,
+    models: Arc<dyn Models>,
     records: Records,
     run: Records,
 }
@@ -21,11 +24,12 @@ impl Retelling {
         source: &mut dyn Replayable,
         engine: &mut Engine,
         taken: &Partitions,
+        models: Arc<dyn Models>,
     ) -> Result<Self, Trouble> {
         source.resume(taken)?;
         let names: Vec<String> = taken.list().iter().map(|partition| partition.opened.name.clone()).collect();
         engine.set_partitions(&names);
-        Ok(Self { names, records: Records::default(), run: Records::default() })
+        Ok(Self { names, models, records: Records::default(), run: Records::default() })
     }
 
     /// Does a batch again. Trouble where what comes of it is not what was bound.
@@ -37,7 +41,11 @@ impl Retelling {
         outputs: &mut Outputs,
     ) -> Result<(), Trouble> {
         for change in &bound.changes {
-            source.apply(change)?;
+            match change {
+                Change::Version { name, is } if name == MODEL => engine.set_scorer(self.models.load(is)?),
+                Change::Version { .. } => {}
+                change => source.apply(change)?,
+            }
         }
         name_partitions(&bound.changes, &mut self.names, engine);
         self.records.clear();

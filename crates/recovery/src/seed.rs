@@ -12,7 +12,7 @@ use crate::history::Standing;
 use crate::open::{Opening, restore, unpack};
 use crate::snapshots::Snapshots;
 use crate::storage::Storage;
-use crate::{By, Settings, head_of};
+use crate::{By, Settings, Versions, head_of};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::Head;
 use cartguard_history::{Manifest, Tip};
@@ -101,7 +101,8 @@ impl Opening {
         }
         let manifest = Manifest {
             source: self.source.clone(),
-            versions: self.versions.clone(),
+            // The first batch says what decides it.
+            versions: Versions::new(),
             ..seed.manifest.clone()
         };
         store.put(&Manifest::file_name(0), manifest.to_text().as_bytes())

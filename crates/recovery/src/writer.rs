@@ -83,14 +83,11 @@ impl Hands {
         }
     }
 
-    /// What was done, without waiting; the caller's hands do one step.
+    /// What was done, without waiting.
     pub(crate) fn done(&mut self) -> Option<Done> {
         match self {
             Self::Thread { done, .. } => done.try_recv().ok(),
-            Self::Caller { writer, work } => match work.pop_front() {
-                Some(work) => writer.take(work),
-                None => writer.deliver(),
-            },
+            Self::Caller { writer, work } => writer.work_off(work),
         }
     }
 
@@ -98,15 +95,7 @@ impl Hands {
     pub(crate) fn wait(&mut self) -> Option<Done> {
         match self {
             Self::Thread { done, .. } => done.recv().ok(),
-            Self::Caller { writer, work } => {
-                while let Some(work) = work.pop_front() {
-                    let done = writer.take(work);
-                    if done.is_some() {
-                        return done;
-                    }
-                }
-                writer.deliver()
-            }
+            Self::Caller { writer, work } => writer.work_off(work),
         }
     }
 }
@@ -191,6 +180,17 @@ impl Writer {
         }
     }
 
+    /// The caller's turn: what there is to do, up to the first that somebody hears of.
+    fn work_off(&mut self, work: &mut VecDeque<Work>) -> Option<Done> {
+        while let Some(work) = work.pop_front() {
+            let done = self.take(work);
+            if done.is_some() {
+                return done;
+            }
+        }
+        self.deliver()
+    }
+
     /// Does one piece of work.
     fn take(&mut self, work: Work) -> Option<Done> {
         let failed = match work {
@@ -213,9 +213,9 @@ impl Writer {
     }
 
     fn begin(&self, (standing, head): (Standing, Head)) -> Begun {
-        let Standing { tip, partitions, output_bytes } = standing;
+        let Standing { tip, partitions, output_bytes, versions } = standing;
         let engine = serde_json::to_value(&head).expect("a head is plain data");
-        let manifest = Manifest { tip, partitions, output_bytes, engine, ..self.template.clone() };
+        let manifest = Manifest { tip, partitions, output_bytes, versions, engine, ..self.template.clone() };
         Begun { manifest, bytes: Vec::new(), parts: Vec::new() }
     }
 

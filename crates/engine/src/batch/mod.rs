@@ -28,7 +28,7 @@ pub use shared::{Scorer, StateSize};
 pub use worker::decode_is_guarded;
 
 use crate::batch::crew::{AbortOnPanic, Barrier};
-use crate::batch::shared::Shared;
+use crate::batch::shared::{InForce, Shared};
 use crate::batch::worker::Worker;
 pub use crate::encode::IdSettings;
 use crate::encode::Selection;
@@ -127,6 +127,18 @@ impl Engine {
         }
     }
 
+    /// The model that decides.
+    pub fn scorer(&self) -> Option<Arc<Scorer>> {
+        self.shared.job.read().unwrap_or_else(PoisonError::into_inner).in_force.scorer.clone()
+    }
+
+    /// From the next batch on another model decides, or none. The state and the sequence go on.
+    pub fn set_scorer(&mut self, scorer: Option<Arc<Scorer>>) {
+        let shared = &*self.shared;
+        let in_force = InForce::new(&shared.plan, &shared.settings, scorer);
+        shared.job.write().unwrap_or_else(PoisonError::into_inner).in_force = in_force;
+    }
+
     /// Takes a batch through all phases. `records` comes back as it was; `outputs` is filled anew.
     ///
     /// # Panics
@@ -160,7 +172,8 @@ impl Engine {
 
     /// The names of the features that decisions carry, as the text of `features.json`.
     pub fn feature_names_json(&self) -> Vec<u8> {
-        self.shared.lines.names_json().to_vec()
+        let job = self.shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        job.in_force.lines.names_json().to_vec()
     }
 }
 

@@ -32,6 +32,26 @@ pub struct Scorer {
     pub thresholds: Thresholds,
 }
 
+/// What a model decides of how a batch is scored and written; of one batch there is one.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) scorer: Option<Arc<Scorer>>,
+    /// What the scorer's model reads.
+    pub(crate) columns: ModelColumns,
+    pub(crate) lines: Arc<LinePlan>,
+}
+
+impl InForce {
+    pub(crate) fn new(plan: &Plan, settings: &EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
+        let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
+        Self {
+            columns: ModelColumns::new(&plan.shapes, read),
+            lines: Arc::new(line_plan(plan, settings, scorer.as_deref())),
+            scorer,
+        }
+    }
+}
+
 /// What the state holds, by the published formula, and the memory that it lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateSize {
@@ -49,8 +69,9 @@ pub struct StateSize {
 }
 
 /// The batch at hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Job {
+    pub(crate) in_force: InForce,
     pub(crate) records: Records,
     pub(crate) first_sequence: u64,
     pub(crate) partitions: Vec<String>,
@@ -61,6 +82,18 @@ pub(crate) struct Job {
 }
 
 impl Job {
+    /// Before the first batch.
+    fn new(in_force: InForce) -> Self {
+        Self {
+            in_force,
+            records: Records::default(),
+            first_sequence: 0,
+            partitions: Vec::new(),
+            id_keys: Vec::new(),
+            stream_ms: i64::MIN,
+        }
+    }
+
     /// The id of the decision on an event.
     pub(crate) fn id_of(&self, event: usize) -> Option<Id> {
         let partition = self.records.list[event].partition as usize;
@@ -73,10 +106,6 @@ impl Job {
 pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) settings: EngineSettings,
-    pub(crate) scorer: Option<Arc<Scorer>>,
-    /// What the scorer's model reads.
-    pub(crate) columns: ModelColumns,
-    pub(crate) lines: Arc<LinePlan>,
     pub(crate) shards: Shards,
     /// Where the shards' pages come from.
     pub(crate) reserve: Reserve,
@@ -145,18 +174,16 @@ impl Shared {
     pub(crate) fn new(plan: Arc<Plan>, settings: EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
         let workers = settings.workers.max(1);
         let schema = &plan.schema;
-        let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
-        let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
+        let job = Job::new(InForce::new(&plan, &settings, scorer));
         let reserve = Reserve::start();
         Self {
-            columns: ModelColumns::new(&plan.shapes, read),
             shards: open(&settings.state, &reserve),
             reserve,
             shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS)
                 .map(|_| CachePadded::new(Mutex::new(IdShard::new(&settings.dedupe))))
                 .collect(),
-            job: RwLock::new(Job { stream_ms: i64::MIN, ..Job::default() }),
+            job: RwLock::new(job),
             events: (0..workers)
                 .map(|_| CachePadded::new(RwLock::new(EventLane::new(schema.entities.len(), schema.slots()))))
                 .collect(),
@@ -176,9 +203,7 @@ impl Shared {
             phase: Barrier::new(workers),
             stop: AtomicBool::new(false),
             settings: EngineSettings { workers, ..settings },
-            lines,
             plan,
-            scorer,
         }
     }
 

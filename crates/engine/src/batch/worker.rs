@@ -9,7 +9,7 @@ mod score;
 use self::score::{Scored, settle};
 use crate::batch::lane::{BLOCK, EventLane};
 use crate::batch::matrix::Matrix;
-use crate::batch::shared::{Job, Shared};
+use crate::batch::shared::{InForce, Job, Shared};
 use crate::batch::update::{Batch, Updates};
 use crate::decode::Decoder;
 use crate::encode::{LineWriter, Reason as AlertReason};
@@ -70,10 +70,11 @@ pub(super) type Lanes<'a> = Vec<RwLockReadGuard<'a, EventLane>>;
 impl Worker {
     pub(crate) fn new(index: usize, shared: &Shared) -> Self {
         let plan = &shared.plan;
+        let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         Self {
             index,
             decoder: Decoder::new(plan.schema.clone()),
-            writer: LineWriter::new(shared.lines.clone()),
+            writer: LineWriter::new(job.in_force.lines.clone()),
             stream_ms: Vec::new(),
             ids: Vec::new(),
             updates: Updates::new(index, plan),
@@ -83,7 +84,7 @@ impl Worker {
             operands: vec![f64::NAN; plan.features()],
             matrix: Matrix::default(),
             scores: Vec::new(),
-            forest: shared.scorer.as_ref().map(|scorer| scorer.model.scratch()),
+            forest: scratch_of(&job.in_force),
             contributions: Vec::new(),
             reasons: Vec::new(),
             key_texts: KeyTexts::default(),
@@ -123,6 +124,7 @@ impl Worker {
     /// Phase 1: bytes to events, block by block.
     fn decode(&mut self, shared: &Shared) {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
+        self.follow(&job.in_force);
         let mut lane = shared.events[self.index].write().unwrap_or_else(PoisonError::into_inner);
         lane.clear();
         let records = job.records.len();
@@ -139,6 +141,14 @@ impl Worker {
                     lane.set_met(row, met);
                 }
             }
+        }
+    }
+
+    /// Writes and scores as the model in force has it.
+    fn follow(&mut self, in_force: &InForce) {
+        if !self.writer.is_of(&in_force.lines) {
+            self.writer = LineWriter::new(in_force.lines.clone());
+            self.forest = scratch_of(in_force);
         }
     }
 
@@ -206,6 +216,10 @@ impl Worker {
         let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
         self.updates.run(&batch, crew, &mut out);
     }
+}
+
+fn scratch_of(in_force: &InForce) -> Option<cartguard_forest::Scratch> {
+    in_force.scorer.as_ref().map(|scorer| scorer.model.scratch())
 }
 
 fn event_lanes(shared: &Shared) -> Lanes<'_> {

@@ -59,6 +59,11 @@ impl LineWriter {
         Self { time: TimeWriter::new(), features: FeatureWriter::new(&plan.features), plan }
     }
 
+    /// Whether it writes by this very plan.
+    pub fn is_of(&self, plan: &Arc<LinePlan>) -> bool {
+        Arc::ptr_eq(&self.plan, plan)
+    }
+
     /// Appends a decision line.
     pub fn decision(&mut self, out: &mut Vec<u8>, line: &Line<'_>) {
         out.reserve(line.record.len() + self.plan.features.len_max() + 512);

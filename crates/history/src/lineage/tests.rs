@@ -112,7 +112,7 @@ impl Reader {
     }
 
     fn follow(&mut self, stream: &Stream) -> Orders {
-        self.lineage.list(stream.listing());
+        assert!(self.lineage.list(stream.listing()));
         let orders = self.lineage.orders(&self.taken, |_| Claim::Mine);
         for change in &orders.changes {
             self.taken.apply(change).expect("in order");
@@ -335,7 +335,7 @@ fn shards_of_others_stay_closed_and_hold_back_their_children() {
     let mut stream = Stream::new(2);
     let lineage = |stream: &Stream| {
         let mut lineage = Lineage::new(Start::Oldest);
-        lineage.list(stream.listing());
+        assert!(lineage.list(stream.listing()));
         lineage
     };
     stream.merge(0);
@@ -348,4 +348,18 @@ fn shards_of_others_stay_closed_and_hold_back_their_children() {
     taken.apply(&Change::Finish { partition: 0 }).expect("living");
     assert_eq!(lineage(&stream).orders(&taken, is(Claim::Elsewhere)).changes, []);
     assert_eq!(lineage(&stream).orders(&taken, is(Claim::Finished)).changes.len(), 1);
+}
+
+/// Found by the simulator (seed 98): a child that had just opened was held to be past its retention.
+#[test]
+fn an_older_listing_takes_nothing_back() {
+    let mut stream = Stream::new(1);
+    let mut reader = Reader::new(&stream);
+    let old = stream.listing();
+    stream.split(0);
+    reader.taken.apply(&Change::Finish { partition: 0 }).expect("living");
+    assert_eq!(reader.follow(&stream).changes.len(), 2);
+    assert!(!reader.lineage.list(old));
+    let orders = reader.lineage.orders(&reader.taken, |_| Claim::Mine);
+    assert_eq!((orders.changes, orders.lost), (vec![], vec![]));
 }

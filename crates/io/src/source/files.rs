@@ -266,7 +266,7 @@ impl Replayable for FileSource {
                 self.current = None;
                 self.at = *partition as usize + 1;
             }
-            Change::Gap { .. } => {}
+            Change::Gap { .. } | Change::Version { .. } => {}
         }
         Ok(())
     }

@@ -61,6 +61,8 @@ pub struct ShardSource<S: Service> {
     /// A shard ended or a listing came: who opens now?
     is_unsettled: bool,
     listing: Listing,
+    /// Listings that have agreed with one in which something was lost.
+    confirmations: u32,
     last: Position,
 }
 
@@ -68,7 +70,8 @@ impl<S: Service> ShardSource<S> {
     /// Of a stream whose shards were listed; nothing is read yet.
     pub fn new(service: S, settings: Settings, shards: Vec<Shard>) -> Self {
         let mut lineage = Lineage::new(settings.start);
-        lineage.list(shards);
+        // The first is never older.
+        let _ = lineage.list(shards);
         Self {
             service,
             settings,
@@ -85,6 +88,7 @@ impl<S: Service> ShardSource<S> {
             is_resumed: false,
             is_unsettled: true,
             listing: Listing::First,
+            confirmations: 0,
             last: Position::default(),
         }
     }
@@ -111,6 +115,7 @@ impl<S: Service> ShardSource<S> {
         match change {
             Change::Open(opened) => self.names.push(opened.name.clone()),
             Change::Finish { partition } => self.close(*partition),
+            Change::Version { .. } => return Ok(()),
             Change::Gap { partition, before, .. } => {
                 self.close(*partition);
                 self.gaps.retain(|gap| !is_of(gap, *partition));

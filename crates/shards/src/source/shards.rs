@@ -10,6 +10,9 @@ use cartguard_history::{Change, Place, Start};
 use cartguard_io::Trouble;
 use std::time::Duration;
 
+/// Further listings that must agree before something counts as lost.
+const CONFIRMATIONS: u32 = 1;
+
 impl<S: Service> ShardSource<S> {
     /// Opens what may open, and begins to read it.
     pub(super) fn settle(&mut self) -> Result<(), Trouble> {
@@ -20,8 +23,11 @@ impl<S: Service> ShardSource<S> {
                 self.tell(&change);
                 self.decide(change)?;
             }
-            if let Some(lost) = orders.lost.first() {
-                self.accept(lost)?;
+            match orders.lost.first() {
+                None => self.confirmations = 0,
+                // The listing may be an old one.
+                Some(_) if self.confirmations < CONFIRMATIONS => self.list(),
+                Some(lost) => self.accept(lost)?,
             }
             if orders.is_listing_short {
                 self.list();
@@ -117,7 +123,11 @@ impl<S: Service> ShardSource<S> {
             }
             Event::Listed(shards) => {
                 self.listing = Listing::Again;
-                self.lineage.list(shards);
+                if !self.lineage.list(shards) {
+                    self.list();
+                    return Ok(());
+                }
+                self.confirmations += 1;
                 self.is_unsettled = true;
                 self.read_again();
             }

@@ -7,7 +7,7 @@
 
 use super::{Lanes, Worker, event_lanes, is_accepted, owner};
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane};
-use crate::batch::shared::{Job, Scorer, Shared};
+use crate::batch::shared::{InForce, Job, Scorer, Shared};
 use crate::decide::Decision;
 use crate::encode::{Line, Reason as AlertReason, RejectLine, ScoreText};
 use crate::event::{EventRef, NO_KEY, marks};
@@ -105,8 +105,8 @@ impl Worker {
             self.gather(shared, &inputs.cells, event, &entry);
             self.scored.push(Scored { event, marks, score: None, decision: Decision::Approve });
         }
-        if let Some(scorer) = &shared.scorer {
-            self.score_rows(shared, scorer, first);
+        if let Some(scorer) = &inputs.job.in_force.scorer {
+            self.score_rows(shared, &inputs.job.in_force, scorer, first);
         }
         for scored in &self.scored[first..] {
             shared.decisions[scored.event].store(scored.decision as u8, Ordering::Relaxed);
@@ -198,12 +198,12 @@ impl Worker {
     }
 
     /// Scores the events from `first` on and decides.
-    fn score_rows(&mut self, shared: &Shared, scorer: &Scorer, first: usize) {
+    fn score_rows(&mut self, shared: &Shared, in_force: &InForce, scorer: &Scorer, first: usize) {
         let width = scorer.features.len();
         let count = self.scored.len() - first;
         let features = shared.plan.features();
         let rows = &self.rows[first * features..self.scored.len() * features];
-        let matrix = self.matrix.of(&shared.columns, rows);
+        let matrix = self.matrix.of(&in_force.columns, rows);
         self.scores.clear();
         self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
         if let Some(forest) = &mut self.forest {
@@ -244,7 +244,7 @@ impl Worker {
         counts.saturated += u64::from(marks & marks::SATURATED != 0);
         counts.degraded += u64::from(marks & marks::DEGRADED != 0);
         counts.decisions[decision as usize] += 1;
-        let score_text = match (&shared.scorer, score) {
+        let score_text = match (&job.in_force.scorer, score) {
             (Some(scorer), Some(score)) => {
                 counts.scores_out_of_range += u64::from(!(0.0..=1.0).contains(&score));
                 Some(match scorer.model.precision() {
@@ -255,13 +255,13 @@ impl Worker {
             _ => None,
         };
         if decision.is_alert()
-            && let Some(scorer) = &shared.scorer
+            && let Some(scorer) = &job.in_force.scorer
         {
             counts.alerts += 1;
             let top = shared.settings.reasons.top;
             if top > 0 {
                 let cheap = shared.cheap[event].load(Ordering::Relaxed) != 0;
-                self.explain(shared, scorer, index, cheap);
+                self.explain(shared, &job.in_force, scorer, index, cheap);
                 self.reasons.truncate(top);
                 counts.reasons_approximate += u64::from(cheap);
             }
@@ -286,9 +286,9 @@ impl Worker {
     }
 
     /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
-    fn explain(&mut self, shared: &Shared, scorer: &Scorer, index: usize, cheap: bool) {
+    fn explain(&mut self, shared: &Shared, in_force: &InForce, scorer: &Scorer, index: usize, cheap: bool) {
         let features = shared.plan.features();
-        let row = self.matrix.of(&shared.columns, &self.rows[index * features..(index + 1) * features]);
+        let row = self.matrix.of(&in_force.columns, &self.rows[index * features..(index + 1) * features]);
         self.contributions.clear();
         self.contributions.resize(scorer.features.len(), 0.0);
         let Some(forest) = &mut self.forest else { return };

@@ -1,0 +1,174 @@
+//! What was promised, held against what was delivered.
+//!
+//! disk, stream, outlet -> **judge**
+
+use crate::life::Place;
+use crate::outlet::Lists;
+use crate::shop::{Put, Shop, WINDOW_MS};
+use cartguard_engine::batch::Outputs;
+use cartguard_history::{Bound, Partitions, Tip};
+use cartguard_recovery::Retelling;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Lines by id.
+type ById = BTreeMap<String, Vec<u8>>;
+
+/// What is wrong, if anything is.
+pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
+    let bounds = bounds(&place.disk.archive())?;
+    let expected = undisturbed(place, &bounds)?;
+    let delivered = place.outlet.lists();
+    for ((name, expected), delivered) in
+        ["decisions", "alerts", "rejects"].iter().zip(&expected).zip(delivered.iter())
+    {
+        compare(name, expected, delivered)?;
+    }
+    let decided = decided(&expected[0], &shop.puts)?;
+    let rejected = expected[2].len();
+    let distinct: HashSet<&str> = decided.iter().map(|decision| decision.put.id.as_str()).collect();
+    if distinct.len() != decided.len() || distinct.len() != shop.puts.len() {
+        return Err(format!(
+            "{} events were put, {} decided, {rejected} rejects",
+            shop.puts.len(),
+            decided.len()
+        ));
+    }
+    in_order(&decided)?;
+    exact(&decided)
+}
+
+/// All batches that were ever bound.
+fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
+    let (mut tip, mut at, mut bounds) = (Tip::default(), 0, Vec::new());
+    loop {
+        match tip.read(log, at) {
+            Ok(Some((bound, next))) => {
+                bounds.push(bound);
+                at = next;
+            }
+            Ok(None) => return Ok(bounds),
+            Err(fault) => return Err(format!("the order log, batch {}: {fault}", bounds.len())),
+        }
+    }
+}
+
+/// The outputs of a run over the same order log that nobody disturbs.
+fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<Lists, String> {
+    place.stream.remember();
+    let (mut source, mut engine) = (place.source(true), place.engines.engine(1, 0));
+    let told = |trouble: cartguard_io::Trouble| format!("the run that nobody disturbs: {trouble}");
+    let mut retelling =
+        Retelling::begin(&mut source, &mut engine, &Partitions::default(), place.engines.clone())
+            .map_err(told)?;
+    let (mut lists, mut outputs) = (Lists::default(), Outputs::default());
+    for bound in bounds {
+        retelling.next(&mut source, &mut engine, bound, &mut outputs).map_err(told)?;
+        let pieces = [
+            outputs.decisions().collect::<Vec<_>>().concat(),
+            outputs.alerts().collect::<Vec<_>>().concat(),
+            outputs.rejects().collect::<Vec<_>>().concat(),
+        ];
+        for (list, text) in lists.iter_mut().zip(pieces) {
+            list.extend(
+                text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec),
+            );
+        }
+    }
+    Ok(lists)
+}
+
+/// At least once, and the same bytes every time.
+fn compare(name: &str, expected: &[Vec<u8>], delivered: &[Vec<u8>]) -> Result<(), String> {
+    let by_id = |line: &Vec<u8>| (id_of(line), line.clone());
+    let expected: ById = expected.iter().map(by_id).collect();
+    let mut seen = HashSet::new();
+    for line in delivered {
+        let id = id_of(line);
+        match expected.get(&id) {
+            Some(expected) if expected == line => drop(seen.insert(id)),
+            Some(expected) => {
+                let [one, other] = [expected, line].map(|line| String::from_utf8_lossy(line).into_owned());
+                return Err(format!("{name}: two payloads under {id}:\n{one}\n{other}"));
+            }
+            None => return Err(format!("{name}: {id} was delivered, and is not in the history")),
+        }
+    }
+    match expected.keys().find(|id| !seen.contains(*id)) {
+        Some(id) => Err(format!("{name}: {id} was lost: {} of {} delivered", seen.len(), expected.len())),
+        None => Ok(()),
+    }
+}
+
+/// Its own id, or a reject's place.
+fn id_of(line: &[u8]) -> String {
+    let line: Value = serde_json::from_slice(line).unwrap_or_default();
+    ["alert_id", "decision_id"]
+        .iter()
+        .find_map(|name| line[name].as_str().map(str::to_owned))
+        .unwrap_or_else(|| format!("{} {}", line["partition"], line["position"]))
+}
+
+/// A decision and the event that it is of.
+struct Decision<'a> {
+    /// Index of the event among those that were put.
+    at: usize,
+    put: &'a Put,
+    features: Vec<f64>,
+}
+
+/// In the order decided.
+fn decided<'a>(lines: &[Vec<u8>], puts: &'a [Put]) -> Result<Vec<Decision<'a>>, String> {
+    let index: HashMap<&str, usize> =
+        puts.iter().enumerate().map(|(at, put)| (put.id.as_str(), at)).collect();
+    let decision = |line: &Vec<u8>| {
+        let line: Value = serde_json::from_slice(line).map_err(|why| why.to_string())?;
+        let id = line["event_id"].as_str().unwrap_or_default();
+        let at = *index.get(id).ok_or(format!("a decision of {id:?}, which was never put"))?;
+        let features = line["features"].as_array().into_iter().flatten();
+        let features = features.map(|value| value.as_f64().unwrap_or(f64::NAN)).collect();
+        Ok(Decision { at, put: &puts[at], features })
+    };
+    lines.iter().map(decision).collect()
+}
+
+/// The events of a card in the order in which they were put.
+fn in_order(decided: &[Decision<'_>]) -> Result<(), String> {
+    let mut last: HashMap<u64, &Decision<'_>> = HashMap::new();
+    for decision in decided {
+        if let Some(before) = last.insert(decision.put.card, decision)
+            && before.at > decision.at
+        {
+            return Err(format!(
+                "card {}: {} was decided before {}",
+                decision.put.card, before.put.id, decision.put.id
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Every window, counted anew from the events decided before.
+fn exact(decided: &[Decision<'_>]) -> Result<(), String> {
+    for (at, decision) in decided.iter().enumerate() {
+        let now = decision.put;
+        let within = |put: &Put| now.time_ms - WINDOW_MS < put.time_ms && put.time_ms <= now.time_ms;
+        let mut naive = [0_i64; 4];
+        for before in decided[..at].iter().map(|decision| decision.put).filter(|put| within(put)) {
+            for (same, first) in [(before.card == now.card, 0), (before.device == now.device, 2)] {
+                if same {
+                    naive[first] += 1;
+                    naive[first + 1] += before.amount;
+                }
+            }
+        }
+        let [card_count, card_sum, device_count, device_sum] = naive.map(|value| value as f64);
+        let naive = [card_count, card_sum / 100.0, device_count, device_sum / 100.0];
+        if decision.features.iter().zip(naive).any(|(have, want)| *have as f32 != want as f32)
+            || decision.features.len() != naive.len()
+        {
+            return Err(format!("{}: features {:?}, counted anew {naive:?}", now.id, decision.features));
+        }
+    }
+    Ok(())
+}

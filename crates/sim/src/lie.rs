@@ -1,0 +1,32 @@
+//! Ways to break the promise, each at one seam, to see that it is found out.
+
+/// What is done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lie {
+    /// A batch's record reaches the order log with the next one, behind its outputs.
+    ReleaseBeforeBind,
+    /// A child of a reshard is read from its newest record on.
+    LatestChildren,
+    /// A child of a reshard does not wait for its parents.
+    ImpatientChildren,
+    /// Entries of a call that failed count as acknowledged.
+    IgnorePartialFailure,
+    /// Outputs count as delivered as soon as they are released, so that positions are stored before them.
+    PositionsBeforeOutputs,
+    /// Another model decides, and the order log does not say so.
+    UnboundSwitch,
+    /// Recovery takes the snapshot alone and the records behind it in any order.
+    SnapshotAlone,
+}
+
+impl Lie {
+    pub const ALL: [Self; 7] = [
+        Self::ReleaseBeforeBind,
+        Self::LatestChildren,
+        Self::ImpatientChildren,
+        Self::IgnorePartialFailure,
+        Self::PositionsBeforeOutputs,
+        Self::UnboundSwitch,
+        Self::SnapshotAlone,
+    ];
+}

@@ -1,0 +1,75 @@
+//! Many stories, each of which must end well; and lies, each of which must be found out.
+//!
+//! `CARTGUARD_SIM_SEEDS` sets how many stories (default 2,000), `CARTGUARD_SIM_FIRST` the first seed. `sim` tells millions.
+
+use cartguard_sim::{Lie, tell};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Within so many seeds every lie is found out.
+const LIES_WITHIN: u64 = 40;
+
+/// What has to have happened in many stories, or they prove little.
+const RARE: [&str; 11] = [
+    "batches sent again",
+    "forgotten shards",
+    "kills",
+    "lost answers",
+    "old listings",
+    "partial failures",
+    "reshards",
+    "snapshots",
+    "switches",
+    "torn manifests",
+    "torn records",
+];
+
+fn number(name: &str, or: u64) -> u64 {
+    std::env::var(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+#[test]
+fn every_story_ends_well() {
+    let (seeds, first) = (number("CARTGUARD_SIM_SEEDS", 2_000), number("CARTGUARD_SIM_FIRST", 0));
+    let next = AtomicU64::new(first);
+    let seen = Mutex::new(BTreeMap::<&str, u64>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    let story = tell(seed, None, false).unwrap_or_else(|failure| panic!("{failure}"));
+                    let mut seen = seen.lock().expect("no thread panics with it");
+                    for (what, times) in story.seen {
+                        *seen.entry(what).or_default() += times;
+                    }
+                }
+            });
+        }
+    });
+    let seen = seen.into_inner().expect("no thread panics with it");
+    for what in RARE {
+        assert!(seeds < 500 || seen.contains_key(what), "no {what} in {seeds} stories: {seen:?}");
+    }
+}
+
+#[test]
+fn a_seed_is_one_story() {
+    for seed in 0..30 {
+        let [one, other] =
+            [(); 2].map(|()| tell(seed, None, false).unwrap_or_else(|failure| panic!("{failure}")));
+        assert_eq!(one, other, "seed {seed}");
+    }
+}
+
+#[test]
+fn every_lie_is_found_out() {
+    for lie in Lie::ALL {
+        let found = (0..LIES_WITHIN).find_map(|seed| tell(seed, Some(lie), false).err());
+        assert!(found.is_some(), "{lie:?} is not found out within {LIES_WITHIN} seeds");
+    }
+}
