@@ -1,12 +1,15 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, run, bench, demo, model, train, evaluate, rows, dedupe, verify, snapshot
+//! main -> **cli** -> check, list, replay, rebuild, run, bench, demo, model, train, evaluate, rows, dedupe, verify, snapshot, status
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
-use crate::{bench, check, dedupe, demo, evaluate, list, model, replay, rows, run, snapshot, train, verify};
+use crate::{
+    bench, check, dedupe, demo, evaluate, list, model, rebuild, replay, rows, run, snapshot, status, train,
+    verify,
+};
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -26,6 +29,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run over history in files
     Replay(replay::Arguments),
+    /// Make a snapshot from history in files, for a history that begins with it (run --seed-from)
+    Rebuild(rebuild::Arguments),
     /// Run on a stream until it ends or a signal comes
     Run(run::Arguments),
     /// Measure latency in the engine, open loop
@@ -50,6 +55,8 @@ enum Command {
     Verify(verify::Arguments),
     /// List, look into or remove the snapshots of a data folder
     Snapshot(snapshot::Arguments),
+    /// What a running process says of itself: places, lag, rates, state, what is degraded
+    Status(status::Arguments),
 }
 
 /// Which configuration; the same for every command.
@@ -87,6 +94,7 @@ pub(crate) fn main() -> Exit {
     match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
@@ -99,6 +107,7 @@ pub(crate) fn main() -> Exit {
         Command::Dedupe(arguments) => dedupe::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
     }
 }
 

@@ -8,9 +8,10 @@ mod view;
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::{Config, Flag};
 use crate::exit::{Exit, Refusal};
-use crate::pipeline::{self, Finished, Input};
+use crate::pipeline::{self, Around, Finished, Input};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
+use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::{Context, bail, ensure};
 use board::Board;
@@ -134,8 +135,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
             engine,
             &mut NullSink::default(),
             settings,
-            &stop,
-            None,
+            Around { stop: &stop, vitals: &Vitals::default(), switches: None },
             |progress| {
                 board.tell(progress);
             },

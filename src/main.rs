@@ -16,19 +16,24 @@ mod exit;
 mod list;
 mod model;
 mod output;
+mod overlap;
 mod panics;
 mod pipeline;
+mod rebuild;
 mod replay;
 mod rows;
 mod run;
 mod signals;
 mod snapshot;
+mod status;
 mod summary;
 mod synthetic;
 mod train;
 mod training;
 mod usage;
 mod verify;
+mod vitals;
+mod watch;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,7 @@
 //! A panic ends the process at once, wherever it is, so that nothing half-done goes on; only calls that are known to be guarded
 //! (a record's decoding, a library on a corrupt file) come to an end of their own.
 
+use nix::sys::resource::{Resource, setrlimit};
 use std::panic;
 
 /// Installs the hook. The message is printed as usual.
@@ -13,6 +14,14 @@ pub(crate) fn end_the_process() {
         print(info);
         std::process::abort();
     }));
+}
+
+/// Has the process leave no core dump, however it ends: its memory is full of what customers ordered.
+pub(crate) fn leave_no_dump() {
+    // A process may always lower a limit. Cores that are piped to a program disregard it, so the system is told besides.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod stage;
 
 use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};
+use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs, Scorer};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
@@ -78,6 +79,17 @@ impl Settings {
     pub(crate) fn of_history(config: &Config) -> Self {
         Self { batch_bytes: BATCH_BYTES_OF_HISTORY, ..Self::of(config, None) }
     }
+}
+
+/// What the rest of the process lends a pipeline.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    /// Set once all is to end.
+    pub(crate) stop: &'a AtomicBool,
+    /// Where the stages leave what they do.
+    pub(crate) vitals: &'a Vitals,
+    /// Models that are to decide from the next batch on.
+    pub(crate) switches: Option<&'a Receiver<Switch>>,
 }
 
 /// How far a pipeline is, told after every batch.
@@ -170,10 +182,15 @@ pub(crate) fn run(
     engine: Engine,
     sink: &mut dyn Sink,
     settings: Settings,
-    stop: &AtomicBool,
-    switches: Option<&Receiver<Switch>>,
+    around: Around<'_>,
     tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
+    let Around { stop, vitals, switches } = around;
+    let (partitions, no_room) = match &input {
+        Input::Once(source) => (source.watch(), None),
+        Input::Again(source, history) => (source.watch(), Some(history.no_room())),
+    };
+    vitals.watch(partitions, sink.figures(), no_room);
     let (finished, to_sink) = bounded::<Made>(settings.output.max(1));
     let (empty_outputs, from_sink) = bounded::<Outputs>(settings.output + 2);
     let started = Instant::now();
@@ -192,15 +209,16 @@ pub(crate) fn run(
         let failed = &failed;
         let writer = spawn(scope, "sink", move || {
             let written =
-                write_all(sink, &to_sink, &empty_outputs, written.as_ref(), settings.retrying, stop);
+                write_all(sink, &to_sink, &empty_outputs, written.as_ref(), settings.retrying, stop, vitals);
             if written.is_err() {
                 failed.store(true, Ordering::Relaxed);
             }
             written
         });
         // The stage goes with its outlet, so that the writer learns that no more lines come.
-        let worked = Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed])
-            .and_then(|(stage, source)| stage.work(scope, source, switches, tell));
+        let worked =
+            Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed], vitals)
+                .and_then(|(stage, source)| stage.work(scope, source, switches, tell));
         (worked, join(writer))
     });
     let (processor, latency, ended) = match written {
@@ -227,12 +245,17 @@ fn read_all(
     taken: &Sender<Taken>,
     empty: &Receiver<Records>,
     settings: Settings,
+    vitals: &Vitals,
     should_stop: impl Fn() -> bool,
 ) -> Result<Ended, Trouble> {
     let records_max = settings.batch_max.min(BATCH_RECORDS_MAX);
     while !should_stop() {
         let mut records = empty.try_recv().unwrap_or_default();
-        match source.read(&mut records, settings.batch_bytes, records_max)? {
+        vitals.set(At::Source, Doing::Working);
+        let read = source.read(&mut records, settings.batch_bytes, records_max)?;
+        vitals.beat(At::Source);
+        vitals.set(At::Source, if read == Read::More { Doing::Waiting } else { Doing::Nothing });
+        match read {
             Read::More => {
                 let changes = source.changes();
                 if taken.send(Taken { changes, records, at: Instant::now() }).is_err() {
@@ -251,6 +274,8 @@ fn read_all(
             }
         }
     }
+    vitals.enter(Phase::Ending);
+    vitals.set(At::Source, Doing::Nothing);
     let at = source.position();
     let partition = source.partitions().get(at.partition as usize).cloned().unwrap_or_default();
     Ok(Ended::Stopped(Place { partition, line: at.line }))
@@ -264,19 +289,26 @@ fn write_all(
     delivered: Option<&Delivered>,
     retrying: Option<fn(&Trouble)>,
     stop: &AtomicBool,
+    vitals: &Vitals,
 ) -> Result<(), Trouble> {
     for Made { batch, outputs } in finished {
+        vitals.set(At::Sink, Doing::Working);
         if let Err(trouble) = write_batch(sink, batch, &outputs, retrying, stop) {
             // All is ending, so what was taken ends soon: whoever hears of the trouble hears what it cost.
             let is_given_up = retrying.is_some() && trouble.advice() == Advice::Retry;
             return Err(if is_given_up { undelivered(trouble, outputs, finished) } else { trouble });
         }
+        vitals.beat(At::Sink);
+        vitals.set(At::Sink, Doing::Nothing);
         let _ = empty.try_send(outputs);
         if let Some(delivered) = delivered {
             delivered.advance(batch + 1);
         }
     }
-    sink.finish()
+    vitals.set(At::Sink, Doing::Working);
+    let finished = sink.finish();
+    vitals.set(At::Sink, Doing::Nothing);
+    finished
 }
 
 /// One batch into the sink; trouble that passes is waited for until all is to end.

@@ -5,9 +5,10 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
-use crate::pipeline::{self, Ended, Finished, Input};
+use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::run::workers_flag;
 use crate::summary::Summary;
+use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Outputs};
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// nobody disturbed
     #[arg(long, value_name = "DIR")]
     pub(crate) order_log: Option<PathBuf>,
+    /// With --order-log: the snapshot with which that history began (run --seed-from)
+    #[arg(long, value_name = "SNAPSHOT", requires = "order_log")]
+    pub(crate) seed_from: Option<PathBuf>,
     /// Folder to write into; refused where it is not empty
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
@@ -91,8 +95,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
         engine,
         sink.as_mut(),
         settings,
-        &stop.flag,
-        None,
+        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
         |_| {
             bar.tick();
         },
@@ -117,8 +120,14 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
     };
     let identity = source.identity();
     let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
-    let Found { mut engine, tail, .. } =
-        opening.look(&Storage::look(folder)?, Which::Empty, || engine::open(config, &identity))?;
+    let make = || engine::open(config, &identity);
+    let seed = arguments.seed_from.as_deref().map(|seed| opening.look_at_seed(Storage::look(seed)?, make));
+    let seed = seed.transpose()?;
+    let begun = || match &seed {
+        Some(seed) => seed.restore(make()?),
+        None => make(),
+    };
+    let Found { mut engine, tail, .. } = opening.look(&Storage::look(folder)?, Which::Empty, begun)?;
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let mut retelling =
         Retelling::begin(source.as_mut(), &mut engine, &Partitions::default(), opening.models)?;

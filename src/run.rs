@@ -5,15 +5,19 @@ use crate::cli::{ConfigArguments, complain};
 use crate::config::{Config, Flag, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
 use crate::model::Watched;
-use crate::pipeline::{self, Ended, Finished, Input};
+use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::summary::Summary;
-use crate::{engine, signals};
+use crate::vitals::Vitals;
+use crate::watch::{self, Watcher};
+use crate::{engine, overlap, panics, signals};
 use anyhow::bail;
 use cartguard_engine::batch::Engine;
 use cartguard_io::{Replayable, Trouble};
-use cartguard_recovery::Storage;
+use cartguard_recovery::{Opening, Storage};
 use clap::Args;
 use std::error::Error as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -30,10 +34,14 @@ pub(crate) struct Arguments {
     /// Go on though records of the stream were lost to its retention (source.accept_gap)
     #[arg(long)]
     pub(crate) accept_gap: bool,
+    /// Begin an empty data folder with a snapshot that `cartguard rebuild` made
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub(crate) seed_from: Option<PathBuf>,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
+    panics::leave_no_dump();
     let mut flags = workers_flag(arguments.workers);
     if arguments.accept_gap {
         flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));
@@ -45,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     for warning in &config.warnings {
         complain(&format!("warning: {warning}\n"));
     }
-    match serve(&config, arguments.force) {
+    match serve(&config, arguments) {
         Ok(finished) => {
             if let Ended::Closed(closed) = &finished.ended {
                 complain(&format!("note: {closed}; what came later was not delivered\n"));
@@ -67,12 +75,12 @@ pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
     workers.map(flag).into_iter().collect()
 }
 
-fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
+fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let stop = signals::listen()?;
     let started = Instant::now();
     let is_paced = matches!(&config.source, SourceConfig::Synthetic(settings) if settings.rate.is_some());
     let (input, engine) = match open_source(config, started)? {
-        OpenSource::Again(source) => with_history(config, source)?,
+        OpenSource::Again(source) => with_history(config, source, arguments.seed_from.as_deref())?,
         OpenSource::Once(_) if config.history.is_some() => {
             bail!(Refusal(
                 "history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()
@@ -80,12 +88,16 @@ fn serve(config: &Config, force: bool) -> anyhow::Result<Finished> {
         }
         OpenSource::Once(source) => (Input::Once(source), engine::open(config, "")?),
     };
-    let OpenSink { mut sink, output } = open_sink(config, &engine, force || input.goes_on(), &stop)?;
+    let OpenSink { mut sink, output } =
+        open_sink(config, &engine, arguments.force || input.goes_on(), &stop)?;
     let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
+    let vitals = Arc::new(Vitals::default());
+    let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
     let switches = watched(config).map(Watched::start).transpose()?;
-    let finished =
-        pipeline::run(input, engine, sink.as_mut(), settings, &stop.flag, switches.as_ref(), |_| {})?;
+    let around = Around { stop: &stop.flag, vitals: &vitals, switches: switches.as_ref() };
+    let finished = pipeline::run(input, engine, sink.as_mut(), settings, around, |_| {})?;
+    drop(watcher);
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }
@@ -107,15 +119,47 @@ fn watched(config: &Config) -> Option<Watched> {
 }
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.
-fn with_history(config: &Config, source: Box<dyn Replayable>) -> anyhow::Result<(Input<'static>, Engine)> {
+fn with_history(
+    config: &Config,
+    source: Box<dyn Replayable>,
+    seed: Option<&Path>,
+) -> anyhow::Result<(Input<'static>, Engine)> {
     let identity = source.identity();
     let Some(settings) = &config.history else {
+        if seed.is_some() {
+            bail!(Refusal("--seed-from: history.folder is empty; the snapshot begins a history".to_owned()));
+        }
         return Ok((Input::Once(source), engine::open(config, &identity)?));
     };
     let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
     let storage = Storage::open(&settings.folder, settings.level)?;
+    if let Some(folder) = seed {
+        plant(config, &opening, &storage, folder, &identity)?;
+    }
     let (history, engine) = opening.open(storage, config.snapshot, || engine::open(config, &identity))?;
     Ok((Input::Again(source, Box::new(history)), engine))
+}
+
+/// Begins an empty data folder with a rebuilt snapshot.
+fn plant(
+    config: &Config,
+    opening: &Opening,
+    storage: &Storage,
+    folder: &Path,
+    identity: &str,
+) -> anyhow::Result<()> {
+    let seed = opening.look_at_seed(Storage::look(folder)?, || engine::open(config, identity))?;
+    match overlap::check(config, seed.head().stream_ms) {
+        Ok(told) => told.iter().for_each(|told| complain(&format!("note: {told}\n"))),
+        Err(why) => bail!(Refusal(why)),
+    }
+    opening.plant(&seed, storage)?;
+    let records = seed.next_sequence();
+    complain(&format!(
+        "note: the history begins with {}, the state behind {records} records\n",
+        folder.display()
+    ));
+    Ok(())
 }
 
 fn tell(trouble: &Trouble) {

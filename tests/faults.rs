@@ -214,6 +214,39 @@ fn an_output_that_is_a_file_is_refused_and_kept() {
     assert_eq!(shop.read("mine.txt"), "mine");
 }
 
+/// O2: whoever asks twice does not wait for a reader that does not read.
+#[test]
+fn a_second_signal_ends_at_once() {
+    let shop = Shop::new();
+    let mut child = shop.start(&["run", "--set", "source.type=synthetic", "--set", "source.rate=0"]);
+    // The first batch has far more bytes than a pipe takes.
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("a decision");
+    let ended = loop {
+        signal("-TERM", &child);
+        match child.try_wait().expect("a child") {
+            Some(ended) => break ended,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(ended.code(), Some(143));
+}
+
+/// O8: a core has what customers ordered. Where the system allows none in any case nothing is shown.
+#[test]
+fn a_run_leaves_no_core_dump() {
+    let shop = Shop::new();
+    shop.make_pipe("in.jsonl");
+    let child = shop.start(&["run", "--set", "source.type=file", "--set", "source.paths=[\"in.jsonl\"]"]);
+    let mut pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).expect("a process");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    let core: Vec<_> = core.split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{limits}");
+    pipe.write_all(b"{}\n").expect("a reader");
+    drop(pipe);
+    said(child.wait_with_output().expect("it ends"), 0, &["run"]);
+}
+
 /// 2: what was asked for is wrong; the same every time, and nothing was done.
 #[test]
 fn refusals_end_with_2_and_leave_nothing() {

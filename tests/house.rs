@@ -122,7 +122,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("deployment", &[]),
     ("config", &["deployment"]),
     ("synthetic", &["config"]),
-    ("pipeline", &["config"]),
+    ("vitals", &[]),
+    ("pipeline", &["config", "vitals"]),
     ("adapters", &["cli", "config", "output", "signals", "synthetic"]),
     ("summary", &["pipeline", "usage"]),
     ("model", &["cli", "config", "deployment", "exit", "pipeline"]),
@@ -130,13 +131,26 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("check", &["cli", "config", "engine", "exit"]),
     ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
-    ("run", &["adapters", "cli", "config", "engine", "exit", "model", "pipeline", "signals", "summary"]),
+    (
+        "run",
+        &[
+            "adapters", "cli", "config", "engine", "exit", "model", "overlap", "panics", "pipeline",
+            "signals", "summary", "vitals", "watch",
+        ],
+    ),
+    ("overlap", &["config"]),
+    ("watch", &["cli", "config", "summary", "vitals"]),
     // `run` has the flag --workers, for all commands that start an engine.
     (
         "replay",
-        &["adapters", "cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary"],
+        &[
+            "adapters", "cli", "config", "engine", "exit", "output", "pipeline", "run", "signals", "summary",
+            "vitals",
+        ],
     ),
+    ("rebuild", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "vitals"]),
     ("snapshot", &["cli", "config", "exit"]),
+    ("status", &["cli", "exit", "watch"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit"]),
     ("training", &["cli", "config", "engine", "exit", "model", "signals"]),
     ("train", &["cli", "config", "exit", "model", "run", "signals", "training"]),
@@ -144,12 +158,15 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),
     ("rows", &["cli", "config", "exit", "run", "signals", "training"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
-    ("demo", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic"]),
+    (
+        "demo",
+        &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic", "vitals"],
+    ),
     (
         "cli",
         &[
-            "bench", "check", "config", "dedupe", "demo", "evaluate", "exit", "list", "model", "replay",
-            "rows", "run", "snapshot", "train", "verify",
+            "bench", "check", "config", "dedupe", "demo", "evaluate", "exit", "list", "model", "rebuild",
+            "replay", "rows", "run", "snapshot", "status", "train", "verify",
         ],
     ),
     ("main", &["cli", "exit", "panics"]),

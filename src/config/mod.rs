@@ -18,11 +18,12 @@ mod settings;
 mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
+pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
-pub(crate) use kinesis::{KinesisSink, KinesisSource, StreamStart};
+pub(crate) use kinesis::{KinesisSink, KinesisSource};
 pub(crate) use labels::Labels;
 pub(crate) use layers::{Effective, Flag};
-pub(crate) use settings::{Engine, History, Idle, Queue};
+pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 
 use cartguard_engine::batch::{DedupeSettings, OutputSettings, ReasonSettings, StateSettings};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
@@ -34,6 +35,7 @@ use cartguard_io::{Mapped, MappedPath};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The configuration that holds where nothing else is said.
 const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -78,6 +80,7 @@ pub(crate) struct Config {
     pub(crate) history: Option<History>,
     pub(crate) snapshot: cartguard_recovery::Settings,
     pub(crate) labels: Labels,
+    pub(crate) operations: Operations,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }
@@ -115,6 +118,16 @@ impl Config {
             optional.extend(entity.key.iter().map(|part| mapped(&format!("entities.{}", entity.name), part)));
         }
         Mapped { required, optional }
+    }
+
+    /// Whether lines on standard error are a sink's.
+    pub(crate) fn sink_is_stdout(&self) -> bool {
+        matches!(self.sink, Sink::Stdout)
+    }
+
+    /// Whether shards are to be read by subscription.
+    pub(crate) fn reads_by_subscription(&self) -> bool {
+        matches!(&self.source, Source::Kinesis(settings) if settings.fan_out)
     }
 
     /// The features, in the order of their file.
@@ -198,6 +211,9 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
     let history = section(&mut root, "history", |table| settings::history(table, &at));
     let snapshot = section(&mut root, "snapshot", settings::snapshot);
+    let socket = section(&mut root, "admin", |table| at.path(table, "socket"));
+    let log = section(&mut root, "log", settings::log);
+    let watchdog = section(&mut root, "watchdog", settings::watchdog);
     let skew_ms = time.as_ref().map_or(0, |time| time.skew_ms);
     let schema = event.zip(entities).map(|(event, entities)| {
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
@@ -216,6 +232,9 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
             format!("{} workers for {} shards; a worker owns whole shards", engine.workers, state.shards);
         faults.add(&effective.place_of("engine.workers"), "engine.workers", what);
     }
+    let (log_ms, (stall, abort)) = (log?, watchdog?);
+    let log_every = (log_ms > 0).then(|| Duration::from_millis(log_ms));
+    let operations = Operations { socket: socket?, log_every, stall, abort };
     let (schema, features) = (Arc::new(schema), Arc::new(features));
     let most = Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max();
     if state.entries_per_key > most {
@@ -244,6 +263,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         history: history?,
         snapshot: snapshot?,
         labels: labels?,
+        operations,
     })
 }
 

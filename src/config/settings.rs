@@ -72,6 +72,27 @@ pub(super) fn history(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Optio
     Some(folder?.map(|folder| History { folder, pipeline, level }))
 }
 
+/// `[admin]`, `[log]` and `[watchdog]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operations {
+    /// None: beside the history, if there is one.
+    pub(crate) socket: Option<PathBuf>,
+    /// None: no lines.
+    pub(crate) log_every: Option<Duration>,
+    pub(crate) stall: Duration,
+    pub(crate) abort: bool,
+}
+
+pub(super) fn log(table: &mut Reader<'_>) -> Option<u64> {
+    table.duration("every", 0..=DAY_MS).map(|ms| ms as u64)
+}
+
+pub(super) fn watchdog(table: &mut Reader<'_>) -> Option<(Duration, bool)> {
+    let after_ms = table.duration("after", 1_000..=DAY_MS);
+    let abort = table.truth("abort");
+    Some((Duration::from_millis(after_ms? as u64), abort?))
+}
+
 /// `[snapshot]`
 pub(super) fn snapshot(table: &mut Reader<'_>) -> Option<recovery::Settings> {
     let every_ms = table.duration("every", 1..=7 * DAY_MS);

@@ -7,6 +7,7 @@
 use super::{
     Ended, Input, Made, Place, Progress, Settings, Switch, Taken, join, new_histogram, read_all, spawn,
 };
+use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
 use cartguard_io::{Delivered, Source, Trouble};
@@ -49,6 +50,7 @@ pub(super) struct Stage<'a> {
     settings: Settings,
     stop: &'a AtomicBool,
     failed: &'a AtomicBool,
+    vitals: &'a Vitals,
 }
 
 /// What is left of a stage: its processor, the latencies, why it ended.
@@ -64,6 +66,7 @@ impl<'a> Stage<'a> {
         mut outlet: Outlet,
         settings: Settings,
         [stop, failed]: [&'a AtomicBool; 2],
+        vitals: &'a Vitals,
     ) -> Result<(Self, Option<Box<dyn Source + 's>>), Trouble> {
         let (processor, source): (_, Option<Box<dyn Source>>) = match input {
             Input::Once(source) => (Processor::new(engine, source.partitions()), Some(source)),
@@ -74,7 +77,12 @@ impl<'a> Stage<'a> {
                     std::mem::swap(outputs, &mut outlet.outputs);
                     is_taken
                 };
-                let is_over = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+                vitals.set(At::Engine, Doing::Working);
+                // Asked before every batch.
+                let is_over = || {
+                    vitals.beat(At::Engine);
+                    stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
+                };
                 let mut outputs = Outputs::default();
                 let begun = Processor::begin(
                     engine,
@@ -91,7 +99,9 @@ impl<'a> Stage<'a> {
                 }
             }
         };
-        Ok((Self { processor, outlet, latency: new_histogram(), settings, stop, failed }, source))
+        vitals.enter(Phase::Running);
+        vitals.set(At::Engine, Doing::Nothing);
+        Ok((Self { processor, outlet, latency: new_histogram(), settings, stop, failed, vitals }, source))
     }
 
     /// Takes batches from the source, on a thread of its own, until it ends or all is to.
@@ -108,11 +118,11 @@ impl<'a> Stage<'a> {
         let Some(mut source) = source else {
             return Ok((self.processor, self.latency, Ended::Stopped(Place::default())));
         };
-        let (settings, stop, failed) = (self.settings, self.stop, self.failed);
+        let (settings, stop, failed, vitals) = (self.settings, self.stop, self.failed, self.vitals);
         let (taken, to_engine) = bounded::<Taken>(settings.input.max(1));
         let (empty_records, from_engine) = bounded::<Records>(settings.input + 2);
         let reader = spawn(scope, "source", move || {
-            read_all(source.as_mut(), &taken, &from_engine, settings, || {
+            read_all(source.as_mut(), &taken, &from_engine, settings, vitals, || {
                 stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
             })
         });
@@ -144,6 +154,7 @@ impl<'a> Stage<'a> {
                     None => return Ok(()),
                 },
             };
+            self.vitals.set(At::Engine, Doing::Working);
             next = take_waiting(&mut batch, waiting, empty, self.settings);
             while let Some(Ok(Switch { version, scorer })) = switches.map(Receiver::try_recv) {
                 self.processor.set_model(&version, Some(scorer));
@@ -153,6 +164,9 @@ impl<'a> Stage<'a> {
             let number = self.processor.process(changes, &mut batch.records, outputs, self.stop)?;
             record_latency(&mut self.latency, &batch, self.settings.paced);
             tell(&Progress { counts: self.processor.engine().counts(), latency: &self.latency, outputs });
+            self.vitals.beat(At::Engine);
+            self.vitals.tell(&self.processor, &self.latency);
+            self.vitals.set(At::Engine, Doing::Waiting);
             // The reader may have ended and need no more.
             let _ = empty.try_send(batch.records);
             if !self.outlet.release(number) {
@@ -166,6 +180,7 @@ impl<'a> Stage<'a> {
 
     /// The next batch, or nothing once the source has ended and all is taken. While there is none, what is due is done.
     fn receive(&mut self, queue: &Receiver<Taken>) -> Result<Option<Taken>, Trouble> {
+        self.vitals.set(At::Engine, Doing::Nothing);
         loop {
             if self.settings.spin {
                 // A parked thread costs 25 to 30 us to wake; a spinning one costs a core.
@@ -178,6 +193,7 @@ impl<'a> Stage<'a> {
                 }
             }
             let is_busy = self.processor.tick()?;
+            self.vitals.tell(&self.processor, &self.latency);
             let patience = if is_busy { Duration::ZERO } else { MEANWHILE_EVERY };
             match queue.recv_timeout(patience) {
                 Ok(batch) => return Ok(Some(batch)),

@@ -21,6 +21,7 @@ pub mod sink;
 pub mod source;
 mod store;
 mod trouble;
+mod watch;
 
 pub use guard::panic_is_caught;
 pub use lock::{Lock, identity};
@@ -34,3 +35,4 @@ pub use source::files::FileSource;
 pub use source::{Mapped, MappedPath, Meter, Position, Read, Replayable, Source};
 pub use store::{FolderStore, Store};
 pub use trouble::{Advice, Trouble};
+pub use watch::{PartitionFigures, StreamFigures, WatchPartitions, WatchStreams};

@@ -286,7 +286,7 @@ fn a_record_over_the_limit_is_a_reject() {
     assert_eq!(sink.delivered().expect("a frontier").get(), 1);
 }
 
-/// K14: one record that the service calls invalid, in the midst of others, is a reject, and is delivered when that is.
+/// K5: one record that the service calls invalid, in the midst of others, is a reject, and is delivered when that is.
 #[test]
 fn a_record_that_is_refused_alone_is_a_reject() {
     let rig = Rig::new(1);

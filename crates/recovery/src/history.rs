@@ -13,7 +13,7 @@ use cartguard_io::{Advice, Delivered, Left, Lock, Segments, Trouble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where a history stands between two batches.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,30 @@ pub(crate) struct Standing {
     /// Bytes of decisions, alerts and rejects in all batches so far.
     pub(crate) output_bytes: [u64; 3],
     pub(crate) versions: Versions,
+}
+
+/// Where a history stands, and its newest snapshot.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub epoch: u64,
+    /// The next batch, and the sequence number of its first record.
+    pub batch: u64,
+    pub sequence: u64,
+    pub partitions: Partitions,
+    /// The first batch that is not delivered.
+    pub delivered: u64,
+    pub snapshot: SnapshotLook,
+}
+
+/// The newest snapshot that is stored, and what is made of the next one.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotLook {
+    pub batch: u64,
+    pub sequence: u64,
+    /// When this process stored it; none: one before it did.
+    pub stored: Option<Instant>,
+    /// "none", "preparing", "copying" or "storing".
+    pub taking: &'static str,
 }
 
 /// See the module.
@@ -44,6 +68,8 @@ pub struct History {
     /// A record on its way to the order log.
     pub(crate) record: Vec<u8>,
     pub(crate) no_room_pause: Duration,
+    /// Set while a batch waits for room.
+    pub(crate) no_room: Arc<AtomicBool>,
     pub(crate) tell: fn(&str),
     /// Held until the end.
     pub(crate) _lock: Option<Lock>,
@@ -60,6 +86,24 @@ impl History {
     /// Whether a process before this one had begun it.
     pub fn goes_on(&self) -> bool {
         self.was_begun
+    }
+
+    /// Set while the order log finds no room, and so nothing is released.
+    pub fn no_room(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.no_room)
+    }
+
+    /// Where it stands, for people.
+    pub(crate) fn look(&self) -> Look {
+        let Standing { tip, partitions, .. } = &self.standing;
+        Look {
+            epoch: self.epoch,
+            batch: tip.batch,
+            sequence: tip.next_sequence,
+            partitions: partitions.clone(),
+            delivered: self.delivered.get(),
+            snapshot: self.snapshots.look(),
+        }
     }
 
     /// Where deliveries are told of; `from` is the first batch that the sink wants again.
@@ -133,9 +177,13 @@ impl History {
             }
             if !told {
                 told = true;
+                self.no_room.store(true, Ordering::Relaxed);
                 (self.tell)(&format!("{trouble}; nothing is released until there is room"));
             }
             thread::sleep(self.no_room_pause);
+        }
+        if told {
+            self.no_room.store(false, Ordering::Relaxed);
         }
         kill_point::pass("bound");
         self.standing.follow(&bound, outputs)?;

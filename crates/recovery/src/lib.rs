@@ -16,16 +16,18 @@ pub mod kill_point;
 mod open;
 mod processor;
 mod retell;
+mod seed;
 mod snapshots;
 mod storage;
 mod versions;
 mod writer;
 
 pub use catalog::{Catalog, Kept, Removed, head_of};
-pub use history::History;
+pub use history::{History, Look, SnapshotLook};
 pub use open::{Found, Opening, Which};
 pub use processor::{Begun, Processor};
 pub use retell::Retelling;
+pub use seed::Seed;
 pub use storage::Storage;
 pub use versions::{MODEL, Models, Versions};
 

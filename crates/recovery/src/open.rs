@@ -24,7 +24,7 @@ pub enum Which {
     Newest,
     /// As much as is kept.
     Oldest,
-    /// With no state at all, at the first batch.
+    /// As the given engine is, at the first batch.
     Empty,
 }
 
@@ -94,6 +94,7 @@ impl Opening {
             tail,
             record: Vec::new(),
             no_room_pause: settings.no_room_pause,
+            no_room: Arc::default(),
             tell: self.tell,
             _lock: lock,
         };
@@ -129,6 +130,17 @@ impl Opening {
         }
         let from = manifest.as_ref().map_or_else(Tip::default, |manifest| manifest.tip);
         let (tail, append_at) = self.tail(storage.segments.as_ref(), from)?;
+        if let Some(first) = tail.first().filter(|first| {
+            which == Which::Empty && first.batch == 0 && first.first_sequence != engine.next_sequence()
+        }) {
+            return Err(Trouble::refuse(format!(
+                "{}: its first batch begins with sequence number {}, and the state with {}: the history began with a snapshot that \
+                 `cartguard rebuild` made, which --seed-from names",
+                storage.name,
+                first.first_sequence,
+                engine.next_sequence()
+            )));
+        }
         let scorer = engine.scorer();
         if !tail.is_empty() {
             let began = manifest.as_ref().map_or_else(Versions::new, |manifest| manifest.versions.clone());
@@ -162,7 +174,7 @@ impl Opening {
     }
 
     /// What every manifest of this history says: that of an empty state.
-    fn template(&self, engine: &Engine) -> Manifest {
+    pub(crate) fn template(&self, engine: &Engine) -> Manifest {
         let Standing { tip, partitions, output_bytes, versions } = Standing::default();
         Manifest {
             format: Manifest::FORMAT,
@@ -222,7 +234,7 @@ impl Opening {
     }
 
     /// Whether a snapshot is of this pipeline.
-    fn check(&self, name: &str, manifest: &Manifest, engine: &Engine) -> Result<(), Trouble> {
+    pub(crate) fn check(&self, name: &str, manifest: &Manifest, engine: &Engine) -> Result<(), Trouble> {
         for (what, was, is) in
             [("pipeline", &manifest.pipeline, &self.pipeline), ("source", &manifest.source, &self.source)]
         {
@@ -305,7 +317,7 @@ impl Opening {
 }
 
 /// Every part of a snapshot into an engine, by several threads unless the caller is to do it.
-fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine, by: By) -> Result<(), String> {
+pub(crate) fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine, by: By) -> Result<(), String> {
     let parts: usize = manifest.packs.iter().map(|pack| pack.parts.len()).sum();
     if parts != engine.snapshot_parts() {
         return Err(format!("it has {parts} parts of {}", engine.snapshot_parts()));

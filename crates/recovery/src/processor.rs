@@ -4,7 +4,7 @@
 //!
 //! The order of steps that everything rests on, in one place, with the threads of a pipeline or a simulator around it.
 
-use crate::history::History;
+use crate::history::{History, Look};
 use crate::retell::{Retelling, name_partitions};
 use crate::versions::MODEL;
 use cartguard_engine::batch::{Engine, Outputs, Scorer};
@@ -117,6 +117,11 @@ impl Processor {
 
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Where its history stands, if it has one.
+    pub fn look(&self) -> Option<Look> {
+        self.history.as_ref().map(History::look)
     }
 
     pub fn has_history(&self) -> bool {

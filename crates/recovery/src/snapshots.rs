@@ -7,7 +7,7 @@
 //!
 //! Holds: with a writer on a thread of its own the engine waits for none of it but the copying, 128 KiB at a time.
 
-use crate::history::Standing;
+use crate::history::{SnapshotLook, Standing};
 use crate::kill_point;
 use crate::writer::{Done, Hands, Work, Writer};
 use crate::{By, Settings};
@@ -37,6 +37,7 @@ pub(crate) struct Snapshots {
     /// Where the last cut was, and where the last snapshot stands that is stored.
     last_tip: Tip,
     stored_tip: Tip,
+    stored: Option<Instant>,
     pool: FramePool,
     hands: Hands,
     delivered: Arc<OnceLock<Delivered>>,
@@ -65,6 +66,7 @@ impl Snapshots {
             last: Instant::now(),
             last_tip: tip,
             stored_tip: tip,
+            stored: None,
             pool,
             hands,
             delivered,
@@ -75,6 +77,18 @@ impl Snapshots {
     /// Where deliveries are told of: once.
     pub(crate) fn watch(&self, delivered: &Delivered) {
         let _ = self.delivered.set(delivered.clone());
+    }
+
+    /// For people.
+    pub(crate) fn look(&self) -> SnapshotLook {
+        let taking = match self.phase {
+            Phase::Idle => "none",
+            Phase::Preparing => "preparing",
+            Phase::Copying => "copying",
+            Phase::Storing => "storing",
+        };
+        let Tip { batch, next_sequence, .. } = self.stored_tip;
+        SnapshotLook { batch, sequence: next_sequence, stored: self.stored, taking }
     }
 
     /// Whether the engine still has something to copy.
@@ -132,6 +146,7 @@ impl Snapshots {
             Done::Stored { log_before } => {
                 self.phase = Phase::Idle;
                 self.stored_tip = self.last_tip;
+                self.stored = Some(Instant::now());
                 return Ok(Some(log_before));
             }
             // A snapshot that fails is one that comes later; what cannot be synced may be lost without a word.

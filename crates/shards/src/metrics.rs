@@ -1,5 +1,6 @@
 //! What a source tells of its shards, readable from any thread.
 
+use cartguard_io::PartitionFigures;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,6 +99,33 @@ impl ShardMetrics {
             outside: self.outside.load(ORDER),
             mode: if self.is_fan_out.load(ORDER) { Mode::FanOut } else { Mode::Polling },
             is_ended: self.is_ended.load(ORDER),
+        }
+    }
+}
+
+impl ShardStatus {
+    /// The same in the words of every source.
+    pub(crate) fn into_figures(self) -> PartitionFigures {
+        PartitionFigures {
+            name: self.shard,
+            lag_ms: self.lag_ms,
+            records: self.records,
+            bytes: self.bytes,
+            throttles: self.throttles,
+            reconnects: self.reconnects,
+            outside: self.outside,
+            mode: self.mode.name(),
+            is_ended: self.is_ended,
+        }
+    }
+}
+
+impl Mode {
+    /// As the configuration has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::FanOut => "fan-out",
         }
     }
 }

@@ -11,7 +11,7 @@ pub mod null;
 pub mod rejects;
 pub mod stdout;
 
-use crate::Trouble;
+use crate::{Trouble, WatchStreams};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +44,11 @@ pub trait Sink: Send {
 
     /// How far batches are delivered, where that is not known when `write` returns; none: what was written is delivered.
     fn delivered(&self) -> Option<Delivered> {
+        None
+    }
+
+    /// Figures of where its lines go, for any thread; none where there is nothing to tell.
+    fn figures(&self) -> Option<WatchStreams> {
         None
     }
 }

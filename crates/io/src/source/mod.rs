@@ -19,7 +19,7 @@ pub mod stdin;
 pub use columns::{Mapped, MappedPath};
 pub use meter::Meter;
 
-use crate::Trouble;
+use crate::{Trouble, WatchPartitions};
 use cartguard_engine::record::Records;
 use cartguard_history::{Change, Partitions, Run};
 
@@ -61,6 +61,11 @@ pub trait Source: Send {
     /// no record: it is then [`Read::Idle`].
     fn changes(&mut self) -> Vec<Change> {
         Vec::new()
+    }
+
+    /// Figures of its partitions, for any thread; none where there is nothing to tell.
+    fn watch(&self) -> Option<WatchPartitions> {
+        None
     }
 }
 

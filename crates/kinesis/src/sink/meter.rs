@@ -2,6 +2,7 @@
 //!
 //! Holds: counts only grow; what waits and its age are of the last change.
 
+use cartguard_io::StreamFigures;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,25 @@ pub struct Metrics {
     pub waiting_bytes: u64,
     /// Of the oldest of them.
     pub oldest: Duration,
+}
+
+impl Metrics {
+    /// The same in the words of every sink.
+    pub(super) fn figures(&self, output: &'static str) -> StreamFigures {
+        StreamFigures {
+            output,
+            records: self.records,
+            bytes: self.bytes,
+            calls: self.calls,
+            retries: self.retries,
+            throttles: self.throttles,
+            failed_calls: self.failed_calls,
+            refused: self.too_large + self.refused,
+            waiting_records: self.waiting_records,
+            waiting_bytes: self.waiting_bytes,
+            oldest_ms: self.oldest.as_millis() as u64,
+        }
+    }
 }
 
 impl Meter {

@@ -27,7 +27,7 @@ use aws_sdk_kinesis::config::StalledStreamProtectionConfig;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
-use cartguard_io::{Advice, Delivered, Output, Sink, Trouble};
+use cartguard_io::{Advice, Delivered, Output, Sink, Trouble, WatchStreams};
 use cartguard_shards::lane::{Lane, Limits, Record};
 use meter::Meter;
 use put::{Frontiers, Stream};
@@ -379,6 +379,11 @@ impl Sink for KinesisSink {
 
     fn delivered(&self) -> Option<Delivered> {
         Some(self.delivered.clone())
+    }
+
+    fn figures(&self) -> Option<WatchStreams> {
+        let watch = self.watch();
+        Some(Arc::new(move || watch.look().into_iter().map(|(output, seen)| seen.figures(output)).collect()))
     }
 }
 

@@ -7,13 +7,14 @@
 //! how a shard is read by the service; here the two are joined, on the caller's thread.
 
 use crate::limits::IDLE_WAIT;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ShardStatus};
 use crate::queue::{Last, Queue, Took};
 use crate::service::{From, Service};
 use cartguard_engine::record::Records;
 use cartguard_history::lineage::{Lineage, Shard};
 use cartguard_history::{Change, Partitions, Place, Run, Start};
-use cartguard_io::{Advice, Position, Read, Replayable, Source, Trouble};
+use cartguard_io::{Advice, Position, Read, Replayable, Source, Trouble, WatchPartitions};
+use std::sync::Arc;
 
 mod resume;
 mod shards;
@@ -194,6 +195,11 @@ impl<S: Service> Source for ShardSource<S> {
 
     fn changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.untold)
+    }
+
+    fn watch(&self) -> Option<WatchPartitions> {
+        let metrics = self.metrics();
+        Some(Arc::new(move || metrics.shards().into_iter().map(ShardStatus::into_figures).collect()))
     }
 }
 

@@ -1,0 +1,104 @@
+//! `cartguard rebuild`: a snapshot from history in files, for a history that begins with it (`run --seed-from`).
+//!
+//! files -> engine -> **rebuild** -> a folder with one snapshot
+
+use crate::cli::{ConfigArguments, complain, say};
+use crate::config::Config;
+use crate::exit::{Exit, Refusal};
+use crate::pipeline::{self, Around, Ended, Input};
+use crate::run::workers_flag;
+use crate::vitals::Vitals;
+use crate::{engine, signals};
+use anyhow::bail;
+use cartguard_io::{FileSource, Level, NullSink};
+use cartguard_recovery::{Opening, Storage};
+use clap::Args;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Arguments of `rebuild`.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Files of history, oldest first, one after the other: .json(l), .csv, .parquet; text also .gz or .zst
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    input: Vec<PathBuf>,
+    /// Folder of the snapshot; refused where it is not empty
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// Threads of the engine (engine.workers)
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+/// Runs it.
+pub(crate) fn run(arguments: &Arguments) -> Exit {
+    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+        Ok(loaded) => loaded.config,
+        Err(exit) => return exit,
+    };
+    for warning in &config.warnings {
+        complain(&format!("warning: {warning}\n"));
+    }
+    match rebuild(arguments, &config) {
+        Ok(exit) => exit,
+        Err(why) => {
+            complain(&format!("cartguard: {why:#}\n"));
+            Exit::of(&why)
+        }
+    }
+}
+
+fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
+    if config.history.is_none() {
+        bail!(Refusal(
+            "history.folder: is empty; a snapshot is for a pipeline that keeps a history, and has its name"
+                .to_owned()
+        ));
+    }
+    let name = arguments.output.display();
+    if fs::read_dir(&arguments.output).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!(Refusal(format!("{name}: is not empty; a snapshot has a folder of its own")));
+    }
+    let started = Instant::now();
+    let stop = signals::listen()?;
+    let source = FileSource::open_mapped(&arguments.input, &config.mapped())?;
+    for warning in source.warnings() {
+        complain(&format!("warning: {warning}\n"));
+    }
+    let opening = engine::history(config, Opening::REBUILT, |what| complain(&format!("note: {what}\n")))?;
+    let engine = engine::open(config, Opening::REBUILT)?;
+    let storage = Storage::open(&arguments.output, Level::Process)?;
+    let finished = pipeline::run(
+        Input::Once(Box::new(source)),
+        engine,
+        &mut NullSink::default(),
+        pipeline::Settings::of_history(config),
+        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
+        |_| {},
+    )?;
+    if let (Ended::Stopped(place), Some((signal, exit))) = (&finished.ended, stop.signal()) {
+        complain(&format!("cartguard: {signal}: stopped before {place}; no snapshot is stored\n"));
+        return Ok(exit);
+    }
+    let mut engine = finished.engine;
+    opening.store_seed(&storage, &mut engine)?;
+    let (counts, state) = (engine.counts(), engine.state());
+    if state.evicted_ids > 0 {
+        complain(&format!(
+            "warning: {} event ids were forgotten before dedupe.span for want of dedupe.memory; what of them comes again is decided again\n",
+            state.evicted_ids
+        ));
+    }
+    Ok(say(&format!(
+        "{} events in {:.2} s: {} accepted, {} rejects; {} keys, {} ids in {name}\n",
+        counts.events,
+        started.elapsed().as_secs_f64(),
+        counts.accepted,
+        counts.rejected(),
+        state.keys,
+        state.ids
+    )))
+}
