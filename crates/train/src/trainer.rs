@@ -144,7 +144,9 @@ pub fn importance(model: &Model, rows: &[f32], width: usize) -> Vec<f64> {
     }
     let total: f64 = sums.iter().sum();
     if total > 0.0 {
-        sums.iter_mut().for_each(|sum| *sum /= total);
+        for sum in &mut sums {
+            *sum /= total;
+        }
     }
     sums
 }
