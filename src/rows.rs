@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet; without it [labels] column
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
-    /// Parquet to write: `event_id`, `event_time`, amount, currency, label, `label_known_at`, and every feature
+    /// Parquet to write: `event_id`, `event_time`, `event_amount`, `event_currency`, label, `label_known_at`, and every feature
     #[arg(long, value_name = "FILE.parquet")]
     pub(crate) output: PathBuf,
     /// Replace the output where it exists

@@ -135,9 +135,10 @@ fn train(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Result<
     let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card };
     let history = training::gather(ask, bars)?;
     let read = started.elapsed();
+    let begun = Instant::now();
     let split = split(arguments, config, &history)?;
     let fitted = training::fit(&history, &split, &wish, bars)?;
-    let fit = started.elapsed();
+    let fit = begun.elapsed();
     let model = fitted.model()?;
     let rows = spread(&history, &fitted.rows, IMPORTANCE_ROWS);
     let shares = importance(&model, &rows, history.width());
@@ -185,7 +186,7 @@ fn train(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Result<
         arguments.output.display(),
         started.elapsed().as_secs_f64(),
         read.as_secs_f64(),
-        fit.saturating_sub(read).as_secs_f64()
+        fit.as_secs_f64()
     ))
 }
 

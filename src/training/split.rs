@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Labels of the training come late, and windows of neighbours overlap: a gap lies before the test. The training counts only
-//! labels that were known when the test begins, as on the day on which the model would have been put in. The map and the thresholds
+//! labels that were known when the test begins (without a test: when the training ends), as on the day on which the model would have been put in. The map and the thresholds
 //! come of the last part of the training, by a model of the part before; then the model is fitted again on all of it.
 //!
 //! Holds: no event is on two sides of the gap.
@@ -29,7 +29,7 @@ const CALIBRATE_SHARE: f64 = 0.2;
 pub(crate) struct Split {
     pub(crate) fit: (i64, i64),
     pub(crate) calibrate: (i64, i64),
-    /// Empty where nothing is judged.
+    /// Empty, and at the end of the training, where nothing is judged.
     pub(crate) test: (i64, i64),
 }
 
@@ -70,7 +70,7 @@ impl Split {
             ));
         }
         let test_from = (until + said.gap_ms).min(end);
-        let test = if said.no_test { (end, end) } else { (test_from, end.max(test_from)) };
+        let test = if said.no_test { (until, until) } else { (test_from, end.max(test_from)) };
         let span = until - from;
         let cut = until - (span as f64 * CALIBRATE_SHARE) as i64;
         let cut = if span >= 10 * DAY_MS { cut.div_euclid(DAY_MS) * DAY_MS } else { cut };
@@ -148,6 +148,9 @@ mod tests {
         let split = Split::of(0, 100 * DAY_MS - 1, Said { no_test: true, ..SAID }).expect("a split");
         assert_eq!(split.training(), (0, 100 * DAY_MS));
         assert_eq!(split.test, (100 * DAY_MS, 100 * DAY_MS));
+        let said = Said { no_test: true, until: Some(60 * DAY_MS), ..SAID };
+        let split = Split::of(0, 100 * DAY_MS - 1, said).expect("a split");
+        assert_eq!(split.known_until(), 60 * DAY_MS, "what is found out later is not known");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use arrow_array::{
     StringArray, TimestampSecondArray,
 };
 use cartguard_io::RowReader;
+use cartguard_io::rows::write::{About, RowWriter};
 use parquet::arrow::ArrowWriter;
 use std::fs::{self, File};
 use std::path::Path;
@@ -108,4 +109,53 @@ fn parquet_gives_the_wanted_columns_in_the_order_asked_for() {
     assert_eq!(error(&["text"]), "row 2: column \"text\" is not a number");
     assert_eq!(error(&["time"]), "column \"time\" (Timestamp(s)) is not of numbers");
     assert_eq!(error(&["f65"]), "column is absent: \"f65\" (did you mean \"f64\"?)");
+}
+
+fn about(at: i64, label: Option<(bool, i64)>) -> About<'static> {
+    About { event_id: "a", time_ms: at, amount: 1.5, currency: "EUR", label }
+}
+
+#[test]
+fn rows_that_are_written_are_read_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.parquet");
+    let names = ["x".to_owned(), "y".to_owned()];
+    let mut writer = RowWriter::create(&path, &names, false).expect("a file");
+    // More than a group of rows.
+    for at in 0..70_000 {
+        let label = [None, Some((true, at)), Some((false, at))][at as usize % 3];
+        writer.push(&about(at, label), &[at as f32, f32::NAN]).expect("a row");
+    }
+    assert!(!path.exists(), "it has its name before it is whole");
+    writer.finish().expect("whole");
+    let mut reader = RowReader::open(&path, &["label", "y", "x", "event_amount"]).expect("rows");
+    let mut rows = Vec::new();
+    assert_eq!(reader.read(&mut rows, 100_000).expect("rows"), 70_000);
+    for (at, row) in rows.chunks_exact(4).enumerate() {
+        let label = [f64::NAN, 1.0, 0.0][at % 3];
+        assert!(row[0] == label || (row[0].is_nan() && label.is_nan()), "row {at}: {row:?}");
+        assert!(row[1].is_nan() && row[2] == at as f64 && row[3] == 1.5, "row {at}: {row:?}");
+    }
+    let columns = RowReader::columns(&path).expect("columns");
+    assert_eq!(
+        columns,
+        ["event_id", "event_time", "event_amount", "event_currency", "label", "label_known_at", "x", "y"]
+    );
+}
+
+#[test]
+fn rows_are_written_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rows.parquet");
+    let names = ["x".to_owned()];
+    let mut writer = RowWriter::create(&path, &names, false).expect("a file");
+    writer.push(&about(1, None), &[1.0]).expect("a row");
+    drop(writer);
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
+    fs::write(&path, "mine").expect("written");
+    let fault = RowWriter::create(&path, &names, false).err().expect("refused").to_string();
+    assert!(fault.contains("rows.parquet: exists; --force replaces it"), "{fault}");
+    RowWriter::create(&path, &names, true).expect("forced").finish().expect("whole");
+    let fault = RowWriter::create(&path, &["label".to_owned()], true).err().expect("refused").to_string();
+    assert!(fault.contains("a feature is called \"label\""), "{fault}");
 }

@@ -13,6 +13,8 @@ pub mod forest;
 mod hess;
 pub mod logistic;
 pub mod metrics;
+#[cfg(test)]
+mod references;
 pub mod rows;
 #[cfg(test)]
 mod testing;

@@ -71,7 +71,7 @@ fn histogram(scores: &[f64], fraud: &[bool]) -> Vec<ScoreBin> {
         (0..BINS).map(|bin| ScoreBin { log_odds_from: bin - BINS / 2, frauds: 0, others: 0 }).collect();
     for (score, fraud) in scores.iter().zip(fraud) {
         let log_odds = (score / (1.0 - score)).ln();
-        let bin = (log_odds.floor() as i32 + BINS / 2).clamp(0, BINS - 1);
+        let bin = (log_odds.floor() + f64::from(BINS / 2)).clamp(0.0, f64::from(BINS - 1));
         let bin = &mut bins[bin as usize];
         *(if *fraud { &mut bin.frauds } else { &mut bin.others }) += 1;
     }

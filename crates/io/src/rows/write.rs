@@ -2,7 +2,7 @@
 //!
 //! train -> **write** -> file
 //!
-//! Columns: `event_id` (text), `event_time` (timestamp, ms, UTC), `amount` (f64, major units), `currency` (text), `label` (1 fraud,
+//! Columns: `event_id` (text), `event_time` (timestamp, ms, UTC), `event_amount` (f64, major units), `event_currency` (text), `label` (1 fraud,
 //! 0 legit, null unknown), `label_known_at` (timestamp, null where unknown), then each feature by its name (f32, null is
 //! missing).
 //!
@@ -24,7 +24,8 @@ use std::sync::Arc;
 /// Rows of a group. Arbitrary: some 30 MB of 100 features.
 const GROUP: usize = 1 << 16;
 /// The columns in front of the features.
-pub const COLUMNS: [&str; 6] = ["event_id", "event_time", "amount", "currency", "label", "label_known_at"];
+pub const COLUMNS: [&str; 6] =
+    ["event_id", "event_time", "event_amount", "event_currency", "label", "label_known_at"];
 
 /// What stands in front of an event's features.
 #[derive(Clone, Copy, Debug)]

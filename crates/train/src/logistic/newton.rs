@@ -162,7 +162,7 @@ impl Problem<'_> {
             for (place, x) in row.iter().enumerate() {
                 sums.gradient[place] += slope * x;
                 let weighted = curve * x;
-                let out = &mut sums.hessian[place * places..=place * places + place];
+                let out = &mut sums.hessian[place * places..][..=place];
                 for (out, other) in out.iter_mut().zip(&row) {
                     *out += weighted * other;
                 }
