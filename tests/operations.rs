@@ -80,7 +80,7 @@ fn a_damaged_order_log_hides_no_snapshot() {
     let log = shop.files("data/order").pop().expect("a segment");
     let log = format!("data/order/{log}");
     let mut bytes = fs::read(shop.path(&log)).expect("a file");
-    // In its second record, with a whole one behind it.
+    // In its first record, with whole ones behind it.
     bytes[130] ^= 1;
     shop.write(&log, bytes);
     let (said, complained) = shop.ends(1, &["snapshot", "list", "--config", "c.toml", "--json"]);

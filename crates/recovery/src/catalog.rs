@@ -101,15 +101,20 @@ impl Catalog {
     pub fn log_end(&self) -> Result<Option<Tip>, Trouble> {
         for &first in self.segments.list()?.iter().rev() {
             let bytes = self.segments.read(first)?;
-            let Some(mut tip) = begins_with(&bytes) else { continue };
+            let damaged = |fault: LogFault| Trouble::at(&self.segments.path_of(first), fault);
+            let Some(mut tip) = begins_with(&bytes) else {
+                // Not even its first record is whole: torn, if nothing whole follows.
+                match Tip::default().read(&bytes, 0) {
+                    Ok(_) | Err(LogFault::Torn(_)) => continue,
+                    Err(fault) => return Err(damaged(fault)),
+                }
+            };
             let mut at = 0;
             loop {
                 match tip.read(&bytes, at) {
                     Ok(Some((_, next))) => at = next,
                     Ok(None) | Err(LogFault::Torn(_)) => return Ok(Some(tip)),
-                    Err(fault) => {
-                        return Err(Trouble::at(&self.segments.path_of(first), fault));
-                    }
+                    Err(fault) => return Err(damaged(fault)),
                 }
             }
         }
