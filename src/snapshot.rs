@@ -10,6 +10,7 @@ use crate::exit::{Exit, Refusal};
 use anyhow::bail;
 use cartguard_engine::reject::Reason;
 use cartguard_history::{Manifest, Tip};
+use cartguard_io::Trouble;
 use cartguard_recovery::{Catalog, Kept, head_of};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -77,12 +78,30 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Action::Inspect(arguments) => inspect(&catalog, arguments.batch, arguments.json),
         Action::Prune(arguments) => prune(&catalog, arguments.keep as usize),
     });
+    let done = done.and_then(|Shown { text, damage }| {
+        let said = say(&text);
+        damage.map_or(Ok(said), |damage| Err(damage.into()))
+    });
     match done {
-        Ok(text) => say(&text),
+        Ok(exit) => exit,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
             Exit::of(&why)
         }
+    }
+}
+
+/// What is found, and what is wrong with the order log beside it.
+struct Shown {
+    text: String,
+    damage: Option<Trouble>,
+}
+
+/// Where the order log ends, as a sequence number; none where it is damaged, and the damage.
+fn log_end(catalog: &Catalog) -> (Option<u64>, Option<Trouble>) {
+    match catalog.log_end() {
+        Ok(end) => (Some(end.map_or(0, |end| end.next_sequence)), None),
+        Err(damage) => (None, Some(damage)),
     }
 }
 
@@ -93,12 +112,12 @@ fn catalog(history: Option<&History>) -> anyhow::Result<Catalog> {
     }
 }
 
-fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<String> {
+fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<Shown> {
     let snapshots = catalog.snapshots()?;
-    let end = catalog.log_end()?;
+    let (end, damage) = log_end(catalog);
     if as_json {
         let rows: Vec<Value> = snapshots.iter().map(|kept| row(kept, end)).collect();
-        return Ok(format!("{:#}\n", Value::from(rows)));
+        return Ok(Shown { text: format!("{:#}\n", Value::from(rows)), damage });
     }
     let mut text = format!(
         "{:>10}  {:>12}  {:<24}  {:>12}  {:>12}  {:>12}  {:>5}  whole\n",
@@ -124,13 +143,14 @@ fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<String> {
         );
     }
     let (segments, bytes) = catalog.log_size()?;
-    Ok(text + &format!("order log: {segments} segments, {bytes} bytes\n"))
+    text += &format!("order log: {segments} segments, {bytes} bytes\n");
+    Ok(Shown { text, damage })
 }
 
 /// A snapshot as `list` has it; names are a contract.
-fn row(kept: &Kept, end: Option<Tip>) -> Value {
+fn row(kept: &Kept, end: Option<u64>) -> Value {
     let manifest = kept.manifest.as_ref().ok();
-    let behind = |tip: &Tip| end.map_or(0, |end| end.next_sequence.saturating_sub(tip.next_sequence));
+    let behind = |tip: &Tip| end.map(|end| end.saturating_sub(tip.next_sequence));
     json!({
         "batch": kept.batch,
         "sequence": manifest.map(|one| one.tip.next_sequence),
@@ -150,7 +170,7 @@ fn stream_time(manifest: &Manifest) -> Option<String> {
     jiff::Timestamp::from_millisecond(ms).ok().filter(|_| ms != i64::MIN).map(|time| format!("{time:.3}"))
 }
 
-fn inspect(catalog: &Catalog, batch: Option<u64>, as_json: bool) -> anyhow::Result<String> {
+fn inspect(catalog: &Catalog, batch: Option<u64>, as_json: bool) -> anyhow::Result<Shown> {
     let snapshots = catalog.snapshots()?;
     let kept = match batch {
         Some(batch) => snapshots.iter().find(|kept| kept.batch == batch),
@@ -165,12 +185,14 @@ fn inspect(catalog: &Catalog, batch: Option<u64>, as_json: bool) -> anyhow::Resu
         Ok(manifest) => manifest,
         Err(why) => bail!("snapshot {}: {why}", kept.batch),
     };
-    let details = details(kept, manifest, catalog.log_end()?);
-    Ok(if as_json { format!("{details:#}\n") } else { in_words(&details) })
+    let (end, damage) = log_end(catalog);
+    let details = details(kept, manifest, end);
+    let text = if as_json { format!("{details:#}\n") } else { in_words(&details) };
+    Ok(Shown { text, damage })
 }
 
 /// A snapshot as `inspect` has it; names are a contract.
-fn details(kept: &Kept, manifest: &Manifest, end: Option<Tip>) -> Value {
+fn details(kept: &Kept, manifest: &Manifest, end: Option<u64>) -> Value {
     let mut details = row(kept, end);
     let head = head_of(manifest);
     let counts = head.as_ref().map(|head| head.counts);
@@ -275,10 +297,11 @@ fn in_words(details: &Value) -> String {
     text
 }
 
-fn prune(catalog: &Catalog, keep: usize) -> anyhow::Result<String> {
+fn prune(catalog: &Catalog, keep: usize) -> anyhow::Result<Shown> {
     let removed = catalog.prune(keep)?;
-    Ok(format!(
+    let text = format!(
         "removed {} snapshots with {} packs and {} segments of the order log: {} bytes\n",
         removed.snapshots, removed.packs, removed.segments, removed.bytes
-    ))
+    );
+    Ok(Shown { text, damage: None })
 }

@@ -73,6 +73,26 @@ fn snapshots_are_listed_with_what_is_wrong_with_them() {
     holds(damaged["fault"].as_str().expect("why"), &[&pack]);
 }
 
+/// Who has a damaged order log needs to see the snapshots most.
+#[test]
+fn a_damaged_order_log_hides_no_snapshot() {
+    let shop = killed();
+    let log = shop.files("data/order").pop().expect("a segment");
+    let log = format!("data/order/{log}");
+    let mut bytes = fs::read(shop.path(&log)).expect("a file");
+    // In its first record, with whole ones behind it.
+    bytes[130] ^= 1;
+    shop.write(&log, bytes);
+    let (said, complained) = shop.ends(1, &["snapshot", "list", "--config", "c.toml", "--json"]);
+    let rows = json(&said);
+    assert_eq!(rows.as_array().map(Vec::len), Some(3), "{rows:#}");
+    assert_eq!((&rows[2]["whole"], &rows[2]["records_behind"]), (&true.into(), &Value::Null));
+    holds(&complained, &[&format!("{log}: damaged at byte")]);
+    let (said, complained) = shop.ends(1, &["snapshot", "inspect", "--config", "c.toml", "--json"]);
+    assert_eq!(json(&said)["sequence"], 800);
+    holds(&complained, &["damaged at byte"]);
+}
+
 #[test]
 fn a_snapshot_is_looked_into() {
     let shop = killed();

@@ -9,7 +9,7 @@ use crate::open::unpack;
 use crate::storage::{lock, segments_of};
 use cartguard_engine::batch::snapshot::Head;
 use cartguard_history::{LogFault, Manifest, Retention, Tip, begins_with};
-use cartguard_io::{FolderSegments, FolderStore, Segments as _, Store as _, Trouble};
+use cartguard_io::{FolderSegments, FolderStore, Segments as _, Store, Trouble};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// The snapshots and the order log of a folder.
 pub struct Catalog {
     folder: PathBuf,
-    store: FolderStore,
+    store: Box<dyn Store>,
     segments: FolderSegments,
 }
 
@@ -62,7 +62,7 @@ impl Catalog {
     pub fn look(folder: &Path) -> Result<Self, Trouble> {
         let segments = segments_of(folder)?;
         let store = FolderStore::look(&folder.join("snapshots"));
-        Ok(Self { folder: folder.to_path_buf(), store, segments })
+        Ok(Self { folder: folder.to_path_buf(), store: Box::new(store), segments })
     }
 
     /// All snapshots, oldest first, every pack of each read and held to its hash.
@@ -81,7 +81,7 @@ impl Catalog {
                 if whole.contains(&pack.hash) {
                     continue;
                 }
-                match unpack(&self.store, pack) {
+                match unpack(self.store.as_ref(), pack) {
                     Ok(_) => drop(whole.insert(pack.hash.clone())),
                     Err(why) => {
                         damage = Some(format!("its pack {} {why}", Manifest::pack_name(&pack.hash)));
@@ -89,7 +89,10 @@ impl Catalog {
                     }
                 }
             }
-            kept.push(Kept { batch, manifest, damage });
+            // Packs go after their manifest: one that is gone with it was removed while we read, by a process that uses the folder.
+            if damage.is_none() || self.store.get(&name)?.is_some() {
+                kept.push(Kept { batch, manifest, damage });
+            }
         }
         Ok(kept)
     }
@@ -98,15 +101,20 @@ impl Catalog {
     pub fn log_end(&self) -> Result<Option<Tip>, Trouble> {
         for &first in self.segments.list()?.iter().rev() {
             let bytes = self.segments.read(first)?;
-            let Some(mut tip) = begins_with(&bytes) else { continue };
+            let damaged = |fault: LogFault| Trouble::at(&self.segments.path_of(first), fault);
+            let Some(mut tip) = begins_with(&bytes) else {
+                // Not even its first record is whole: torn, if nothing whole follows.
+                match Tip::default().read(&bytes, 0) {
+                    Ok(_) | Err(LogFault::Torn(_)) => continue,
+                    Err(fault) => return Err(damaged(fault)),
+                }
+            };
             let mut at = 0;
             loop {
                 match tip.read(&bytes, at) {
                     Ok(Some((_, next))) => at = next,
                     Ok(None) | Err(LogFault::Torn(_)) => return Ok(Some(tip)),
-                    Err(fault) => {
-                        return Err(Trouble::at(&self.segments.path_of(first), fault));
-                    }
+                    Err(fault) => return Err(damaged(fault)),
                 }
             }
         }
@@ -235,6 +243,48 @@ mod tests {
         let kept = catalog.snapshots().expect("a folder");
         assert_eq!(kept[0].fault(), None);
         assert!(kept[1].fault().is_some_and(|why| why.contains("cannot be decompressed")));
+    }
+
+    /// A folder in which a process removes what an old snapshot had, once somebody has read its manifest.
+    struct Busy(FolderStore, [String; 2]);
+
+    impl Store for Busy {
+        fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
+            self.0.put(name, bytes)
+        }
+
+        fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, Trouble> {
+            self.0.put_if_absent(name, bytes)
+        }
+
+        fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+            let found = self.0.get(name);
+            if self.1[0] == name {
+                self.1.iter().try_for_each(|name| self.0.remove(name))?;
+            }
+            found
+        }
+
+        fn list(&self) -> Result<Vec<String>, Trouble> {
+            self.0.list()
+        }
+
+        fn remove(&self, name: &str) -> Result<(), Trouble> {
+            self.0.remove(name)
+        }
+    }
+
+    #[test]
+    fn what_is_removed_while_it_is_looked_at_is_no_damage() {
+        let folder = folder(&[5, 15], &[0]);
+        let mut catalog = Catalog::look(folder.path()).expect("a history");
+        let oldest = catalog.snapshots().expect("a folder").remove(0);
+        let pack = Manifest::pack_name(&oldest.manifest.expect("readable").packs[0].hash);
+        let goes = [Manifest::file_name(5), pack];
+        catalog.store = Box::new(Busy(FolderStore::look(&folder.path().join("snapshots")), goes));
+        let kept = catalog.snapshots().expect("a folder");
+        let found: Vec<_> = kept.iter().map(|kept| (kept.batch, kept.fault())).collect();
+        assert_eq!(found, [(15, None)]);
     }
 
     #[test]
