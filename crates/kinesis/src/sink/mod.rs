@@ -383,7 +383,11 @@ impl Sink for KinesisSink {
 
     fn figures(&self) -> Option<WatchStreams> {
         let watch = self.watch();
-        Some(Arc::new(move || watch.look().into_iter().map(|(output, seen)| seen.figures(output)).collect()))
+        Some(Arc::new(move || {
+            // Without the sum over all of them.
+            let streams = watch.look().into_iter().filter(|(output, _)| KINDS.contains(output));
+            streams.map(|(output, seen)| seen.figures(output)).collect()
+        }))
     }
 }
 
