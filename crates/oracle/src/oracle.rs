@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{Counts, Definition, Event, Outcome, Settings, Value};
+use crate::flags;
+use crate::plan::{Counts, Definition, Event, Outcome, Settings, Sizes, Value};
 use crate::read::{Read, Reading};
 use crate::state::{Key, Kind};
 
@@ -10,14 +11,23 @@ use crate::state::{Key, Kind};
 pub struct Oracle {
     settings: Settings,
     definitions: Vec<Definition>,
-    kinds: Vec<Kind>,
+    /// Of the definitions.
+    layer_of: Vec<usize>,
+    /// Of the flags.
+    flag_layer_of: Vec<usize>,
+    layers: Vec<Layer>,
     /// `M`
     stream_time: Option<i64>,
     /// Per shard of ids: (id, t0), in the order of acceptance.
     ids: Vec<Vec<(u64, i64)>>,
-    shards: Vec<Shard>,
     evicted_keys: u64,
     evicted_ids: u64,
+}
+
+/// The windows of one layer (§6) and their state.
+struct Layer {
+    kinds: Vec<Kind>,
+    shards: Vec<Shard>,
 }
 
 #[derive(Default)]
@@ -30,20 +40,34 @@ struct Shard {
 }
 
 impl Oracle {
-    pub fn new(settings: Settings, definitions: Vec<Definition>) -> Self {
+    /// `conditions` are those that events bring; flags are numbered behind them.
+    pub fn new(settings: Settings, definitions: Vec<Definition>, conditions: usize) -> Self {
         for definition in &definitions {
             // §3: "`inclusive` is allowed only with d = 0".
             assert!(!definition.inclusive || definition.delay_ms == 0, "{definition:?}");
         }
-        let kinds = (0..settings.sizes.len())
-            .map(|entity| Kind::of(entity, &definitions, &settings.bounds))
-            .collect();
+        let (layer_of, flag_layer_of) = flags::layers(&definitions, &settings.flags, conditions);
+        let layer = |layer: usize| {
+            let own: Vec<Definition> = definitions
+                .iter()
+                .zip(&layer_of)
+                .filter(|(_, own)| **own == layer)
+                .map(|(definition, _)| definition.clone())
+                .collect();
+            let entities = settings.sizes.first().map_or(0, Vec::len);
+            Layer {
+                kinds: (0..entities).map(|entity| Kind::of(entity, &own, &settings.bounds)).collect(),
+                shards: (0..settings.bounds.shards).map(|_| Shard::default()).collect(),
+            }
+        };
+        let layers = (0..=layer_of.iter().copied().max().unwrap_or(0)).map(layer).collect();
         Self {
             definitions,
-            kinds,
+            layer_of,
+            flag_layer_of,
+            layers,
             stream_time: None,
             ids: vec![Vec::new(); settings.bounds.dedupe_shards],
-            shards: (0..settings.bounds.shards).map(|_| Shard::default()).collect(),
             evicted_keys: 0,
             evicted_ids: 0,
             settings,
@@ -61,21 +85,43 @@ impl Oracle {
         // §3: "No key in the event: every feature of the entity is missing".
         let mut values = vec![Value::Missing; count];
         let (mut saturated, mut degraded, mut late) = (vec![false; count], vec![false; count], false);
-        for entity in 0..self.kinds.len() {
-            let Some(key) = event.keys[entity] else { continue };
-            let (reads, entity_late) = self.update(event, entity, key, stream_time);
-            late |= entity_late;
-            for (at, read) in reads {
-                (values[at], saturated[at], degraded[at]) = (read.value, read.saturated, read.degraded);
+        let mut event = event.clone();
+        let conditions = event.conditions.len();
+        event.conditions.resize(conditions + self.settings.flags.len(), false);
+        for layer in 0..self.layers.len() {
+            // §6: "the flags of a layer are evaluated before its windows are read".
+            for (flag, _) in self.flag_layer_of.iter().enumerate().filter(|(_, own)| **own == layer) {
+                let digits = self.settings.columns[0].digits;
+                let holds = flags::holds(&self.settings.flags, flag, &event, &values, digits);
+                event.conditions[conditions + flag] = holds == Some(true);
             }
-        }
-        // §3: "`or = x` replaces missing, as the last step".
-        for (value, definition) in values.iter_mut().zip(&self.definitions) {
-            if let (Value::Missing, Some(or)) = (*value, definition.or) {
-                *value = Value::Real(or as f32);
+            for entity in 0..event.keys.len() {
+                let Some(key) = event.keys[entity] else { continue };
+                // "An entity kind without features keeps no state", nor does one without windows in a layer.
+                if !self.has_windows(layer, entity) {
+                    continue;
+                }
+                let (reads, entity_late) = self.update(&event, layer, entity, key, stream_time);
+                late |= entity_late;
+                for (at, read) in reads {
+                    (values[at], saturated[at], degraded[at]) = (read.value, read.saturated, read.degraded);
+                }
+            }
+            // §3: "`or = x` replaces missing, as the last step".
+            for (at, definition) in self.definitions.iter().enumerate() {
+                if let (true, Value::Missing, Some(or)) =
+                    (self.layer_of[at] == layer, values[at], definition.or)
+                {
+                    values[at] = Value::Real(or as f32);
+                }
             }
         }
         Outcome::Accepted { values, late, saturated, degraded }
+    }
+
+    fn has_windows(&self, layer: usize, entity: usize) -> bool {
+        let mut own = self.definitions.iter().zip(&self.layer_of);
+        own.any(|(definition, own)| *own == layer && definition.entity == entity)
     }
 
     /// §1 "Duplicate"; an id that is none is accepted.
@@ -102,13 +148,17 @@ impl Oracle {
     fn update(
         &mut self,
         event: &Event,
+        layer: usize,
         entity: usize,
         key: u64,
         stream_time: i64,
     ) -> (Vec<(usize, Read)>, bool) {
-        let Self { settings, definitions, kinds, .. } = self;
+        let Self { settings, definitions, layer_of, layers, .. } = self;
+        let layer_count = layers.len();
+        let Layer { kinds, shards } = &mut layers[layer];
         let (bounds, kind) = (&settings.bounds, &kinds[entity]);
-        let shard = &mut self.shards[(settings.shard_of)(entity, key)];
+        let shard = &mut shards[(settings.shard_of)(entity, key)];
+        let is_own = |at: usize| layer_of[at] == layer && definitions[at].entity == entity;
         let name = (entity, key);
         // 1. Forget.
         if shard.keys.get(&name).is_some_and(|stored| stored.is_forgotten(stream_time, bounds)) {
@@ -118,12 +168,11 @@ impl Oracle {
         let stored = shard.keys.get(&name);
         let lost_before = stored.map_or(shard.horizon, |stored| stored.lost_before);
         let fresh = Key::new(event, kind, shard.horizon);
-        let any_inclusive =
-            definitions.iter().any(|definition| definition.entity == entity && definition.inclusive);
+        let any_inclusive = (0..definitions.len()).any(|at| is_own(at) && definitions[at].inclusive);
         let inclusive = any_inclusive.then(|| stored.unwrap_or(&fresh).with(event, kind, bounds));
         let mut reads = Vec::new();
         for (at, definition) in definitions.iter().enumerate() {
-            if definition.entity == entity {
+            if is_own(at) {
                 let key = if definition.inclusive { inclusive.as_ref() } else { stored };
                 let columns = &settings.columns;
                 reads.push((at, Reading { event, definition, kind, columns, key, lost_before }.read()));
@@ -147,8 +196,8 @@ impl Oracle {
         // 4. Store. 5. Merge.
         shard.keys.entry(name).or_insert(fresh).store(event, entity, kind, bounds);
         // 6. Evict.
-        let limit = bounds.memory / bounds.shards as u64;
-        while shard.bytes(settings) > limit {
+        let limit = bounds.memory / (bounds.shards * layer_count) as u64;
+        while shard.bytes(&settings.sizes[layer]) > limit {
             let others = shard.keys.iter().filter(|(other, _)| **other != name);
             let Some((&oldest, _)) = others.min_by_key(|(_, stored)| stored.updated) else { break };
             let removed = shard.keys.remove(&oldest).expect("it was found above");
@@ -165,8 +214,10 @@ impl Oracle {
             ids: self.ids.iter().map(|shard| shard.len() as u64).sum(),
             ..Counts::default()
         };
-        for shard in &self.shards {
-            counts.bytes += shard.bytes(&self.settings);
+        let shards = self.layers.iter().enumerate();
+        for (layer, shard) in shards.flat_map(|(at, layer)| layer.shards.iter().map(move |shard| (at, shard)))
+        {
+            counts.bytes += shard.bytes(&self.settings.sizes[layer]);
             counts.keys += shard.keys.len() as u64;
             for key in shard.keys.values() {
                 counts.entries += key.entries.len() as u64;
@@ -179,7 +230,8 @@ impl Oracle {
 }
 
 impl Shard {
-    fn bytes(&self, settings: &Settings) -> u64 {
-        self.keys.iter().map(|(&(entity, _), key)| key.bytes(&settings.sizes[entity])).sum()
+    /// `sizes` are those of the layer.
+    fn bytes(&self, sizes: &[Sizes]) -> u64 {
+        self.keys.iter().map(|(&(entity, _), key)| key.bytes(&sizes[entity])).sum()
     }
 }

@@ -7,8 +7,10 @@ use crate::exact::Exact;
 /// Everything of the configuration that decides a feature value.
 pub struct Settings {
     pub bounds: Bounds,
-    /// Per entity kind: what the memory formula counts (§5).
-    pub sizes: Vec<Sizes>,
+    /// Per layer and entity kind: what the memory formula counts (§5).
+    pub sizes: Vec<Vec<Sizes>>,
+    /// Their conditions are numbered behind those of events.
+    pub flags: Vec<Flag>,
     /// Per numeric column of an event.
     pub columns: Vec<Column>,
     /// Entity kind and key to a shard of the state, below `bounds.shards` (§2).
@@ -96,6 +98,26 @@ pub struct Definition {
     pub or: Option<f64>,
 }
 
+/// A condition over an event's fields, its features and other flags (§6): it holds where `left > factor * right`, and `and` does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flag {
+    pub left: Operand,
+    pub factor: f64,
+    pub right: Operand,
+    /// Another flag, and whether it is to hold or not to.
+    pub and: Option<(usize, bool)>,
+}
+
+/// A number of an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operand {
+    Constant(f64),
+    /// Numeric column 0, in its unit.
+    Amount,
+    /// The index of a definition: its value as it is published.
+    Feature(usize),
+}
+
 /// Numbers are indices: of a numeric column, or of a distinct value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aggregate {
@@ -132,7 +154,7 @@ pub struct Event {
     pub columns: Vec<Option<i64>>,
     /// Per field of which different values are counted.
     pub values: Vec<Option<u64>>,
-    /// Per condition; false where an operand is missing.
+    /// Per condition over fields; false where an operand is missing. The oracle adds the flags.
     pub conditions: Vec<bool>,
 }
 
@@ -171,6 +193,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// As an expression reads it (§3): counts and money exactly, others as their f32; None where missing.
+    pub fn as_operand(self) -> Option<f64> {
+        match self {
+            Self::Missing => None,
+            Self::Exact { scaled, digits } => Some(scaled as f64 / 10f64.powi(digits as i32)),
+            Self::Real(real) => (!real.is_nan()).then(|| f64::from(real)),
+        }
+    }
+
     /// For the model: rounded to f32, NaN where missing.
     pub fn to_f32(self) -> f32 {
         match self {

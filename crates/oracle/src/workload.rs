@@ -280,13 +280,14 @@ mod tests {
         definitions.push(definition(0, Aggregate::Zscore(0), 7 * DAY, true));
         let settings = Settings {
             bounds: Bounds { dedupe_span_ms: DUPLICATE_SPAN, lateness_ms: 2000, ..Bounds::default() },
-            sizes: vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4],
+            sizes: vec![vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4]],
+            flags: Vec::new(),
             columns: vec![Column { digits: DIGITS, money: true }],
             shard_of: Box::new(|_, key| (key % 64) as usize),
             part_of: Box::new(|_, key| key >> 54),
             shard_of_id: Box::new(|id| (id % 64) as usize),
         };
-        let mut oracle = Oracle::new(settings, definitions);
+        let mut oracle = Oracle::new(settings, definitions, 0);
         let mut workload = Workload::default();
         let mut random = Random::new(1);
         let mut now = 0;

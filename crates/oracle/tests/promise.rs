@@ -117,7 +117,7 @@ fn longest(definition: &Definition) -> i64 {
 fn a_value_without_a_mark_is_exact() {
     let (mut compared, mut with_spans) = (0u64, 0u64);
     for seed in 0..500 {
-        let mut case = Case::new(seed, 200);
+        let mut case = Case::new(seed, 200).without_flags();
         case.bounds.forget_after_ms = i64::MAX / 4;
         let mut oracle = case.oracle();
         let mut past: Vec<Past> = Vec::new();

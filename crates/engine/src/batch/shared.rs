@@ -14,11 +14,12 @@ use crate::features::spec::Definition;
 use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
+use crate::state::shard::StateSettings;
 use crate::state::{ShardOf, Shards, open};
 use crate::window::reserve::Reserve;
 use cartguard_forest::Model;
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// A model in force.
@@ -77,7 +78,9 @@ pub(crate) struct Shared {
     /// What the scorer's model reads.
     pub(crate) columns: ModelColumns,
     pub(crate) lines: Arc<LinePlan>,
+    /// Shards of keys, layer after layer; `stores` counts them all.
     pub(crate) shards: Shards,
+    pub(crate) stores: StateSettings,
     /// Where the shards' pages come from.
     pub(crate) reserve: Reserve,
     pub(crate) shard_of: ShardOf,
@@ -96,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) decisions: Vec<AtomicU8>,
     /// Whether an alert's reasons are the cheap ones.
     pub(crate) cheap: Vec<AtomicU8>,
+    /// Conditions of the layer at hand that an event meets; of one layer none.
+    pub(crate) flags: Vec<AtomicU64>,
     pub(crate) to_decode: Blocks,
     pub(crate) to_score: Blocks,
     /// The workers meet here for a batch, and between its phases.
@@ -148,9 +153,12 @@ impl Shared {
         let lines = Arc::new(line_plan(&plan, &settings, scorer.as_deref()));
         let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
         let reserve = Reserve::start();
+        let layers = plan.layers.len();
+        let stores = StateSettings { shards: settings.state.shards * layers, ..settings.state.clone() };
         Self {
             columns: ModelColumns::new(&plan.shapes, read),
-            shards: open(&settings.state, &reserve),
+            shards: open(&stores, &reserve),
+            stores,
             reserve,
             shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS)
@@ -170,6 +178,7 @@ impl Shared {
                 .collect(),
             decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             cheap: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            flags: (0..if layers > 1 { BATCH_RECORDS_MAX } else { 0 }).map(|_| AtomicU64::new(0)).collect(),
             to_decode: Blocks::new(workers),
             to_score: Blocks::new(workers),
             start: Barrier::new(workers),

@@ -13,10 +13,9 @@ use crate::batch::shared::{Job, Shared};
 use crate::batch::update::{Batch, Updates};
 use crate::decode::Decoder;
 use crate::encode::{LineWriter, Reason as AlertReason};
-use crate::event::{EventRef, Head, KeyTexts};
+use crate::event::{Head, KeyTexts, NO_KEY};
 use crate::features::cell::Cell;
-use crate::features::expression::Context;
-use crate::features::plan::Plan;
+use crate::features::plan::WindowOperand;
 use crate::record::Form;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
@@ -80,7 +79,7 @@ impl Worker {
             blocks: Vec::new(),
             rows: Vec::new(),
             scored: Vec::new(),
-            operands: vec![f64::NAN; plan.features()],
+            operands: vec![f64::NAN; plan.operand_count()],
             matrix: Matrix::default(),
             scores: Vec::new(),
             forest: shared.scorer.as_ref().map(|scorer| scorer.model.scratch()),
@@ -96,8 +95,14 @@ impl Worker {
         shared.phase.wait_for(crew);
         self.order(shared, crew);
         shared.phase.wait_for(crew);
-        self.update(shared, crew);
-        shared.phase.wait_for(crew);
+        for layer in 0..shared.plan.layers.len() {
+            if layer > 0 {
+                self.flag(shared, layer, crew);
+                shared.phase.wait_for(crew);
+            }
+            self.update(shared, layer, crew);
+            shared.phase.wait_for(crew);
+        }
         if shared.settings.reasons.top > 0 {
             self.score(shared, crew);
             shared.phase.wait_for(crew);
@@ -135,7 +140,9 @@ impl Worker {
                 let reject = self.decode_one(&job, event, &mut lane, row);
                 lane.set_reject(row, reject);
                 if reject.is_none() {
-                    let met = conditions_met(&shared.plan, &lane.event(row));
+                    let plan = &*shared.plan;
+                    let stage = &plan.layers[0].stage;
+                    let met = stage.met(&plan.set, lane.event(row), |_| Cell::MISSING, &mut self.operands);
                     lane.set_met(row, met);
                 }
             }
@@ -198,13 +205,49 @@ impl Worker {
         }
     }
 
-    /// Phase 3: the keys of this worker's shards.
-    fn update(&mut self, shared: &Shared, crew: usize) {
+    /// Between two layers: the flags that the windows of the next one count, by blocks of events.
+    fn flag(&mut self, shared: &Shared, layer: usize, crew: usize) {
+        let records = shared.job.read().unwrap_or_else(PoisonError::into_inner).records.len();
+        let lanes = event_lanes(shared);
+        let cells: Vec<_> = shared
+            .cells
+            .iter()
+            .take(crew)
+            .map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let plan = &*shared.plan;
+        for block in (self.index..records.div_ceil(BLOCK)).step_by(crew) {
+            for event in block * BLOCK..records.min((block + 1) * BLOCK) {
+                if !is_accepted(shared, event) {
+                    continue;
+                }
+                let (lane, row) = owner(shared, event);
+                let entry = lanes[lane].event(row);
+                let updates = &self.updates;
+                let cell_of = |window: &WindowOperand| {
+                    let entity = &plan.entities[window.entity];
+                    match entry.keys[entity.entity] {
+                        NO_KEY => entity.missing[window.cell],
+                        hash => {
+                            let lane = &cells[updates.owner(shared.shard_of.of(hash))];
+                            let place = lane.places[event * plan.entities.len() + window.entity];
+                            lane.cells[place as usize + window.cell]
+                        }
+                    }
+                };
+                let met = plan.layers[layer].stage.met(&plan.set, entry, cell_of, &mut self.operands);
+                shared.flags[event].store(met, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Phase 3: the keys of this worker's shards in one layer.
+    fn update(&mut self, shared: &Shared, layer: usize, crew: usize) {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         let lanes = event_lanes(shared);
         let mut out = shared.cells[self.index].write().unwrap_or_else(PoisonError::into_inner);
         let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
-        self.updates.run(&batch, crew, &mut out);
+        self.updates.run(&batch, layer, crew, &mut out);
     }
 }
 
@@ -223,14 +266,4 @@ pub(super) fn owner(shared: &Shared, event: usize) -> (usize, usize) {
 #[inline]
 pub(super) fn is_accepted(shared: &Shared, event: usize) -> bool {
     shared.accepted.iter().any(|own| own[event].load(Ordering::Relaxed) != 0)
-}
-
-/// One bit for each condition that the event meets.
-fn conditions_met(plan: &Plan, event: &EventRef<'_>) -> u64 {
-    let context = Context { event: *event, features: &[] };
-    let mut met = 0;
-    for (bit, condition) in plan.set.conditions.iter().enumerate() {
-        met |= u64::from(condition.program.truth(&context)) << bit;
-    }
-    met
 }

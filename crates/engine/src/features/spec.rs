@@ -10,15 +10,19 @@ use super::sentence::Sentences;
 pub struct FeatureSet {
     /// In the order of the features file, which is the order of arrays in outputs.
     pub features: Vec<Feature>,
-    /// Conditions over an event's fields, evaluated once an event; windows count the entries that met them.
+    /// Conditions, evaluated once an event; windows count the entries that met them.
     pub conditions: Vec<Condition>,
+    /// All flags, in the order of the file; those that windows count are among the conditions too.
+    pub flags: Vec<Condition>,
 }
 
-/// A named truth about an event's own fields.
+/// A named truth about an event: of its own fields, or, where it is a flag, of its features and other flags too.
 #[derive(Clone, Debug)]
 pub struct Condition {
     pub name: String,
     pub program: Program,
+    /// Index in [`FeatureSet::flags`], of a flag.
+    pub flag: Option<usize>,
 }
 
 /// One feature.
@@ -42,7 +46,7 @@ pub struct Feature {
 /// How a feature is computed.
 #[derive(Clone, Debug)]
 pub enum Definition {
-    /// From the event's fields and features of any place in the file (no circles).
+    /// From the event's fields, features of any place in the file and flags (no circles).
     Expression(Program),
     /// Over the history of a key.
     Window(WindowFeature),

@@ -17,6 +17,7 @@ use cartguard_engine::schema::samples::{entity, field, least};
 use cartguard_engine::schema::{FieldKind, Schema};
 use cartguard_oracle as oracle;
 use cartguard_oracle::histories::{Case, Random};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -102,29 +103,56 @@ impl Twins {
             }
         }
         let mut features = Vec::new();
+        let mut kept = Vec::new();
         case.definitions.retain(|definition| match feature(features.len(), definition) {
             Some(feature) => {
+                kept.push(Some(features.len()));
                 features.push(feature);
                 true
             }
-            None => false,
+            None => {
+                kept.push(None);
+                false
+            }
         });
+        for flag in &mut case.flags {
+            for operand in [&mut flag.left, &mut flag.right] {
+                if let oracle::Operand::Feature(at) = *operand {
+                    *operand = kept[at].map_or(oracle::Operand::Amount, oracle::Operand::Feature);
+                }
+            }
+        }
         // An entity without features keeps no state.
         for entity in 0..case.entities {
             if case.definitions.iter().all(|definition| definition.entity != entity) {
                 case.events.iter_mut().for_each(|event| event.keys[entity] = None);
             }
         }
-        let scope = Scope { schema: &schema, features: None };
-        let conditions = (0..case.conditions)
-            .map(|index| Condition {
-                name: format!("c{index}"),
-                program: compile(&format!("c{index} == 'yes'"), &scope).expect("a condition"),
-            })
+        let names = (0..features.len()).map(|index| format!("f{index}"));
+        let flag_names = (0..case.flags.len()).map(|index| format!("g{index}"));
+        let names: BTreeMap<String, usize> =
+            names.chain(flag_names).enumerate().map(|(index, name)| (name, index)).collect();
+        let scope = Scope { schema: &schema, operands: Some(&names), flags_from: features.len() };
+        let condition = |name: String, text: &str, flag: Option<usize>| Condition {
+            name,
+            program: compile(text, &scope).unwrap_or_else(|faults| panic!("{text}: {faults:?}")),
+            flag,
+        };
+        let mut conditions: Vec<Condition> = (0..case.conditions)
+            .map(|index| condition(format!("c{index}"), &format!("c{index} == 'yes'"), None))
             .collect();
-        let set = Arc::new(FeatureSet { features, conditions });
+        let flags: Vec<Condition> = case
+            .flags
+            .iter()
+            .enumerate()
+            .map(|(index, flag)| condition(format!("g{index}"), &expression(flag), Some(index)))
+            .collect();
+        conditions.extend(flags.iter().cloned());
+        let set = Arc::new(FeatureSet { features, conditions, flags });
         let plan = Arc::new(Plan::new(schema, set, case.bounds.lateness_ms));
-        case.fit_memory(&sizes(&plan, case.entities));
+        case.fit_memory(&sizes(&plan, case.entities).concat());
+        // As many keys a shard, however many layers share the memory.
+        case.bounds.memory = case.bounds.memory.saturating_mul(sizes(&plan, case.entities).len() as u64);
         let bounds = &case.bounds;
         let settings = EngineSettings {
             workers: 1,
@@ -156,13 +184,14 @@ impl Twins {
             bounds,
             sizes: sizes(&self.plan, self.case.entities),
             columns: self.case.columns.clone(),
+            flags: self.case.flags.clone(),
             shard_of: Box::new(move |entity, key| {
                 (hash::key(SEED, entity, &[key.to_string().as_bytes()]) % shards) as usize
             }),
             part_of: Box::new(|entity, key| hash::key(SEED, entity, &[key.to_string().as_bytes()]) >> 54),
             shard_of_id: Box::new(|id| (hash::id(SEED, id.to_string().as_bytes()) % 64) as usize),
         };
-        oracle::Oracle::new(settings, self.case.definitions.clone())
+        oracle::Oracle::new(settings, self.case.definitions.clone(), self.case.conditions)
     }
 
     /// The records, gaps in the sequence filled with rejects.
@@ -259,11 +288,27 @@ pub(crate) fn step(
     to
 }
 
-fn sizes(plan: &Plan, entities: usize) -> Vec<oracle::Sizes> {
-    let mut sizes =
-        vec![oracle::Sizes { key_bytes: 0, entry_bytes: 0, span_bytes: 0, value_bytes: 0 }; entities];
-    for (entity, [key_bytes, entry_bytes, span_bytes, value_bytes]) in plan.memory_formula() {
-        sizes[entity] = oracle::Sizes { key_bytes, entry_bytes, span_bytes, value_bytes };
+/// The engine's text of a flag.
+fn expression(flag: &oracle::Flag) -> String {
+    let operand = |operand: oracle::Operand| match operand {
+        oracle::Operand::Constant(constant) => format!("{constant:?}"),
+        oracle::Operand::Amount => "amount".to_owned(),
+        oracle::Operand::Feature(at) => format!("f{at}"),
+    };
+    let (left, right) = (operand(flag.left), operand(flag.right));
+    let and = flag.and.map(|(other, holds)| format!(" && {}g{other}", if holds { "" } else { "!" }));
+    format!("{left} > {:?} * {right}{}", flag.factor, and.unwrap_or_default())
+}
+
+/// By layer and entity.
+fn sizes(plan: &Plan, entities: usize) -> Vec<Vec<oracle::Sizes>> {
+    let nothing = oracle::Sizes { key_bytes: 0, entry_bytes: 0, span_bytes: 0, value_bytes: 0 };
+    let mut sizes = vec![vec![nothing; entities]];
+    for ((entity, layer), [key_bytes, entry_bytes, span_bytes, value_bytes]) in plan.memory_formula() {
+        if sizes.len() <= layer {
+            sizes.resize(layer + 1, vec![nothing; entities]);
+        }
+        sizes[layer][entity] = oracle::Sizes { key_bytes, entry_bytes, span_bytes, value_bytes };
     }
     sizes
 }

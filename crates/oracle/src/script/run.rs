@@ -134,13 +134,14 @@ pub fn check_with(bounds: &Bounds, text: &str, wanted_last: &str) -> Counts {
     let (shards, id_shards) = (bounds.shards as u64, bounds.dedupe_shards as u64);
     let settings = Settings {
         bounds: bounds.clone(),
-        sizes: vec![sizes; names.entities.len()],
+        sizes: vec![vec![sizes; names.entities.len()]],
+        flags: Vec::new(),
         columns: names.columns(),
         shard_of: Box::new(move |entity, key| (key.wrapping_add(entity as u64) % shards) as usize),
         part_of: Box::new(|_, _| 1),
         shard_of_id: Box::new(move |id| (id % id_shards) as usize),
     };
-    let mut oracle = Oracle::new(settings, definitions);
+    let mut oracle = Oracle::new(settings, definitions, names.conditions.len());
     for line in &lines {
         let outcome = oracle.event(&names.event(line));
         compare(line, &features, &outcome);
