@@ -1,6 +1,6 @@
 //! Configuration: four layers of text -> one checked [`Config`], or everything that is wrong with them.
 //!
-//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `adapters`, `settings`) -> commands
+//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `adapters`, `settings`) -> commands
 //!
 //! Holds: only what was checked leaves this module; every fault is told at once, with its place, its dotted key and
 //! the accepted form. Reads the configuration file and the features file, and nothing else of the world.
@@ -9,6 +9,7 @@
 mod adapters;
 mod event;
 mod kinesis;
+mod labels;
 mod layers;
 mod path;
 mod settings;
@@ -91,6 +92,7 @@ impl Config {
             mapped("event.time", &schema.time.path),
             mapped("event.amount", &schema.amount),
         ];
+        required.extend(schema.labels.iter().map(|labels| mapped("labels.column", &labels.column)));
         let mut optional = Vec::new();
         if let CurrencySource::Path { path, default } = &schema.currency {
             let list = if default.is_some() { &mut optional } else { &mut required };
@@ -191,6 +193,11 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let schema = event.zip(entities).map(|(event, entities)| {
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
+    let labels = section(&mut root, "labels", labels::labels);
+    let schema = schema.map(|schema| Schema { labels: labels.clone().flatten(), ..schema });
+    if let (Some(schema), Some(table)) = (&schema, root.table("labels")) {
+        labels::check_apart(schema, &table);
+    }
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
     root.finish();
     if !whole {
@@ -213,6 +220,10 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
             state.entries_per_key
         );
         faults.add(&effective.place_of(key), key, what);
+    }
+    if let (Some(Some(_)), Some(Some(_))) = (&labels, &history) {
+        let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
+        faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
     Some(Config {
         warnings: warnings(&schema),

@@ -11,6 +11,8 @@ pub struct Settings {
     pub sizes: Vec<Vec<Sizes>>,
     /// Their conditions are numbered behind those of events.
     pub flags: Vec<Flag>,
+    /// None where no label is ever known.
+    pub labels: Option<Labels>,
     /// Per numeric column of an event.
     pub columns: Vec<Column>,
     /// Entity kind and key to a shard of the state, below `bounds.shards` (§2).
@@ -92,8 +94,10 @@ pub struct Definition {
     /// `d`
     pub delay_ms: i64,
     pub inclusive: bool,
-    /// `where`; for share and run the condition to be met.
+    /// `where`; for share, last and run of all events the condition to be met.
     pub condition: Option<usize>,
+    /// Events whose label is known and is this, instead of all events.
+    pub label: Option<LabelIs>,
     /// Replaces a missing value as the last step.
     pub or: Option<f64>,
 }
@@ -106,6 +110,25 @@ pub struct Flag {
     pub right: Operand,
     /// Another flag, and whether it is to hold or not to.
     pub and: Option<(usize, bool)>,
+}
+
+/// When labels begin to count (§7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// `labels.delay`
+    pub delay_ms: i64,
+    /// `labels.maturity`
+    pub maturity_ms: Option<i64>,
+    /// Events that wait for their label, per shard of ids.
+    pub waiting_max: usize,
+}
+
+/// What a window wants of an event's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelIs {
+    Known,
+    Fraud,
+    Genuine,
 }
 
 /// A number of an event.
@@ -130,6 +153,7 @@ pub enum Aggregate {
     Zscore(usize),
     Distinct(usize),
     Share,
+    Last,
     /// `of` over the window, divided by `of` over `over_ms`.
     Ratio {
         of: Box<Aggregate>,
@@ -156,6 +180,8 @@ pub struct Event {
     pub values: Vec<Option<u64>>,
     /// Per condition over fields; false where an operand is missing. The oracle adds the flags.
     pub conditions: Vec<bool>,
+    /// The label that is beside it, fraud or not.
+    pub label: Option<bool>,
 }
 
 /// §1 "Event time": `t`, and whether the event is marked early.
@@ -240,4 +266,8 @@ pub struct Counts {
     pub evicted_ids: u64,
     /// Ids held.
     pub ids: u64,
+    /// Events whose label does not count yet.
+    pub waiting: u64,
+    /// Labels that found no place.
+    pub lost_labels: u64,
 }

@@ -265,6 +265,7 @@ mod tests {
             delay_ms: 0,
             inclusive,
             condition: None,
+            label: None,
             or: None,
         };
         for entity in 0..4 {
@@ -282,6 +283,7 @@ mod tests {
             bounds: Bounds { dedupe_span_ms: DUPLICATE_SPAN, lateness_ms: 2000, ..Bounds::default() },
             sizes: vec![vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4]],
             flags: Vec::new(),
+            labels: None,
             columns: vec![Column { digits: DIGITS, money: true }],
             shard_of: Box::new(|_, key| (key % 64) as usize),
             part_of: Box::new(|_, key| key >> 54),
@@ -317,6 +319,7 @@ mod tests {
                 columns: vec![Some(cents * 100)],
                 values: keys[1..].iter().copied().map(Some).collect(),
                 conditions: Vec::new(),
+                label: None,
             };
             match (oracle.event(&event), workload.line(&line)) {
                 (Outcome::Duplicate, None) => {}

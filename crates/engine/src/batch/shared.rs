@@ -15,6 +15,7 @@ use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
 use crate::state::shard::StateSettings;
+use crate::state::waiting::{Known, Waiting};
 use crate::state::{ShardOf, Shards, open};
 use crate::window::reserve::Reserve;
 use cartguard_forest::Model;
@@ -47,6 +48,10 @@ pub struct StateSize {
     pub evicted: u64,
     /// Ids forgotten before their span for want of memory.
     pub evicted_ids: u64,
+    /// Events whose label does not count yet.
+    pub waiting: u64,
+    /// Labels lost for want of memory.
+    pub lost_labels: u64,
 }
 
 /// The batch at hand.
@@ -78,13 +83,17 @@ pub(crate) struct Shared {
     /// What the scorer's model reads.
     pub(crate) columns: ModelColumns,
     pub(crate) lines: Arc<LinePlan>,
-    /// Shards of keys, layer after layer; `stores` counts them all.
+    /// Shards of keys, layer after layer, then those of labels; `stores` counts them all.
     pub(crate) shards: Shards,
     pub(crate) stores: StateSettings,
     /// Where the shards' pages come from.
     pub(crate) reserve: Reserve,
     pub(crate) shard_of: ShardOf,
     pub(crate) ids: Vec<CachePadded<Mutex<IdShard>>>,
+    /// By shard of ids: events whose label does not count yet; none without windows of labels.
+    pub(crate) waiting: Vec<CachePadded<Mutex<Waiting>>>,
+    /// By worker: the labels that begin to count in the batch.
+    pub(crate) known: Vec<CachePadded<RwLock<Vec<Known>>>>,
     pub(crate) job: RwLock<Job>,
     pub(crate) events: Vec<CachePadded<RwLock<EventLane>>>,
     pub(crate) cells: Vec<CachePadded<RwLock<CellLane>>>,
@@ -154,7 +163,7 @@ impl Shared {
         let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
         let reserve = Reserve::start();
         let layers = plan.layers.len();
-        let stores = StateSettings { shards: settings.state.shards * layers, ..settings.state.clone() };
+        let stores = StateSettings { shards: settings.state.shards * plan.tiers(), ..settings.state.clone() };
         Self {
             columns: ModelColumns::new(&plan.shapes, read),
             shards: open(&stores, &reserve),
@@ -164,6 +173,10 @@ impl Shared {
             ids: (0..DEDUPE_SHARDS)
                 .map(|_| CachePadded::new(Mutex::new(IdShard::new(&settings.dedupe))))
                 .collect(),
+            waiting: (0..if plan.labels.is_empty() { 0 } else { DEDUPE_SHARDS })
+                .map(|_| CachePadded::new(Mutex::new(Waiting::new(&plan))))
+                .collect(),
+            known: (0..workers).map(|_| CachePadded::default()).collect(),
             job: RwLock::new(Job { stream_ms: i64::MIN, ..Job::default() }),
             events: (0..workers)
                 .map(|_| CachePadded::new(RwLock::new(EventLane::new(schema.entities.len(), schema.slots()))))
@@ -220,9 +233,17 @@ impl Shared {
         for lane in self.cells.iter().skip(crew) {
             lane.write().unwrap_or_else(PoisonError::into_inner).places.clear();
         }
+        for known in self.known.iter().skip(crew) {
+            known.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         for worker in crew..self.settings.workers {
             self.accept_none(worker, job.records.len());
         }
+    }
+
+    /// The number among all shards of a shard of labels.
+    pub(crate) fn label_store(&self, shard: usize) -> usize {
+        self.plan.layers.len() * self.settings.state.shards + shard
     }
 
     /// Sets that a worker accepted none of so many events.
@@ -262,6 +283,11 @@ impl Shared {
             let ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
             total.ids += ids.len() as u64;
             total.evicted_ids += ids.evicted;
+        }
+        for waiting in &self.waiting {
+            let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            total.waiting += waiting.len() as u64;
+            total.lost_labels += waiting.lost;
         }
         total
     }

@@ -7,6 +7,7 @@
 mod score;
 
 use self::score::{Scored, settle};
+use crate::batch::labels::Labels;
 use crate::batch::lane::{BLOCK, EventLane};
 use crate::batch::matrix::Matrix;
 use crate::batch::shared::{Job, Shared};
@@ -50,6 +51,7 @@ pub(crate) struct Worker {
     stream_ms: Vec<i64>,
     ids: Vec<IdTask>,
     updates: Updates,
+    labels: Labels,
     /// Blocks that this worker scored and will encode, and the first of `scored` of each.
     blocks: Vec<(usize, usize)>,
     /// The cells of the accepted events of those blocks, or of one, row by row, and what came of them.
@@ -76,6 +78,7 @@ impl Worker {
             stream_ms: Vec::new(),
             ids: Vec::new(),
             updates: Updates::new(index, plan),
+            labels: Labels::new(plan),
             blocks: Vec::new(),
             rows: Vec::new(),
             scored: Vec::new(),
@@ -203,6 +206,12 @@ impl Worker {
             let is_new = shard.accept(id.hash, id.time_ms, self.stream_ms[id.event as usize]);
             shared.accepted[self.index][id.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
+        if !shared.waiting.is_empty() {
+            let is_accepted_here =
+                |event: usize| shared.accepted[self.index][event].load(Ordering::Relaxed) != 0;
+            let times = (job.first_sequence, &self.stream_ms[..]);
+            Labels::await_labels(self.index, crew, shared, &lanes, times, is_accepted_here);
+        }
     }
 
     /// Between two layers: the flags that the windows of the next one count, by blocks of events.
@@ -248,6 +257,10 @@ impl Worker {
         let mut out = shared.cells[self.index].write().unwrap_or_else(PoisonError::into_inner);
         let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
         self.updates.run(&batch, layer, crew, &mut out);
+        if layer == 0 && !shared.waiting.is_empty() {
+            let updates = &self.updates;
+            self.labels.update_labels(&batch, self.index, |shard| updates.owner(shard), &mut out);
+        }
     }
 }
 

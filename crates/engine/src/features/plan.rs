@@ -30,6 +30,8 @@ pub struct Plan {
     pub(crate) entities: Vec<EntityPlan>,
     /// Those of each layer (docs/semantics.md, 6), and the conditions that their windows count.
     pub(crate) layers: Vec<LayerPlan>,
+    /// Windows of labels, behind those of layer 0: range of [`Plan::entities`].
+    pub(crate) labels: Range<usize>,
     /// Expressions, and the flags that they read, in an order in which each reads only what stands before it.
     pub(crate) expressions: Vec<StepPlan>,
     /// Features of windows that expressions and those flags read.
@@ -108,16 +110,28 @@ impl Plan {
         };
         let mut entities: Vec<EntityPlan> = Vec::new();
         let mut layers = Vec::new();
+        let mut labels = 0..0;
         for layer in 0..layer_count {
             let window = |feature: usize| (shapes[feature], default_of(feature));
             let stage = Stage::new(layer, &set, &graph, &layer_of, &entities, step, window);
             let start = entities.len();
             for entity in 0..schema.entities.len() {
-                let is_own = |feature: usize| layer_of[feature] == layer;
+                let is_own = |feature: usize| layer_of[feature] == layer && !is_of_labels(&set, feature);
                 let plan = EntityPlan::new((entity, layer), &schema, &set, is_own, &shapes, lateness_ms);
                 entities.extend(Some(plan).filter(|plan| !plan.features.is_empty()));
             }
             layers.push(LayerPlan { entities: start..entities.len(), stage });
+            if layer > 0 {
+                continue;
+            }
+            labels = entities.len()..entities.len();
+            for entity in 0..schema.entities.len() {
+                let is_own = |feature: usize| is_of_labels(&set, feature);
+                let plan =
+                    EntityPlan::new((entity, layer_count), &schema, &set, is_own, &shapes, lateness_ms);
+                entities.extend(Some(plan).filter(|plan| !plan.features.is_empty()));
+            }
+            labels.end = entities.len();
         }
         let expressions = order.into_iter().map(step).collect();
         let defaults = (0..set.features.len())
@@ -125,7 +139,12 @@ impl Plan {
             .filter_map(|index| Some((index, default_of(index)?)))
             .collect();
         operands.retain(|&operand| graph.is_window(operand));
-        Self { schema, set, shapes, entities, layers, expressions, operands, defaults }
+        Self { schema, set, shapes, entities, layers, labels, expressions, operands, defaults }
+    }
+
+    /// Parts of the state: the layers, and the windows of labels, with `state.shards` shards each.
+    pub(crate) fn tiers(&self) -> usize {
+        self.layers.len() + usize::from(!self.labels.is_empty())
     }
 
     /// Number of features.
@@ -138,7 +157,8 @@ impl Plan {
         self.features() + self.set.flags.len()
     }
 
-    /// Bytes that a key, an entry, a span and a distinct value of an entity in a layer count for, with the entity's index and the layer.
+    /// Bytes that a key, an entry, a span and a distinct value of an entity in a layer count for, with the entity's index and the layer;
+    /// the windows of labels are behind the last layer.
     pub fn memory_formula(&self) -> impl Iterator<Item = ((usize, usize), [u64; 4])> + '_ {
         self.entities.iter().map(|plan| {
             let layout = &plan.layout;
@@ -188,6 +208,10 @@ impl Plan {
     }
 }
 
+fn is_of_labels(set: &FeatureSet, feature: usize) -> bool {
+    matches!(&set.features[feature].definition, Definition::Window(window) if window.label.is_some())
+}
+
 fn program_of(definition: &Definition) -> Option<&Program> {
     match definition {
         Definition::Expression(program) => Some(program),
@@ -202,7 +226,7 @@ pub(super) fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
         Definition::Window(window) => window,
     };
     match window.aggregate {
-        Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run => Shape::Integer,
+        Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run | Aggregate::Last => Shape::Integer,
         Aggregate::Sum(Column::Amount) | Aggregate::Min(Column::Amount) | Aggregate::Max(Column::Amount) => {
             Shape::Decimal { digits: schema.scale_digits() }
         }

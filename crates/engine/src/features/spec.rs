@@ -58,14 +58,24 @@ pub struct WindowFeature {
     /// Index in the schema's entities.
     pub entity: usize,
     pub aggregate: Aggregate,
-    /// W, ms; none for `run`, `seconds_since_first` and the unbounded `seconds_since_last`.
+    /// W, ms; none for `run` and the unbounded `seconds_since_first` and `seconds_since_last`.
     pub window_ms: Option<i64>,
     /// d, ms.
     pub delay_ms: i64,
     /// Whether the current event counts.
     pub inclusive: bool,
-    /// Index in [`FeatureSet::conditions`]: only entries that met it count. For `share` and `run`: the condition itself.
+    /// Events whose label is known and is this, instead of all events.
+    pub label: Option<LabelIs>,
+    /// Index in [`FeatureSet::conditions`]: only entries that met it count. For `share`, `last` and `run` of all events: the condition itself.
     pub condition: Option<usize>,
+}
+
+/// What a window wants of an event's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelIs {
+    Known,
+    Fraud,
+    Genuine,
 }
 
 /// What is taken over the window.
@@ -80,6 +90,8 @@ pub enum Aggregate {
     ZScore(Column),
     Distinct(Value),
     Share,
+    /// Whether the newest entry meets the condition.
+    Last,
     Run,
     SecondsSinceLast,
     SecondsSinceFirst,

@@ -9,12 +9,12 @@ use cartguard_engine::features::expression::{Scope, compile};
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::features::spec::{
-    Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
+    Aggregate, Column, Condition, Definition, Feature, FeatureSet, LabelIs, RatioOf, Value, WindowFeature,
 };
-use cartguard_engine::limits::DISTINCT_VALUES_MAX;
+use cartguard_engine::limits::{DISTINCT_VALUES_MAX, LABEL_BYTES};
 use cartguard_engine::record::{Location, Records};
-use cartguard_engine::schema::samples::{entity, field, least};
-use cartguard_engine::schema::{FieldKind, Schema};
+use cartguard_engine::schema::samples::{entity, field, least, path};
+use cartguard_engine::schema::{FieldKind, Labels, Schema};
 use cartguard_oracle as oracle;
 use cartguard_oracle::histories::{Case, Random};
 use std::collections::BTreeMap;
@@ -30,7 +30,16 @@ fn schema(case: &Case) -> Schema {
     fields.extend(values.chain(conditions).map(|name| field(&name, FieldKind::Category)));
     let entities =
         (0..case.entities).map(|index| entity(&format!("e{index}"), &[&format!("k{index}")])).collect();
-    Schema { fields, entities, hash_seed: SEED, ..least() }
+    let labels = case.labels.as_ref().map(|labels| {
+        let words = case.entities + fields.len() + 1;
+        Labels {
+            column: path("label"),
+            delay_ms: labels.delay_ms,
+            maturity_ms: labels.maturity_ms,
+            memory_bytes: labels.waiting_max as u64 * 64 * (LABEL_BYTES + 8 * words as u64),
+        }
+    });
+    Schema { fields, entities, labels, hash_seed: SEED, ..least() }
 }
 
 /// The engine's form of an oracle's definition; `None` where only the oracle has it.
@@ -47,6 +56,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         oracle::Aggregate::Zscore(at) => Aggregate::ZScore(column(*at)),
         oracle::Aggregate::Distinct(at) => Aggregate::Distinct(value(*at)),
         oracle::Aggregate::Share => Aggregate::Share,
+        oracle::Aggregate::Last => Aggregate::Last,
         oracle::Aggregate::Ratio { of, over_ms } => {
             let of = match **of {
                 oracle::Aggregate::Count => RatioOf::Count,
@@ -60,7 +70,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         oracle::Aggregate::SecondsSinceLast => Aggregate::SecondsSinceLast,
         oracle::Aggregate::SecondsSinceFirst => Aggregate::SecondsSinceFirst,
     };
-    let ever = matches!(aggregate, Aggregate::Run | Aggregate::SecondsSinceFirst);
+    let ever = aggregate == Aggregate::Run;
     Some(Feature {
         name: format!("f{index}"),
         definition: Definition::Window(WindowFeature {
@@ -69,6 +79,11 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
             window_ms: if ever { None } else { definition.window_ms },
             delay_ms: definition.delay_ms,
             inclusive: definition.inclusive,
+            label: definition.label.map(|label| match label {
+                oracle::LabelIs::Known => LabelIs::Known,
+                oracle::LabelIs::Fraud => LabelIs::Fraud,
+                oracle::LabelIs::Genuine => LabelIs::Genuine,
+            }),
             condition: definition.condition,
         }),
         or: definition.or,
@@ -93,11 +108,18 @@ impl Twins {
         case.bounds.dedupe_shards = 64;
         // "Since last" never counts the present event; the features file does not let it be asked for.
         for definition in &mut case.definitions {
-            definition.inclusive &= definition.aggregate != oracle::Aggregate::SecondsSinceLast;
+            definition.inclusive &= !matches!(
+                definition.aggregate,
+                oracle::Aggregate::SecondsSinceLast | oracle::Aggregate::Last
+            ) && (definition.aggregate != oracle::Aggregate::SecondsSinceFirst
+                || definition.window_ms.is_none());
             // A count's default is a whole number.
             if matches!(
                 definition.aggregate,
-                oracle::Aggregate::Count | oracle::Aggregate::Distinct(_) | oracle::Aggregate::Run
+                oracle::Aggregate::Count
+                    | oracle::Aggregate::Distinct(_)
+                    | oracle::Aggregate::Run
+                    | oracle::Aggregate::Last
             ) {
                 definition.or = definition.or.map(f64::floor);
             }
@@ -185,6 +207,7 @@ impl Twins {
             sizes: sizes(&self.plan, self.case.entities),
             columns: self.case.columns.clone(),
             flags: self.case.flags.clone(),
+            labels: self.case.labels.clone(),
             shard_of: Box::new(move |entity, key| {
                 (hash::key(SEED, entity, &[key.to_string().as_bytes()]) % shards) as usize
             }),
@@ -222,6 +245,10 @@ impl Twins {
             }
             for (index, met) in event.conditions.iter().enumerate() {
                 write!(text, ",\"c{index}\":\"{}\"", if *met { "yes" } else { "no" }).expect("text");
+            }
+            if let Some(label) = event.label {
+                let texts = if label { ["\"fraud\"", "true", "1"] } else { ["\"legit\"", "false", "0"] };
+                write!(text, ",\"label\":{}", texts[event.sequence as usize % 3]).expect("text");
             }
             text.push('}');
             records.push(text.into_bytes());

@@ -68,6 +68,7 @@ impl Names {
             delay_ms: feature.delay_ms,
             inclusive: feature.inclusive,
             condition,
+            label: None,
             or: feature.or,
         }
     }
@@ -97,6 +98,7 @@ impl Names {
             columns: self.columns.iter().zip(self.columns()).map(column).collect(),
             values: self.values.iter().map(text).collect(),
             conditions: self.conditions.iter().map(|name| line.conditions.contains(name)).collect(),
+            label: None,
         }
     }
 }
@@ -136,6 +138,7 @@ pub fn check_with(bounds: &Bounds, text: &str, wanted_last: &str) -> Counts {
         bounds: bounds.clone(),
         sizes: vec![vec![sizes; names.entities.len()]],
         flags: Vec::new(),
+        labels: None,
         columns: names.columns(),
         shard_of: Box::new(move |entity, key| (key.wrapping_add(entity as u64) % shards) as usize),
         part_of: Box::new(|_, _| 1),

@@ -78,6 +78,7 @@ fn every_aggregate_and_its_name() {
         window_ms: Some(DAY_MS),
         delay_ms: 0,
         inclusive: false,
+        label: None,
         condition: None,
     };
     let amount = Column::Amount;

@@ -6,7 +6,9 @@ use super::missing_cell;
 use crate::event::{EventRef, MISSING, NO_KEY};
 use crate::features::cell::{Cell, Shape};
 use crate::features::reads::{Group, Part, Ratio, Read, What, WindowPlan};
-use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, Value, WindowFeature};
+use crate::features::spec::{
+    Aggregate, Column, Definition, FeatureSet, LabelIs, RatioOf, Value, WindowFeature,
+};
 use crate::schema::Schema;
 use crate::window::layout::{ColumnUse, Layout};
 use crate::window::sliding::SlidingLayout;
@@ -18,6 +20,9 @@ pub(crate) struct EntityPlan {
     /// Index in the schema.
     pub(crate) entity: usize,
     pub(crate) layer: usize,
+    /// Of windows of labels: what each of the conditions that they count wants of the label and of the event. The numbers of conditions in
+    /// this plan are then those of this list.
+    pub(crate) label_truths: Vec<(LabelIs, Option<usize>)>,
     pub(crate) layout: Layout,
     /// Source and condition of each numeric column.
     columns: Vec<(Column, Option<usize>)>,
@@ -57,6 +62,7 @@ impl EntityPlan {
         let mut plan = Self {
             entity,
             layer,
+            label_truths: Vec::new(),
             layout: Layout::default(),
             columns: Vec::new(),
             digits: Vec::new(),
@@ -86,12 +92,59 @@ impl EntityPlan {
             let cell = plan.features.len();
             plan.features.push(index);
             plan.missing.push(missing_cell(shapes[index]));
-            plan.add(cell, window, schema);
+            if window.label.is_some() {
+                let window = plan.of_label(window);
+                plan.add(cell, &window, schema);
+            } else {
+                plan.add(cell, window, schema);
+            }
         }
         plan.layout.distincts = plan.distincts.len();
         plan.layout.conditions = plan.conditions.len();
         plan.finish();
         plan
+    }
+
+    /// The window with the number of its own condition in the place of the feature set's and the label.
+    fn of_label(&mut self, window: &WindowFeature) -> WindowFeature {
+        let label = window.label.unwrap_or(LabelIs::Known);
+        WindowFeature { condition: self.label_truth(label, window.condition), ..window.clone() }
+    }
+
+    /// The number of a condition on labels; none where every entry meets it.
+    fn label_truth(&mut self, label: LabelIs, condition: Option<usize>) -> Option<usize> {
+        let truth = (label, condition);
+        if truth == (LabelIs::Known, None) {
+            return None;
+        }
+        let found = self.label_truths.iter().position(|held| *held == truth);
+        Some(found.unwrap_or_else(|| {
+            self.label_truths.push(truth);
+            self.label_truths.len() - 1
+        }))
+    }
+
+    /// The bit of the entries among which `last` looks; none where those are all.
+    fn label_truth_of(&mut self, window: &WindowFeature, among: Option<usize>) -> Option<usize> {
+        window.label?;
+        let among = self.label_truth(LabelIs::Known, among)?;
+        Some(self.condition(among))
+    }
+
+    /// One bit for each of the conditions on labels that an event with these fields and this label meets.
+    pub(crate) fn labels_met(&self, met: u64, is_fraud: bool) -> u64 {
+        let meets = |&(label, condition): &(LabelIs, Option<usize>)| {
+            let fits = match label {
+                LabelIs::Known => true,
+                LabelIs::Fraud => is_fraud,
+                LabelIs::Genuine => !is_fraud,
+            };
+            fits && condition.is_none_or(|condition| met >> condition & 1 == 1)
+        };
+        self.label_truths
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (bit, truth)| bits | u64::from(meets(truth)) << bit)
     }
 
     fn add(&mut self, cell: usize, window: &WindowFeature, schema: &Schema) {
@@ -119,7 +172,21 @@ impl EntityPlan {
                     Read { cell, what: What::Part { index: index + 1, of }, inclusive },
                 );
             }
-            Aggregate::SecondsSinceFirst => {
+            // The share of a label is that of two conditions.
+            Aggregate::Share if window.label.is_some() => {
+                let among = condition.and_then(|condition| self.label_truths[condition].1);
+                let among = self.label_truth(LabelIs::Known, among);
+                let mut part = |condition: Option<usize>| {
+                    condition.map_or(Part::Count, |condition| Part::CountIf(self.condition(condition)))
+                };
+                let (top, bottom) = (part(condition), part(among));
+                let index = 2 * self.ratios.len();
+                self.ratios.push(Ratio { cell, of: Part::Count });
+                let read = |index, of| Read { cell, what: What::Part { index, of }, inclusive };
+                self.place(window, window.window_ms, read(index, top));
+                self.place(window, window.window_ms, read(index + 1, bottom));
+            }
+            Aggregate::SecondsSinceFirst if window.window_ms.is_none() => {
                 self.lifetimes.push(Read { cell, what: What::SecondsSinceFirst, inclusive });
             }
             Aggregate::Run => {
@@ -181,7 +248,14 @@ impl EntityPlan {
             Aggregate::SecondsSinceLast => {
                 What::SecondsSinceLast(condition.map(|condition| self.condition(condition)))
             }
-            Aggregate::SecondsSinceFirst => What::SecondsSinceFirst,
+            Aggregate::SecondsSinceFirst => {
+                What::SecondsSinceOldest(condition.map(|condition| self.condition(condition)))
+            }
+            Aggregate::Last => {
+                let among = window.label.and(condition).and_then(|condition| self.label_truths[condition].1);
+                let among = self.label_truth_of(window, among);
+                What::Last { of: self.condition(condition.unwrap_or_default()), among }
+            }
             Aggregate::Run => What::Run(self.condition(condition.unwrap_or_default())),
             Aggregate::Ratio { .. } => What::Count,
         }
