@@ -83,7 +83,7 @@ fn evaluate(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
     if arguments.eye.k == 0 {
         bail!(Refusal("--k 0: a number from 1 on is needed".to_owned()));
     }
-    if arguments.labels.is_none() && config.labels.column.is_none() {
+    if arguments.labels.is_none() && config.schema().labels.is_none() {
         bail!(Refusal("no labels: give --labels FILE, or set labels.column".to_owned()));
     }
     let plan = engine::plan(config);

@@ -192,7 +192,12 @@ fn memory(config: &Config) -> String {
     let schema = config.schema();
     let plan = Plan::new(schema.clone(), config.feature_set().clone(), config.state.lateness_ms);
     let mut text = String::from("bytes that count against state.memory (docs/semantics.md, 5)\n");
-    let name = schema.entities.iter().map(|entity| entity.name.len()).max().unwrap_or(0).max(6);
+    let named = |entity: usize, layer: usize| {
+        let name = &schema.entities[entity].name;
+        if layer == 0 { name.clone() } else { format!("{name}, layer {layer}") }
+    };
+    let names = plan.memory_formula().map(|((entity, layer), _)| named(entity, layer).len());
+    let name = names.max().unwrap_or(0).max(6);
     put(
         &mut text,
         format_args!(
@@ -200,8 +205,8 @@ fn memory(config: &Config) -> String {
             "entity", "key", "entry", "span", "distinct value"
         ),
     );
-    for (entity, [key, entry, span, value]) in plan.memory_formula() {
-        let entity = &schema.entities[entity].name;
+    for ((entity, layer), [key, entry, span, value]) in plan.memory_formula() {
+        let entity = named(entity, layer);
         put(&mut text, format_args!("{entity:<name$}  {key:>6}  {entry:>6}  {span:>6}  {value:>14}\n"));
     }
     text

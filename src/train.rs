@@ -211,7 +211,7 @@ fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
             return Err(Refusal(format!("{flag} 0: a number from 1 on is needed")));
         }
     }
-    if arguments.labels.is_none() && config.labels.column.is_none() {
+    if arguments.labels.is_none() && config.schema().labels.is_none() {
         return Err(Refusal("no labels: give --labels FILE, or set labels.column".to_owned()));
     }
     Ok(Wish {
@@ -229,7 +229,8 @@ fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
 }
 
 fn split(arguments: &Arguments, config: &Config, history: &Gathered) -> anyhow::Result<Split> {
-    let delay = if arguments.labels.is_none() { config.labels.delay_ms } else { 86_400_000 };
+    let column = config.schema().labels.as_ref().filter(|_| arguments.labels.is_none());
+    let delay = column.map_or(86_400_000, |labels| labels.delay_ms);
     let said = Said {
         from: arguments.from,
         until: arguments.until,

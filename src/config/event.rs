@@ -71,6 +71,7 @@ pub(super) fn schema(
         fields: event.fields,
         entities,
         scale,
+        labels: None,
         skew_ms,
         hash_seed,
     }

@@ -1,45 +1,58 @@
-//! `[labels]`: where the later truth of history stands.
+//! `[labels]`: what is known of events later.
 
-use super::Schema;
+use super::path::path;
 use cartguard_engine::document::Reader;
+use cartguard_engine::schema::{Labels, Path, Schema};
 
 const DAY_MS: i64 = 86_400_000;
+/// A label that comes later than this is of no use to anybody.
+const DELAY_MS_MAX: i64 = 400 * DAY_MS;
 
-/// `[labels]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Labels {
-    /// The member of a record, part by part, that says whether it was fraud; none: labels come from a file.
-    pub(crate) column: Option<Vec<String>>,
-    /// How long after an event its column is known, ms.
-    pub(crate) delay_ms: i64,
+/// None where no column is named.
+#[expect(clippy::option_option, reason = "faulty, none, or labels")]
+pub(super) fn labels(table: &mut Reader<'_>) -> Option<Option<Labels>> {
+    let column = table.text("column")?;
+    let delay_ms = table.duration("delay", 0..=DELAY_MS_MAX);
+    let maturity_ms = match table.node("maturity") {
+        Some(node) if node.word() != Some("") => table.duration("maturity", 1..=DELAY_MS_MAX).map(Some),
+        _ => Some(None),
+    };
+    // 64 KiB: an event or two in each of 64 parts.
+    let memory_bytes = table.size("memory", 1 << 16..=1 << 44);
+    let (delay_ms, maturity_ms, memory_bytes) = (delay_ms?, maturity_ms?, memory_bytes?);
+    if column.is_empty() {
+        if maturity_ms.is_some() {
+            table.fault("maturity", "says when an event without a label is genuine, and there are no labels");
+        }
+        return Some(None);
+    }
+    let column = path(&column, table.place_of("column"), &table.key("column"), table.faults())?;
+    Some(Some(Labels { column, delay_ms, maturity_ms, memory_bytes }))
 }
 
-/// Features must not reach what they are to foretell, so a column that is mapped is refused.
-pub(super) fn labels(table: &mut Reader<'_>, schema: Option<&Schema>) -> Option<Labels> {
-    let column = table.text("column");
-    let delay_ms = table.duration("delay", 0..=400 * DAY_MS);
-    let column = column?;
-    let path: Vec<String> = column.split('.').map(str::to_owned).collect();
-    let column = (!column.is_empty()).then_some(path);
-    if let (Some(path), Some(schema)) = (&column, schema)
-        && is_mapped(schema, path)
+/// Refuses a label that is mapped as something else too: a feature could then reach it.
+pub(super) fn check_apart(schema: &Schema, table: &Reader<'_>) {
+    let Some(labels) = &schema.labels else { return };
+    let times = std::iter::once(&schema.time).chain(&schema.arrival).map(|time| &time.path);
+    let fields = schema.fields.iter().map(|field| &field.path);
+    let keys = schema.entities.iter().flat_map(|entity| &entity.key);
+    let items = schema.items.iter().map(|items| &items.path);
+    let others: Vec<&Path> = [&schema.id, &schema.amount]
+        .into_iter()
+        .chain(times)
+        .chain(fields)
+        .chain(keys)
+        .chain(items)
+        .collect();
+    let column = &labels.column;
+    if let Some(other) =
+        others.into_iter().find(|other| column.0.starts_with(&other.0) || other.0.starts_with(&column.0))
     {
-        let what =
-            format!("{:?} is mapped, so features reach it; a label's column stays unmapped", path.join("."));
+        let what = format!(
+            "{:?} is the label, and {:?} is mapped too; a feature must not reach the label",
+            column.dotted(),
+            other.dotted()
+        );
         table.fault("column", what);
     }
-    Some(Labels { column, delay_ms: delay_ms? })
-}
-
-fn is_mapped(schema: &Schema, path: &[String]) -> bool {
-    use cartguard_engine::schema::CurrencySource;
-    let mut mapped = vec![&schema.id, &schema.time.path, &schema.amount];
-    if let CurrencySource::Path { path, .. } = &schema.currency {
-        mapped.push(path);
-    }
-    mapped.extend(schema.arrival.iter().map(|arrival| &arrival.path));
-    mapped.extend(schema.items.iter().map(|items| &items.path));
-    mapped.extend(schema.fields.iter().map(|field| &field.path));
-    mapped.extend(schema.entities.iter().flat_map(|entity| &entity.key));
-    mapped.iter().any(|mapped| mapped.0.starts_with(path))
 }

@@ -1,6 +1,6 @@
 //! Configuration: four layers of text -> one checked [`Config`], or everything that is wrong with them.
 //!
-//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `adapters`, `settings`) -> commands
+//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `adapters`, `settings`) -> commands
 //!
 //! Holds: only what was checked leaves this module; every fault is told at once, with its place, its dotted key and
 //! the accepted form. Reads the configuration file and the features file, and nothing else of the world.
@@ -21,7 +21,6 @@ pub(crate) use adapters::{Sink, Source, Synthetic, World};
 pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource};
-pub(crate) use labels::Labels;
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 
@@ -79,7 +78,6 @@ pub(crate) struct Config {
     /// None: a crash loses the state.
     pub(crate) history: Option<History>,
     pub(crate) snapshot: cartguard_recovery::Settings,
-    pub(crate) labels: Labels,
     pub(crate) operations: Operations,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
@@ -105,6 +103,7 @@ impl Config {
             mapped("event.time", &schema.time.path),
             mapped("event.amount", &schema.amount),
         ];
+        required.extend(schema.labels.iter().map(|labels| mapped("labels.column", &labels.column)));
         let mut optional = Vec::new();
         if let CurrencySource::Path { path, default } = &schema.currency {
             let list = if default.is_some() { &mut optional } else { &mut required };
@@ -218,8 +217,12 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let schema = event.zip(entities).map(|(event, entities)| {
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
+    let labels = section(&mut root, "labels", labels::labels);
+    let schema = schema.map(|schema| Schema { labels: labels.clone().flatten(), ..schema });
+    if let (Some(schema), Some(table)) = (&schema, root.table("labels")) {
+        labels::check_apart(schema, &table);
+    }
     let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
-    let labels = section(&mut root, "labels", |table| labels::labels(table, schema.as_ref()));
     root.finish();
     if !whole {
         return None;
@@ -245,6 +248,10 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
+    if let (Some(Some(_)), Some(Some(_))) = (&labels, &history) {
+        let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
+        faults.add(&effective.place_of("history.folder"), "history.folder", what);
+    }
     Some(Config {
         warnings: warnings(&schema),
         schema,
@@ -262,7 +269,6 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         sink: sink?,
         history: history?,
         snapshot: snapshot?,
-        labels: labels?,
         operations,
     })
 }

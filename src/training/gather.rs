@@ -167,15 +167,15 @@ fn run(
             let bytes = records.bytes_of(row.head.record);
             let id = unescaped(&bytes[event.id.start as usize..][..event.id.len as usize]);
             let column;
-            let known = match (&file, &config.labels.column) {
+            let known = match (&file, &config.schema().labels) {
                 (Some(file), _) => {
                     let known = file.of(&id);
                     found += usize::from(!known.is_empty());
                     known
                 }
-                (None, Some(path)) => {
-                    let at_ms = event.time_ms + config.labels.delay_ms;
-                    column = of_record(bytes, path)?.map(|fraud| Known { fraud, at_ms });
+                (None, Some(labels)) => {
+                    let at_ms = event.time_ms + labels.delay_ms;
+                    column = of_record(bytes, &labels.column.0)?.map(|fraud| Known { fraud, at_ms });
                     column.as_slice()
                 }
                 (None, None) => &[],

@@ -54,6 +54,10 @@ pub const TIME_MS_MAX: i64 = 253_402_300_799_999;
 /// Shards of the seen ids. Fixed: part of a snapshot's identity.
 pub const DEDUPE_SHARDS: usize = 64;
 
+/// Bytes that an event whose label does not count yet counts for, besides 8 for each entity and each mapped field: times, sequence, amount,
+/// conditions, and its places in store.
+pub const LABEL_BYTES: u64 = 112;
+
 /// Bytes that one seen id counts for.
 pub const DEDUPE_ID_BYTES: usize = 32;
 

@@ -116,6 +116,8 @@ pub enum Subject {
     Currency,
     /// `[event] arrival`.
     Arrival,
+    /// `[labels] column`.
+    Label,
     /// The field of this index in the schema.
     Field(u16),
     /// A key part of the entity of this index.

@@ -122,6 +122,19 @@ pub struct Rate {
     pub denominator: u64,
 }
 
+/// `[labels]`: a history that has the label of each event beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// Where the label stands in an event's record. No feature can reach it.
+    pub column: Path,
+    /// A label counts from event time + this on, ms.
+    pub delay_ms: i64,
+    /// An event without a label counts as genuine from event time + this on, ms.
+    pub maturity_ms: Option<i64>,
+    /// For events whose label does not count yet, bytes by the published formula.
+    pub memory_bytes: u64,
+}
+
 /// Everything that the decoder needs to know.
 #[derive(Clone, Debug)]
 pub struct Schema {
@@ -134,6 +147,8 @@ pub struct Schema {
     pub fields: Vec<Field>,
     pub entities: Vec<Entity>,
     pub scale: WindowScale,
+    /// What is known of events later; none where no label is ever.
+    pub labels: Option<Labels>,
     /// `time.skew`, ms.
     pub skew_ms: i64,
     /// Seed of every keyed hash, from `state.hash_seed`; part of a snapshot's identity.
@@ -141,9 +156,15 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Number of slots of an event: fields, then item statistics.
+    /// Number of slots of an event: fields, then item statistics, then its label.
     pub fn slots(&self) -> usize {
-        self.fields.len() + if self.items.is_some() { ITEM_STATS } else { 0 }
+        let items = if self.items.is_some() { ITEM_STATS } else { 0 };
+        self.fields.len() + items + usize::from(self.labels.is_some())
+    }
+
+    /// The slot of the label: 1 for fraud, 0 for genuine.
+    pub fn label_slot(&self) -> Option<usize> {
+        self.labels.as_ref().map(|_| self.slots() - 1)
     }
 
     /// The slot of an item statistic, where a basket is mapped.

@@ -10,7 +10,9 @@
 //! Not here: texts. Keys, ids and values are numbers; a test that needs text makes it of them.
 
 use crate::oracle::Oracle;
-use crate::plan::{Aggregate, Bounds, Column, Definition, Event, Settings, Sizes};
+use crate::plan::{
+    Aggregate, Bounds, Column, Definition, Event, Flag, LabelIs, Labels, Operand, Settings, Sizes,
+};
 
 /// Everything of a random test.
 #[derive(Clone, Debug)]
@@ -24,7 +26,10 @@ pub struct Case {
     /// `bounds.memory` holds for [`SIZES`]; see [`Case::fit_memory`].
     pub bounds: Bounds,
     pub tight: Option<Tight>,
+    /// A definition's condition from `conditions` on is one of the flags.
     pub definitions: Vec<Definition>,
+    pub flags: Vec<Flag>,
+    pub labels: Option<Labels>,
     pub events: Vec<Event>,
 }
 
@@ -100,6 +105,8 @@ impl Case {
         for _ in 0..random.within(1, 16) {
             definitions.push(definition(&mut random, entities, values as u64, conditions as u64));
         }
+        let flags = flags(seed, &mut definitions, conditions);
+        let labels = labels(seed, &mut definitions, conditions);
         let (bounds, tight) = bounds(&mut random, &definitions);
         let mut case = Self {
             seed,
@@ -110,9 +117,11 @@ impl Case {
             bounds,
             tight,
             definitions,
+            flags,
+            labels,
             events: Vec::new(),
         };
-        case.fit_memory(&vec![SIZES; entities]);
+        case.fit_memory(&[SIZES]);
         case.events = History::new(&mut random, &case).take(events_max);
         case
     }
@@ -124,6 +133,18 @@ impl Case {
         let entry_bytes = sizes.iter().map(|sizes| sizes.entry_bytes).max().unwrap_or_default();
         let shard_bytes = tight.keys * key_bytes + tight.entries * entry_bytes;
         self.bounds.memory = shard_bytes * self.bounds.shards as u64;
+    }
+
+    /// The same with conditions over fields in the place of flags, and no label.
+    #[must_use]
+    pub fn without_flags(mut self) -> Self {
+        self.flags.clear();
+        self.labels = None;
+        for definition in &mut self.definitions {
+            definition.label = None;
+            definition.condition = definition.condition.map(|condition| condition % self.conditions);
+        }
+        self
     }
 
     /// Makes sums leave 64 bits: the numbers of column 1 times 2^56, at most the ends.
@@ -140,7 +161,10 @@ impl Case {
         let (shards, id_shards) = (self.bounds.shards as u64, self.bounds.dedupe_shards as u64);
         let settings = Settings {
             bounds: self.bounds.clone(),
-            sizes: vec![SIZES; self.entities],
+            // As many layers as there may be.
+            sizes: vec![vec![SIZES; self.entities]; self.flags.len() + 2],
+            flags: self.flags.clone(),
+            labels: self.labels.clone(),
             columns: self.columns.clone(),
             shard_of: Box::new(move |entity, key| {
                 (mix(key.wrapping_mul(31).wrapping_add(entity as u64)) % shards) as usize
@@ -148,7 +172,7 @@ impl Case {
             part_of: Box::new(|_, key| mix(key) >> 54),
             shard_of_id: Box::new(move |id| (mix(id) % id_shards) as usize),
         };
-        Oracle::new(settings, self.definitions.clone())
+        Oracle::new(settings, self.definitions.clone(), self.conditions)
     }
 }
 
@@ -195,8 +219,81 @@ fn definition(random: &mut Random, entities: usize, values: u64, conditions: u64
         delay_ms,
         inclusive: delay_ms == 0 && random.chance(30),
         condition: conditional.then_some(condition),
+        label: None,
         or: random.chance(10).then(|| random.one_of(&[0.0, -1.0, 0.1])),
     }
+}
+
+/// Labels for half of all cases, and windows of them; and windows of other aggregates for some.
+fn labels(seed: u64, definitions: &mut [Definition], conditions: usize) -> Option<Labels> {
+    let mut random = Random::new(mix(seed ^ 0x1abe1));
+    let has_labels = random.chance(50);
+    for definition in definitions.iter_mut() {
+        match definition.aggregate {
+            Aggregate::Share if random.chance(50) => definition.aggregate = Aggregate::Last,
+            Aggregate::SecondsSinceLast if definition.window_ms.is_some() && random.chance(50) => {
+                definition.aggregate = Aggregate::SecondsSinceFirst;
+            }
+            _ => {}
+        }
+        let can_have = definition.window_ms.is_some()
+            && definition.condition.is_none_or(|condition| condition < conditions)
+            && !matches!(
+                definition.aggregate,
+                Aggregate::Distinct(_) | Aggregate::Run | Aggregate::Ratio { .. }
+            );
+        if has_labels && can_have && random.chance(50) {
+            let of_known = !matches!(definition.aggregate, Aggregate::Share | Aggregate::Last);
+            let label = random.one_of(&[LabelIs::Fraud, LabelIs::Genuine, LabelIs::Known]);
+            let label = if of_known || label != LabelIs::Known { label } else { LabelIs::Fraud };
+            definition.label = Some(label);
+            definition.inclusive = false;
+            if random.chance(50) {
+                definition.condition = None;
+            }
+        }
+    }
+    has_labels.then(|| Labels {
+        delay_ms: random.one_of(&[0, 1, SECOND, MINUTE, HOUR, DAY]),
+        maturity_ms: random.chance(50).then(|| random.one_of(&[1, SECOND, HOUR, DAY])),
+        waiting_max: random.one_of(&[1, 8, 1 << 20, 1 << 20, 1 << 20]),
+    })
+}
+
+/// Flags for half of all cases, and windows that count them. A flag reads windows over fields and over flags before it.
+fn flags(seed: u64, definitions: &mut [Definition], conditions: usize) -> Vec<Flag> {
+    let mut random = Random::new(mix(seed ^ 0xf1a6));
+    let count = if random.chance(50) { random.within(1, 4) as usize } else { 0 };
+    for definition in definitions.iter_mut().filter(|definition| definition.condition.is_some()) {
+        if count > 0 && random.chance(70) {
+            definition.condition = Some(conditions + random.below(count as u64) as usize);
+        }
+    }
+    (0..count)
+        .map(|flag| {
+            let may_read: Vec<usize> = (0..definitions.len())
+                .filter(|&at| {
+                    let definition = &definitions[at];
+                    // A default of many decimals is exact money to the engine and an f32 to the oracle.
+                    definition.condition.is_none_or(|condition| condition < conditions + flag)
+                        && definition.or != Some(0.1)
+                })
+                .collect();
+            let operand = |random: &mut Random| match random.below(4) {
+                0 => Operand::Amount,
+                1 => Operand::Constant(random.one_of(&[0.0, 1.0, 2.5, 60.0])),
+                _ if may_read.is_empty() => Operand::Amount,
+                _ => Operand::Feature(random.one_of(&may_read)),
+            };
+            Flag {
+                left: operand(&mut random),
+                factor: random.one_of(&[1.0, 0.5, 2.2]),
+                right: operand(&mut random),
+                and: (flag > 0 && random.chance(40))
+                    .then(|| (random.below(flag as u64) as usize, random.chance(50))),
+            }
+        })
+        .collect()
 }
 
 fn bounds(random: &mut Random, definitions: &[Definition]) -> (Bounds, Option<Tight>) {
@@ -303,6 +400,8 @@ impl<'a> History<'a> {
         let values =
             self.values.iter().map(|&values| (!random.chance(8)).then(|| random.below(values))).collect();
         let conditions = self.conditions.iter().map(|&percent| random.chance(percent)).collect();
+        let mut own = Random::new(mix(sequence ^ self.case.seed << 20));
+        let label = (!own.chance(20)).then(|| own.chance(30));
         // A duplicate is the same event, or one of the same id.
         let old =
             if random.chance(6) { random.below(self.events.len() as u64 + 1) as usize } else { usize::MAX };
@@ -319,6 +418,7 @@ impl<'a> History<'a> {
             columns: vec![Some(amount), (!random.chance(10)).then_some(number)],
             values,
             conditions,
+            label,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{Counts, Definition, Event, Outcome, Settings, Value};
+use crate::flags;
+use crate::plan::{Counts, Definition, Event, Outcome, Settings, Sizes, Value};
 use crate::read::{Read, Reading};
 use crate::state::{Key, Kind};
 
@@ -10,14 +11,37 @@ use crate::state::{Key, Kind};
 pub struct Oracle {
     settings: Settings,
     definitions: Vec<Definition>,
-    kinds: Vec<Kind>,
+    /// Of the definitions.
+    layer_of: Vec<usize>,
+    /// Of the flags.
+    flag_layer_of: Vec<usize>,
+    /// Windows over fields and flags by layer, then those of labels (§7).
+    layers: Vec<Layer>,
+    /// How many of them are windows over fields and flags.
+    layer_count: usize,
+    /// Per shard of ids: events whose label does not count yet.
+    waiting: Vec<Vec<Waiting>>,
+    lost_labels: u64,
+    /// Labels stored, in each shard of them.
+    labels_stored: Vec<u64>,
     /// `M`
     stream_time: Option<i64>,
     /// Per shard of ids: (id, t0), in the order of acceptance.
     ids: Vec<Vec<(u64, i64)>>,
-    shards: Vec<Shard>,
     evicted_keys: u64,
     evicted_ids: u64,
+}
+
+/// An event whose label does not count yet.
+struct Waiting {
+    known_ms: i64,
+    event: Event,
+}
+
+/// The windows of one layer (§6) and their state.
+struct Layer {
+    kinds: Vec<Kind>,
+    shards: Vec<Shard>,
 }
 
 #[derive(Default)]
@@ -30,20 +54,44 @@ struct Shard {
 }
 
 impl Oracle {
-    pub fn new(settings: Settings, definitions: Vec<Definition>) -> Self {
+    /// `conditions` are those that events bring; flags are numbered behind them.
+    pub fn new(settings: Settings, definitions: Vec<Definition>, conditions: usize) -> Self {
         for definition in &definitions {
             // §3: "`inclusive` is allowed only with d = 0".
             assert!(!definition.inclusive || definition.delay_ms == 0, "{definition:?}");
         }
-        let kinds = (0..settings.sizes.len())
-            .map(|entity| Kind::of(entity, &definitions, &settings.bounds))
-            .collect();
+        let (mut layer_of, flag_layer_of) = flags::layers(&definitions, &settings.flags, conditions);
+        let layer_count = layer_of.iter().copied().max().unwrap_or(0) + 1;
+        for (layer, definition) in layer_of.iter_mut().zip(&definitions) {
+            if definition.label.is_some() {
+                *layer = layer_count;
+            }
+        }
+        let layer = |layer: usize| {
+            let own: Vec<Definition> = definitions
+                .iter()
+                .zip(&layer_of)
+                .filter(|(_, own)| **own == layer)
+                .map(|(definition, _)| definition.clone())
+                .collect();
+            let entities = settings.sizes.first().map_or(0, Vec::len);
+            Layer {
+                kinds: (0..entities).map(|entity| Kind::of(entity, &own, &settings.bounds)).collect(),
+                shards: (0..settings.bounds.shards).map(|_| Shard::default()).collect(),
+            }
+        };
+        let layers = (0..=layer_of.iter().copied().max().unwrap_or(0)).map(layer).collect();
         Self {
             definitions,
-            kinds,
+            layer_of,
+            flag_layer_of,
+            layers,
+            layer_count,
+            waiting: (0..settings.bounds.dedupe_shards).map(|_| Vec::new()).collect(),
+            lost_labels: 0,
+            labels_stored: vec![0; settings.bounds.shards],
             stream_time: None,
             ids: vec![Vec::new(); settings.bounds.dedupe_shards],
-            shards: (0..settings.bounds.shards).map(|_| Shard::default()).collect(),
             evicted_keys: 0,
             evicted_ids: 0,
             settings,
@@ -54,28 +102,56 @@ impl Oracle {
         // §1 "Stream time": this one and duplicates included.
         let stream_time = self.stream_time.map_or(event.time_ms, |before| before.max(event.time_ms));
         self.stream_time = Some(stream_time);
+        self.labels(event.sequence, stream_time);
         if self.is_duplicate(event, stream_time) {
             return Outcome::Duplicate;
         }
+        self.await_label(event);
         let count = self.definitions.len();
         // §3: "No key in the event: every feature of the entity is missing".
         let mut values = vec![Value::Missing; count];
         let (mut saturated, mut degraded, mut late) = (vec![false; count], vec![false; count], false);
-        for entity in 0..self.kinds.len() {
-            let Some(key) = event.keys[entity] else { continue };
-            let (reads, entity_late) = self.update(event, entity, key, stream_time);
-            late |= entity_late;
-            for (at, read) in reads {
-                (values[at], saturated[at], degraded[at]) = (read.value, read.saturated, read.degraded);
+        // The label beside an event is no part of what it is now.
+        let mut event = Event { label: None, ..event.clone() };
+        let conditions = event.conditions.len();
+        event.conditions.resize(conditions + self.settings.flags.len(), false);
+        // §7: windows of labels are read before the flags of layer 1.
+        let tiers = self.layers.len();
+        let order = [0, self.layer_count].into_iter().chain(1..self.layer_count);
+        for layer in order.filter(|&layer| layer < tiers) {
+            // §6: "the flags of a layer are evaluated before its windows are read".
+            for (flag, _) in self.flag_layer_of.iter().enumerate().filter(|(_, own)| **own == layer) {
+                let digits = self.settings.columns[0].digits;
+                let holds = flags::holds(&self.settings.flags, flag, &event, &values, digits);
+                event.conditions[conditions + flag] = holds == Some(true);
             }
-        }
-        // §3: "`or = x` replaces missing, as the last step".
-        for (value, definition) in values.iter_mut().zip(&self.definitions) {
-            if let (Value::Missing, Some(or)) = (*value, definition.or) {
-                *value = Value::Real(or as f32);
+            for entity in 0..event.keys.len() {
+                let Some(key) = event.keys[entity] else { continue };
+                // "An entity kind without features keeps no state", nor does one without windows in a layer.
+                if !self.has_windows(layer, entity) {
+                    continue;
+                }
+                let (reads, entity_late) = self.update(&event, layer, entity, key, stream_time);
+                late |= entity_late;
+                for (at, read) in reads {
+                    (values[at], saturated[at], degraded[at]) = (read.value, read.saturated, read.degraded);
+                }
+            }
+            // §3: "`or = x` replaces missing, as the last step".
+            for (at, definition) in self.definitions.iter().enumerate() {
+                if let (true, Value::Missing, Some(or)) =
+                    (self.layer_of[at] == layer, values[at], definition.or)
+                {
+                    values[at] = Value::Real(or as f32);
+                }
             }
         }
         Outcome::Accepted { values, late, saturated, degraded }
+    }
+
+    fn has_windows(&self, layer: usize, entity: usize) -> bool {
+        let mut own = self.definitions.iter().zip(&self.layer_of);
+        own.any(|(definition, own)| *own == layer && definition.entity == entity)
     }
 
     /// §1 "Duplicate"; an id that is none is accepted.
@@ -102,13 +178,17 @@ impl Oracle {
     fn update(
         &mut self,
         event: &Event,
+        layer: usize,
         entity: usize,
         key: u64,
         stream_time: i64,
     ) -> (Vec<(usize, Read)>, bool) {
-        let Self { settings, definitions, kinds, .. } = self;
+        let Self { settings, definitions, layer_of, layers, .. } = self;
+        let tiers = layers.len();
+        let Layer { kinds, shards } = &mut layers[layer];
         let (bounds, kind) = (&settings.bounds, &kinds[entity]);
-        let shard = &mut self.shards[(settings.shard_of)(entity, key)];
+        let shard = &mut shards[(settings.shard_of)(entity, key)];
+        let is_own = |at: usize| layer_of[at] == layer && definitions[at].entity == entity;
         let name = (entity, key);
         // 1. Forget.
         if shard.keys.get(&name).is_some_and(|stored| stored.is_forgotten(stream_time, bounds)) {
@@ -118,55 +198,95 @@ impl Oracle {
         let stored = shard.keys.get(&name);
         let lost_before = stored.map_or(shard.horizon, |stored| stored.lost_before);
         let fresh = Key::new(event, kind, shard.horizon);
-        let any_inclusive =
-            definitions.iter().any(|definition| definition.entity == entity && definition.inclusive);
+        let any_inclusive = (0..definitions.len()).any(|at| is_own(at) && definitions[at].inclusive);
         let inclusive = any_inclusive.then(|| stored.unwrap_or(&fresh).with(event, kind, bounds));
         let mut reads = Vec::new();
         for (at, definition) in definitions.iter().enumerate() {
-            if definition.entity == entity {
+            if is_own(at) {
                 let key = if definition.inclusive { inclusive.as_ref() } else { stored };
                 let columns = &settings.columns;
                 reads.push((at, Reading { event, definition, kind, columns, key, lost_before }.read()));
             }
         }
-        // 3. Late? "A late event that was not stored is no update" (§5): no sweep, no eviction.
-        if stored.is_some_and(|stored| stored.is_late(event, bounds)) {
-            return (reads, true);
+        let is_late = stored.is_some_and(|stored| stored.is_late(event, bounds));
+        // 3. Late? "A late event that was not stored is no update" (§5): no sweep, no eviction. §7: an event is never stored as its label is.
+        if !is_late && layer < self.layer_count {
+            let sizes = (&settings.sizes[layer][..], bounds.memory / (bounds.shards * tiers) as u64);
+            self.evicted_keys +=
+                shard.store(settings, kind, sizes, (event, event.sequence), name, stream_time);
         }
-        // §5, the sweep: "before that update".
-        let quotient = (bounds.sweep_every / 1024).max(1);
-        let due = event.sequence / quotient;
-        let parts: BTreeSet<u64> = (shard.swept + 1..=due).rev().take(1024).map(|k| k % 1024).collect();
-        if !parts.is_empty() {
-            shard.keys.retain(|&(entity, key), stored| {
-                !(parts.contains(&(settings.part_of)(entity, key))
-                    && stored.is_forgotten(stream_time, bounds))
-            });
+        (reads, is_late)
+    }
+
+    /// §7: the labels that begin to count before the event of a sequence number.
+    fn labels(&mut self, sequence: u64, stream_time: i64) {
+        let mut known: Vec<Waiting> = Vec::new();
+        for shard in &mut self.waiting {
+            let (now, later) =
+                std::mem::take(shard).into_iter().partition(|waiting| waiting.known_ms <= stream_time);
+            known.extend::<Vec<Waiting>>(now);
+            *shard = later;
         }
-        shard.swept = due;
-        // 4. Store. 5. Merge.
-        shard.keys.entry(name).or_insert(fresh).store(event, entity, kind, bounds);
-        // 6. Evict.
-        let limit = bounds.memory / bounds.shards as u64;
-        while shard.bytes(settings) > limit {
-            let others = shard.keys.iter().filter(|(other, _)| **other != name);
-            let Some((&oldest, _)) = others.min_by_key(|(_, stored)| stored.updated) else { break };
-            let removed = shard.keys.remove(&oldest).expect("it was found above");
-            shard.horizon = shard.horizon.max(Some(removed.newest));
-            self.evicted_keys += 1;
+        known.sort_by_key(|waiting| (waiting.known_ms, waiting.event.sequence));
+        let Some(tier) = self.layers.len().checked_sub(1).filter(|&tier| tier == self.layer_count) else {
+            return;
+        };
+        for Waiting { event, .. } in known {
+            for entity in 0..event.keys.len() {
+                let Some(key) = event.keys[entity].filter(|_| self.has_windows(tier, entity)) else {
+                    continue;
+                };
+                let Self { settings, layers, .. } = self;
+                let bounds = &settings.bounds;
+                let sizes =
+                    (&settings.sizes[tier][..], bounds.memory / (bounds.shards * layers.len()) as u64);
+                let at = (settings.shard_of)(entity, key);
+                let Layer { kinds, shards } = &mut layers[tier];
+                let (shard, name) = (&mut shards[at], (entity, key));
+                if shard.keys.get(&name).is_some_and(|stored| stored.is_forgotten(stream_time, bounds)) {
+                    shard.keys.remove(&name);
+                }
+                // "Eviction goes by the order in which labels were stored."
+                self.labels_stored[at] += 1;
+                let stored = Event { sequence: self.labels_stored[at], ..event.clone() };
+                self.evicted_keys +=
+                    shard.store(settings, &kinds[entity], sizes, (&stored, sequence), name, stream_time);
+            }
         }
-        (reads, false)
+    }
+
+    /// §7: an accepted event waits for its label, or for its maturity where it has none.
+    fn await_label(&mut self, event: &Event) {
+        let Some(labels) = &self.settings.labels else { return };
+        if self.layers.len() == self.layer_count {
+            return;
+        }
+        let wait_ms = if event.label.is_some() { Some(labels.delay_ms) } else { labels.maturity_ms };
+        let Some(wait_ms) = wait_ms else { return };
+        let shard = &mut self.waiting[(self.settings.shard_of_id)(event.id)];
+        if shard.len() >= labels.waiting_max {
+            self.lost_labels += 1;
+            return;
+        }
+        let mut event = Event { label: Some(event.label.unwrap_or(false)), ..event.clone() };
+        // "Beside a label no flag is looked at."
+        event.conditions.resize(event.conditions.len() + self.settings.flags.len(), false);
+        shard.push(Waiting { known_ms: event.time_ms + wait_ms, event });
     }
 
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
             evicted_keys: self.evicted_keys,
             evicted_ids: self.evicted_ids,
+            waiting: self.waiting.iter().map(|shard| shard.len() as u64).sum(),
+            lost_labels: self.lost_labels,
             ids: self.ids.iter().map(|shard| shard.len() as u64).sum(),
             ..Counts::default()
         };
-        for shard in &self.shards {
-            counts.bytes += shard.bytes(&self.settings);
+        let shards = self.layers.iter().enumerate();
+        for (layer, shard) in shards.flat_map(|(at, layer)| layer.shards.iter().map(move |shard| (at, shard)))
+        {
+            counts.bytes += shard.bytes(&self.settings.sizes[layer]);
             counts.keys += shard.keys.len() as u64;
             for key in shard.keys.values() {
                 counts.entries += key.entries.len() as u64;
@@ -179,7 +299,43 @@ impl Oracle {
 }
 
 impl Shard {
-    fn bytes(&self, settings: &Settings) -> u64 {
-        self.keys.iter().map(|(&(entity, _), key)| key.bytes(&settings.sizes[entity])).sum()
+    /// §5 and §2: the sweep, 4. Store, 5. Merge, 6. Evict; `at` is the sequence of the record at which that is. The keys evicted.
+    fn store(
+        &mut self,
+        settings: &Settings,
+        kind: &Kind,
+        (sizes, limit): (&[Sizes], u64),
+        (event, at): (&Event, u64),
+        name: (usize, u64),
+        stream_time: i64,
+    ) -> u64 {
+        let bounds = &settings.bounds;
+        // §5, the sweep: "before that update".
+        let due = at / (bounds.sweep_every / 1024).max(1);
+        let parts: BTreeSet<u64> = (self.swept + 1..=due).rev().take(1024).map(|k| k % 1024).collect();
+        if !parts.is_empty() {
+            self.keys.retain(|&(entity, key), stored| {
+                !(parts.contains(&(settings.part_of)(entity, key))
+                    && stored.is_forgotten(stream_time, bounds))
+            });
+        }
+        self.swept = due;
+        let horizon = self.horizon;
+        let key = self.keys.entry(name).or_insert_with(|| Key::new(event, kind, horizon));
+        key.store(event, name.0, kind, bounds);
+        let mut evicted = 0;
+        while self.bytes(sizes) > limit {
+            let others = self.keys.iter().filter(|(other, _)| **other != name);
+            let Some((&oldest, _)) = others.min_by_key(|(_, stored)| stored.updated) else { break };
+            let removed = self.keys.remove(&oldest).expect("it was found above");
+            self.horizon = self.horizon.max(Some(removed.newest));
+            evicted += 1;
+        }
+        evicted
+    }
+
+    /// `sizes` are those of the layer.
+    fn bytes(&self, sizes: &[Sizes]) -> u64 {
+        self.keys.iter().map(|(&(entity, _), key)| key.bytes(&sizes[entity])).sum()
     }
 }

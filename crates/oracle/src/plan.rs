@@ -7,8 +7,12 @@ use crate::exact::Exact;
 /// Everything of the configuration that decides a feature value.
 pub struct Settings {
     pub bounds: Bounds,
-    /// Per entity kind: what the memory formula counts (§5).
-    pub sizes: Vec<Sizes>,
+    /// Per layer and entity kind: what the memory formula counts (§5).
+    pub sizes: Vec<Vec<Sizes>>,
+    /// Their conditions are numbered behind those of events.
+    pub flags: Vec<Flag>,
+    /// None where no label is ever known.
+    pub labels: Option<Labels>,
     /// Per numeric column of an event.
     pub columns: Vec<Column>,
     /// Entity kind and key to a shard of the state, below `bounds.shards` (§2).
@@ -90,10 +94,51 @@ pub struct Definition {
     /// `d`
     pub delay_ms: i64,
     pub inclusive: bool,
-    /// `where`; for share and run the condition to be met.
+    /// `where`; for share, last and run of all events the condition to be met.
     pub condition: Option<usize>,
+    /// Events whose label is known and is this, instead of all events.
+    pub label: Option<LabelIs>,
     /// Replaces a missing value as the last step.
     pub or: Option<f64>,
+}
+
+/// A condition over an event's fields, its features and other flags (§6): it holds where `left > factor * right`, and `and` does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flag {
+    pub left: Operand,
+    pub factor: f64,
+    pub right: Operand,
+    /// Another flag, and whether it is to hold or not to.
+    pub and: Option<(usize, bool)>,
+}
+
+/// When labels begin to count (§7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// `labels.delay`
+    pub delay_ms: i64,
+    /// `labels.maturity`
+    pub maturity_ms: Option<i64>,
+    /// Events that wait for their label, per shard of ids.
+    pub waiting_max: usize,
+}
+
+/// What a window wants of an event's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelIs {
+    Known,
+    Fraud,
+    Genuine,
+}
+
+/// A number of an event.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operand {
+    Constant(f64),
+    /// Numeric column 0, in its unit.
+    Amount,
+    /// The index of a definition: its value as it is published.
+    Feature(usize),
 }
 
 /// Numbers are indices: of a numeric column, or of a distinct value.
@@ -108,6 +153,7 @@ pub enum Aggregate {
     Zscore(usize),
     Distinct(usize),
     Share,
+    Last,
     /// `of` over the window, divided by `of` over `over_ms`.
     Ratio {
         of: Box<Aggregate>,
@@ -132,8 +178,10 @@ pub struct Event {
     pub columns: Vec<Option<i64>>,
     /// Per field of which different values are counted.
     pub values: Vec<Option<u64>>,
-    /// Per condition; false where an operand is missing.
+    /// Per condition over fields; false where an operand is missing. The oracle adds the flags.
     pub conditions: Vec<bool>,
+    /// The label that is beside it, fraud or not.
+    pub label: Option<bool>,
 }
 
 /// §1 "Event time": `t`, and whether the event is marked early.
@@ -171,6 +219,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// As an expression reads it (§3): counts and money exactly, others as their f32; None where missing.
+    pub fn as_operand(self) -> Option<f64> {
+        match self {
+            Self::Missing => None,
+            Self::Exact { scaled, digits } => Some(scaled as f64 / 10f64.powi(digits as i32)),
+            Self::Real(real) => (!real.is_nan()).then(|| f64::from(real)),
+        }
+    }
+
     /// For the model: rounded to f32, NaN where missing.
     pub fn to_f32(self) -> f32 {
         match self {
@@ -209,4 +266,8 @@ pub struct Counts {
     pub evicted_ids: u64,
     /// Ids held.
     pub ids: u64,
+    /// Events whose label does not count yet.
+    pub waiting: u64,
+    /// Labels that found no place.
+    pub lost_labels: u64,
 }

@@ -69,7 +69,7 @@ impl Reading<'_> {
     pub(crate) fn read(&self) -> Read {
         let definition = self.definition;
         match (&definition.aggregate, definition.window_ms) {
-            (Aggregate::SecondsSinceFirst, _) => {
+            (Aggregate::SecondsSinceFirst, None) => {
                 let first = self.key.map(|key| key.first).filter(|&first| first <= self.event.time_ms);
                 // §5: "where anything was ever lost".
                 Self::marked(self.seconds_since(first), false, self.lost_before.is_some())
@@ -141,13 +141,12 @@ impl Reading<'_> {
 
     /// An aggregate over one window: the number, and whether it is saturated.
     fn over(&self, window: Window, aggregate: &Aggregate) -> (Number, bool) {
-        let condition = self.definition.condition;
         let mut saturated = self.spans().iter().any(|span| window.crosses_e(span) || window.crosses_m(span));
         // Every entry of the window and every event of the spans that take part, and of these what is looked at.
         let entries = self.entries().iter().filter(|entry| window.holds(entry.time));
         let spans = self.spans().iter().filter(|span| window.takes(span));
         let all: Vec<&Entry> = spans.flat_map(|span| &span.events).chain(entries).collect();
-        let met: Vec<&Entry> = all.iter().copied().filter(|entry| entry.meets(condition)).collect();
+        let met: Vec<&Entry> = all.iter().copied().filter(|entry| entry.meets(self.definition)).collect();
         let present =
             |column: usize| met.iter().filter_map(|entry| entry.columns[column]).collect::<Vec<i64>>();
 
@@ -200,18 +199,25 @@ impl Reading<'_> {
                 number
             }
             Aggregate::Share => {
-                if all.is_empty() {
-                    Number::Missing
-                } else {
-                    Number::Rounded(Exact::ratio(met.len(), all.len()))
-                }
+                let among = all.iter().filter(|entry| entry.is_looked_at(self.definition)).count();
+                if among == 0 { Number::Missing } else { Number::Rounded(Exact::ratio(met.len(), among)) }
+            }
+            Aggregate::Last => {
+                let last = self.last(window);
+                saturated |= last.is_some_and(|(_, certain)| !certain);
+                last.map_or(Number::Missing, |(met, _)| whole(met.into()))
+            }
+            Aggregate::SecondsSinceFirst => {
+                let oldest = self.oldest(window);
+                saturated |= oldest.is_some_and(|(_, certain)| !certain);
+                self.seconds_since(oldest.map(|(time, _)| time))
             }
             Aggregate::SecondsSinceLast => {
                 let newest = self.newest(window);
                 saturated |= newest.is_some_and(|(_, certain)| !certain);
                 self.seconds_since(newest.map(|(time, _)| time))
             }
-            Aggregate::Ratio { .. } | Aggregate::Run | Aggregate::SecondsSinceFirst => {
+            Aggregate::Ratio { .. } | Aggregate::Run => {
                 panic!("{aggregate:?} is no aggregate over one window")
             }
         };
@@ -265,10 +271,9 @@ impl Reading<'_> {
 
     /// §3 and §4 *run*: the run, and whether it is saturated.
     fn run(&self, window: Window) -> (usize, bool) {
-        let condition = self.definition.condition;
         let mut run = 0;
         for entry in self.entries().iter().rev().filter(|entry| window.holds(entry.time)) {
-            if !entry.meets(condition) {
+            if !entry.meets(self.definition) {
                 return (run, false);
             }
             run += 1;
@@ -283,7 +288,7 @@ impl Reading<'_> {
             if span.last <= window.e {
                 break;
             }
-            let met = span.events.iter().filter(|event| event.meets(condition)).count();
+            let met = span.events.iter().filter(|event| event.meets(self.definition)).count();
             let within = window.e < span.first;
             if !within || met < span.events.len() {
                 return (run, met > 0);
@@ -295,15 +300,54 @@ impl Reading<'_> {
 
     /// The time of the newest entry in the window, and whether it is certain; §4 *`seconds_since_last`* for spans.
     fn newest(&self, window: Window) -> Option<(i64, bool)> {
-        let condition = self.definition.condition;
-        let entries =
-            self.entries().iter().filter(|entry| entry.meets(condition)).map(|entry| (entry.time, true));
+        let entries = self
+            .entries()
+            .iter()
+            .filter(|entry| entry.meets(self.definition))
+            .map(|entry| (entry.time, true));
         let spans = self.spans().iter().filter_map(|span| {
-            let met = span.events.iter().filter(|event| event.meets(condition)).count();
+            let met = span.events.iter().filter(|event| event.meets(self.definition)).count();
             let all = met == span.events.len();
             (met > 0).then_some(if window.crosses_m(span) { (span.first, false) } else { (span.last, all) })
         });
         entries.chain(spans).filter(|&(time, _)| window.holds(time)).max()
+    }
+
+    /// The same of the oldest: §4 *`seconds_since_first`*.
+    fn oldest(&self, window: Window) -> Option<(i64, bool)> {
+        let entries = self.entries().iter().filter(|entry| entry.meets(self.definition));
+        let entries = entries.map(|entry| (entry.time, true));
+        let spans = self.spans().iter().filter_map(|span| {
+            let met = span.events.iter().filter(|event| event.meets(self.definition)).count();
+            let all = met == span.events.len();
+            let counts_by = match (window.crosses_m(span), window.e < span.first) {
+                (true, _) => (span.first, false),
+                (false, true) => (span.first, all),
+                (false, false) => (span.last, false),
+            };
+            (met > 0).then_some(counts_by)
+        });
+        entries.chain(spans).filter(|&(time, _)| window.holds(time)).min()
+    }
+
+    /// Whether the newest that is looked at met the condition, and whether that is certain: §4 *last*.
+    fn last(&self, window: Window) -> Option<(bool, bool)> {
+        let of_span = |span: &Span| {
+            let looked_at = span.events.iter().filter(|event| event.is_looked_at(self.definition)).count();
+            let met = span.events.iter().filter(|event| event.meets(self.definition)).count();
+            (looked_at > 0).then_some((met > 0, met == 0 || met == looked_at))
+        };
+        let across = self.spans().iter().find(|span| window.crosses_m(span) && window.e < span.first);
+        if let Some((met, _)) = across.and_then(of_span) {
+            return Some((met, false));
+        }
+        let entries = self.entries().iter().rev();
+        let mut entries =
+            entries.filter(|entry| window.holds(entry.time) && entry.is_looked_at(self.definition));
+        if let Some(entry) = entries.next() {
+            return Some((entry.meets(self.definition), true));
+        }
+        self.spans().iter().rev().filter(|span| window.takes(span)).find_map(of_span)
     }
 
     /// §3 `seconds_since_last` without a window: `newest` if it is `<= t`, else the newest entry, else `first`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{Aggregate, Bounds, Definition, Event, Sizes};
+use crate::plan::{Aggregate, Bounds, Definition, Event, LabelIs, Sizes};
 
 /// The constants of an entity kind (§2).
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ impl Kind {
                 | Aggregate::Zscore(_)
                 | Aggregate::Distinct(_)
                 | Aggregate::Share
+                | Aggregate::Last
                 | Aggregate::SecondsSinceLast
                 | Aggregate::SecondsSinceFirst => windows.extend(definition.window_ms),
             }
@@ -69,6 +70,8 @@ pub(crate) struct Entry {
     pub(crate) time: i64,
     pub(crate) columns: Vec<Option<i64>>,
     pub(crate) conditions: Vec<bool>,
+    /// Of an entry of a label: whether it is fraud.
+    pub(crate) label: Option<bool>,
     /// Per distinct column: the value, where it is present, meets the condition and found a place.
     pub(crate) distinct: Vec<Option<u64>>,
 }
@@ -82,11 +85,27 @@ impl Entry {
             time: event.time_ms,
             columns: event.columns.clone(),
             conditions: event.conditions.clone(),
+            label: event.label,
             distinct: kind.distinct.iter().map(value).collect(),
         }
     }
 
-    pub(crate) fn meets(&self, condition: Option<usize>) -> bool {
+    /// Whether it meets a window's condition and has the label that the window wants.
+    pub(crate) fn meets(&self, definition: &Definition) -> bool {
+        let label = match definition.label {
+            None | Some(LabelIs::Known) => true,
+            Some(LabelIs::Fraud) => self.label == Some(true),
+            Some(LabelIs::Genuine) => self.label == Some(false),
+        };
+        label && self.meets_condition(definition.condition)
+    }
+
+    /// Whether `share` and `last` look at it: of labels at those under the window's condition, else at all.
+    pub(crate) fn is_looked_at(&self, definition: &Definition) -> bool {
+        definition.label.is_none() || self.meets_condition(definition.condition)
+    }
+
+    fn meets_condition(&self, condition: Option<usize>) -> bool {
         condition.is_none_or(|condition| self.conditions[condition])
     }
 }
@@ -160,7 +179,10 @@ impl Key {
         // "with t = newest - H exactly it is not kept"
         let kept = event.time_ms > self.newest.max(event.time_ms) - kind.horizon_ms;
         self.take_in(event, kind, bounds, kept.then_some(Place::EntriesOrSpans));
-        self.merge(bounds);
+        // "Merge where an entry was kept and …"
+        if kept {
+            self.merge(bounds);
+        }
         self.updated = (event.sequence, entity);
     }
 

@@ -265,6 +265,7 @@ mod tests {
             delay_ms: 0,
             inclusive,
             condition: None,
+            label: None,
             or: None,
         };
         for entity in 0..4 {
@@ -280,13 +281,15 @@ mod tests {
         definitions.push(definition(0, Aggregate::Zscore(0), 7 * DAY, true));
         let settings = Settings {
             bounds: Bounds { dedupe_span_ms: DUPLICATE_SPAN, lateness_ms: 2000, ..Bounds::default() },
-            sizes: vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4],
+            sizes: vec![vec![Sizes { key_bytes: 1, entry_bytes: 1, span_bytes: 1, value_bytes: 1 }; 4]],
+            flags: Vec::new(),
+            labels: None,
             columns: vec![Column { digits: DIGITS, money: true }],
             shard_of: Box::new(|_, key| (key % 64) as usize),
             part_of: Box::new(|_, key| key >> 54),
             shard_of_id: Box::new(|id| (id % 64) as usize),
         };
-        let mut oracle = Oracle::new(settings, definitions);
+        let mut oracle = Oracle::new(settings, definitions, 0);
         let mut workload = Workload::default();
         let mut random = Random::new(1);
         let mut now = 0;
@@ -316,6 +319,7 @@ mod tests {
                 columns: vec![Some(cents * 100)],
                 values: keys[1..].iter().copied().map(Some).collect(),
                 conditions: Vec::new(),
+                label: None,
             };
             match (oracle.event(&event), workload.line(&line)) {
                 (Outcome::Duplicate, None) => {}

@@ -178,6 +178,7 @@ impl Engines {
                 delay_ms: 0,
                 inclusive: false,
                 condition: None,
+                label: None,
             }),
             or: Some(0.0),
             meaning: String::new(),
@@ -191,7 +192,7 @@ impl Engines {
             window("device_count", 1, Aggregate::Count),
             window("device_sum", 1, Aggregate::Sum(Column::Amount)),
         ];
-        let set = Arc::new(FeatureSet { features, conditions: Vec::new() });
+        let set = Arc::new(FeatureSet { features, conditions: Vec::new(), flags: Vec::new() });
         let plan = Arc::new(Plan::new(schema, set, LATENESS_MS));
         Self { scorers: [1, 2, 3].map(|version| scorer(version, &plan)), plan }
     }

@@ -15,6 +15,7 @@
 //! Not here: clocks, I/O, where records come from. A worker's phases are in `worker` and `update`, what they share in `shared`.
 
 mod crew;
+mod labels;
 pub(crate) mod lane;
 mod matrix;
 mod recent;

@@ -14,11 +14,13 @@ use crate::features::spec::Definition;
 use crate::limits::DEDUPE_SHARDS;
 use crate::record::Records;
 use crate::state::ids::IdShard;
+use crate::state::shard::StateSettings;
+use crate::state::waiting::{Known, Waiting};
 use crate::state::{ShardOf, Shards, open};
 use crate::window::reserve::Reserve;
 use cartguard_forest::Model;
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// A model in force.
@@ -66,6 +68,10 @@ pub struct StateSize {
     pub evicted: u64,
     /// Ids forgotten before their span for want of memory.
     pub evicted_ids: u64,
+    /// Events whose label does not count yet.
+    pub waiting: u64,
+    /// Labels lost for want of memory.
+    pub lost_labels: u64,
 }
 
 /// The batch at hand.
@@ -109,11 +115,17 @@ impl Job {
 pub(crate) struct Shared {
     pub(crate) plan: Arc<Plan>,
     pub(crate) settings: EngineSettings,
+    /// Shards of keys, layer after layer, then those of labels; `stores` counts them all.
     pub(crate) shards: Shards,
+    pub(crate) stores: StateSettings,
     /// Where the shards' pages come from.
     pub(crate) reserve: Reserve,
     pub(crate) shard_of: ShardOf,
     pub(crate) ids: Vec<CachePadded<Mutex<IdShard>>>,
+    /// By shard of ids: events whose label does not count yet; none without windows of labels.
+    pub(crate) waiting: Vec<CachePadded<Mutex<Waiting>>>,
+    /// By worker: the labels that begin to count in the batch.
+    pub(crate) known: Vec<CachePadded<RwLock<Vec<Known>>>>,
     pub(crate) job: RwLock<Job>,
     pub(crate) events: Vec<CachePadded<RwLock<EventLane>>>,
     pub(crate) cells: Vec<CachePadded<RwLock<CellLane>>>,
@@ -128,6 +140,8 @@ pub(crate) struct Shared {
     pub(crate) decisions: Vec<AtomicU8>,
     /// Whether an alert's reasons are the cheap ones.
     pub(crate) cheap: Vec<AtomicU8>,
+    /// Conditions of the layer at hand that an event meets; of one layer none.
+    pub(crate) flags: Vec<AtomicU64>,
     pub(crate) to_decode: Blocks,
     pub(crate) to_score: Blocks,
     /// The workers meet here for a batch, and between its phases.
@@ -179,13 +193,20 @@ impl Shared {
         let schema = &plan.schema;
         let job = Job::new(InForce::new(&plan, &settings, scorer));
         let reserve = Reserve::start();
+        let layers = plan.layers.len();
+        let stores = StateSettings { shards: settings.state.shards * plan.tiers(), ..settings.state.clone() };
         Self {
-            shards: open(&settings.state, &reserve),
+            shards: open(&stores, &reserve),
+            stores,
             reserve,
             shard_of: ShardOf::new(settings.state.shards),
             ids: (0..DEDUPE_SHARDS)
                 .map(|_| CachePadded::new(Mutex::new(IdShard::new(&settings.dedupe))))
                 .collect(),
+            waiting: (0..if plan.labels.is_empty() { 0 } else { DEDUPE_SHARDS })
+                .map(|_| CachePadded::new(Mutex::new(Waiting::new(&plan))))
+                .collect(),
+            known: (0..workers).map(|_| CachePadded::default()).collect(),
             job: RwLock::new(job),
             events: (0..workers)
                 .map(|_| CachePadded::new(RwLock::new(EventLane::new(schema.entities.len(), schema.slots()))))
@@ -200,6 +221,7 @@ impl Shared {
                 .collect(),
             decisions: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
             cheap: (0..BATCH_RECORDS_MAX).map(|_| AtomicU8::new(0)).collect(),
+            flags: (0..if layers > 1 { BATCH_RECORDS_MAX } else { 0 }).map(|_| AtomicU64::new(0)).collect(),
             to_decode: Blocks::new(workers),
             to_score: Blocks::new(workers),
             start: Barrier::new(workers),
@@ -240,9 +262,17 @@ impl Shared {
         for lane in self.cells.iter().skip(crew) {
             lane.write().unwrap_or_else(PoisonError::into_inner).places.clear();
         }
+        for known in self.known.iter().skip(crew) {
+            known.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         for worker in crew..self.settings.workers {
             self.accept_none(worker, job.records.len());
         }
+    }
+
+    /// The number among all shards of a shard of labels.
+    pub(crate) fn label_store(&self, shard: usize) -> usize {
+        self.plan.layers.len() * self.settings.state.shards + shard
     }
 
     /// Sets that a worker accepted none of so many events.
@@ -282,6 +312,11 @@ impl Shared {
             let ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
             total.ids += ids.len() as u64;
             total.evicted_ids += ids.evicted;
+        }
+        for waiting in &self.waiting {
+            let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            total.waiting += waiting.len() as u64;
+            total.lost_labels += waiting.lost;
         }
         total
     }

@@ -46,6 +46,8 @@ pub struct Identity {
     pub settings: Vec<(String, String)>,
     /// Name and definition of every feature, in order.
     pub features: Vec<(String, String)>,
+    /// Name and definition of every condition that windows count: its truth is in the state.
+    pub conditions: Vec<(String, String)>,
 }
 
 impl Identity {
@@ -63,16 +65,22 @@ impl Identity {
         }
         let find =
             |list: &[(String, String)], name: &str| list.iter().find(|(other, _)| other == name).cloned();
-        for (name, definition) in &self.features {
-            match find(&other.features, name) {
-                None => lines.push(format!("feature {name}: is gone")),
-                Some((_, now)) if now != *definition => lines.push(format!("feature {name}: was changed")),
-                Some(_) => {}
+        let lists = [
+            ("feature", &self.features, &other.features),
+            ("condition", &self.conditions, &other.conditions),
+        ];
+        for (kind, was, is) in lists {
+            for (name, definition) in was {
+                match find(is, name) {
+                    None => lines.push(format!("{kind} {name}: is gone")),
+                    Some((_, now)) if now != *definition => lines.push(format!("{kind} {name}: was changed")),
+                    Some(_) => {}
+                }
             }
-        }
-        for (name, _) in &other.features {
-            if find(&self.features, name).is_none() {
-                lines.push(format!("feature {name}: is new"));
+            for (name, _) in is {
+                if find(was, name).is_none() {
+                    lines.push(format!("{kind} {name}: is new"));
+                }
             }
         }
         if lines.is_empty() && self.features != other.features {
@@ -149,7 +157,7 @@ impl Engine {
             left = left.saturating_sub(copied);
             if let Some(part) = part {
                 *done += 1;
-                if *done == DEDUPE_SHARDS + shared.settings.state.shards {
+                if *done == DEDUPE_SHARDS + shared.stores.shards {
                     self.taking = None;
                 }
                 give(part);
@@ -159,7 +167,7 @@ impl Engine {
 
     /// How many parts a snapshot has.
     pub fn snapshot_parts(&self) -> usize {
-        DEDUPE_SHARDS + self.shared.settings.state.shards
+        DEDUPE_SHARDS + self.shared.stores.shards
     }
 
     /// Puts a part of a snapshot in place of what this engine has there. Several threads may do so at once, before the first batch.
@@ -173,10 +181,10 @@ impl Engine {
                 *ids.lock().unwrap_or_else(PoisonError::into_inner) = restored;
             }
             PartKind::Keys => {
-                if part.shard >= shared.settings.state.shards {
+                if part.shard >= shared.stores.shards {
                     return Err(PartFault::Shard);
                 }
-                let restored = Shard::restore(&shared.settings.state, shared.reserve.clone(), &part)?;
+                let restored = Shard::restore(&shared.stores, shared.reserve.clone(), &part)?;
                 shared.shards.insert(part.shard, restored);
             }
         }
@@ -216,6 +224,13 @@ impl Engine {
                 .features
                 .iter()
                 .map(|feature| (feature.name.clone(), format!("{:?}", feature.definition)))
+                .collect(),
+            conditions: shared
+                .plan
+                .set
+                .conditions
+                .iter()
+                .map(|condition| (condition.name.clone(), format!("{:?}", condition.program)))
                 .collect(),
         }
     }

@@ -12,6 +12,7 @@ use crate::features::plan::Plan;
 use crate::state::shard::{Shard, Update};
 use crate::window::read;
 use crate::window::write::Entry;
+use std::sync::atomic::Ordering;
 
 /// Updates whose memory is asked for before the first of them is done, of one shard or of several: as many misses as overlap, and no
 /// more than the nearest cache holds.
@@ -35,7 +36,8 @@ struct Task {
     /// Lane of the decoded event, and its row.
     lane: u16,
     row: u32,
-    shard: u32,
+    /// The shard of its layer.
+    store: u32,
     slot: Option<u32>,
     hash: u64,
 }
@@ -77,28 +79,32 @@ impl Updates {
         self.owners[shard] as usize
     }
 
-    /// Updates the keys of this worker's shards, and leaves their cells and marks in `out`.
-    pub(super) fn run(&mut self, batch: &Batch<'_>, crew: usize, out: &mut CellLane) {
+    /// Updates the keys of this worker's shards in a layer, and leaves their cells and marks in `out`.
+    pub(super) fn run(&mut self, batch: &Batch<'_>, layer: usize, crew: usize, out: &mut CellLane) {
         let shards = batch.shared.settings.state.shards;
         if self.owners_crew != crew {
             self.owners = (0..shards).map(|shard| (shard % crew) as u8).collect();
             self.owners_crew = crew;
         }
-        out.reset(batch.job.records.len(), batch.shared.plan.entities.len());
-        self.collect(batch);
+        if layer == 0 {
+            out.reset(batch.job.records.len(), batch.shared.plan.entities.len());
+        }
+        self.collect(batch, layer);
         let mut tasks = std::mem::take(&mut self.tasks);
         for ahead in tasks.chunks_mut(TASKS_AHEAD) {
             reach(batch, ahead);
-            for tasks in ahead.chunk_by(|a, b| a.shard == b.shard) {
-                self.update(batch, tasks, out);
+            for tasks in ahead.chunk_by(|a, b| a.store == b.store) {
+                self.update(batch, layer, tasks, out);
             }
         }
         self.tasks = tasks;
     }
 
     /// Collects this worker's tasks and sorts them by shard.
-    fn collect(&mut self, batch: &Batch<'_>) {
+    fn collect(&mut self, batch: &Batch<'_>, layer: usize) {
         let shared = batch.shared;
+        let range = shared.plan.layers[layer].entities.clone();
+        let first_store = layer * self.owners.len();
         self.starts.clear();
         self.starts.resize(self.owners.len() + 1, 0);
         self.unsorted.clear();
@@ -108,7 +114,7 @@ impl Updates {
             }
             let (lane, row) = owner(shared, event);
             let keys = batch.lanes[lane].event(row).keys;
-            for (index, entity) in shared.plan.entities.iter().enumerate() {
+            for (index, entity) in range.clone().zip(&shared.plan.entities[range.clone()]) {
                 let hash = keys[entity.entity];
                 let shard = shared.shard_of.of(hash);
                 if hash != NO_KEY && self.owners[shard] as usize == self.worker {
@@ -118,7 +124,7 @@ impl Updates {
                         entity: index as u16,
                         lane: lane as u16,
                         row: row as u32,
-                        shard: shard as u32,
+                        store: (first_store + shard) as u32,
                         slot: None,
                         hash,
                     };
@@ -131,7 +137,7 @@ impl Updates {
         }
         self.tasks.resize(self.unsorted.len(), Task::default());
         for &task in &self.unsorted {
-            let place = &mut self.starts[task.shard as usize];
+            let place = &mut self.starts[task.store as usize - first_store];
             self.tasks[*place as usize] = task;
             *place += 1;
         }
@@ -141,10 +147,11 @@ impl Updates {
     }
 
     /// Updates keys of one shard.
-    fn update(&mut self, batch: &Batch<'_>, tasks: &[Task], out: &mut CellLane) {
+    fn update(&mut self, batch: &Batch<'_>, layer: usize, tasks: &[Task], out: &mut CellLane) {
         let plan = &*batch.shared.plan;
+        let entities = &plan.entities[plan.layers[layer].entities.clone()];
         let Some(mut shard) =
-            tasks.first().and_then(|task| batch.shared.shards.get_mut(&(task.shard as usize)))
+            tasks.first().and_then(|task| batch.shared.shards.get_mut(&(task.store as usize)))
         else {
             return;
         };
@@ -153,7 +160,13 @@ impl Updates {
             let event = lane.event(task.row as usize);
             let entity = &plan.entities[task.entity as usize];
             let entry = &mut self.entries[task.entity as usize];
-            let met = if plan.set.conditions.is_empty() { 0 } else { lane.met(task.row as usize) };
+            let met = if layer > 0 {
+                batch.shared.flags[task.event as usize].load(Ordering::Relaxed)
+            } else if plan.set.conditions.is_empty() {
+                0
+            } else {
+                lane.met(task.row as usize)
+            };
             entity.fill(&event, met, entry);
             let place = out.add(entity.features.len());
             let update = Update {
@@ -164,7 +177,7 @@ impl Updates {
             };
             let marks = shard.update(
                 &batch.shared.settings.state,
-                &plan.entities,
+                entities,
                 entity,
                 task.slot,
                 &update,
@@ -204,8 +217,8 @@ fn reach(batch: &Batch<'_>, tasks: &mut [Task]) {
 
 #[inline]
 fn round(batch: &Batch<'_>, tasks: &mut [Task], mut step: impl FnMut(&Shard, &mut Task)) {
-    for tasks in tasks.chunk_by_mut(|a, b| a.shard == b.shard) {
-        let Some(shard) = tasks.first().and_then(|task| batch.shared.shards.get(&(task.shard as usize)))
+    for tasks in tasks.chunk_by_mut(|a, b| a.store == b.store) {
+        let Some(shard) = tasks.first().and_then(|task| batch.shared.shards.get(&(task.store as usize)))
         else {
             continue;
         };

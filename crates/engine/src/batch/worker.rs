@@ -7,16 +7,16 @@
 mod score;
 
 use self::score::{Scored, settle};
+use crate::batch::labels::Labels;
 use crate::batch::lane::{BLOCK, EventLane};
 use crate::batch::matrix::Matrix;
 use crate::batch::shared::{InForce, Job, Shared};
 use crate::batch::update::{Batch, Updates};
 use crate::decode::Decoder;
 use crate::encode::{LineWriter, Reason as AlertReason};
-use crate::event::{EventRef, Head, KeyTexts};
+use crate::event::{Head, KeyTexts, NO_KEY};
 use crate::features::cell::Cell;
-use crate::features::expression::Context;
-use crate::features::plan::Plan;
+use crate::features::plan::WindowOperand;
 use crate::record::Form;
 use crate::reject::{Reason, Reject};
 use crate::state::ids;
@@ -51,6 +51,7 @@ pub(crate) struct Worker {
     stream_ms: Vec<i64>,
     ids: Vec<IdTask>,
     updates: Updates,
+    labels: Labels,
     /// Blocks that this worker scored and will encode, and the first of `scored` of each.
     blocks: Vec<(usize, usize)>,
     /// The cells of the accepted events of those blocks, or of one, row by row, and what came of them.
@@ -78,10 +79,11 @@ impl Worker {
             stream_ms: Vec::new(),
             ids: Vec::new(),
             updates: Updates::new(index, plan),
+            labels: Labels::new(plan),
             blocks: Vec::new(),
             rows: Vec::new(),
             scored: Vec::new(),
-            operands: vec![f64::NAN; plan.features()],
+            operands: vec![f64::NAN; plan.operand_count()],
             matrix: Matrix::default(),
             scores: Vec::new(),
             forest: scratch_of(&job.in_force),
@@ -97,8 +99,14 @@ impl Worker {
         shared.phase.wait_for(crew);
         self.order(shared, crew);
         shared.phase.wait_for(crew);
-        self.update(shared, crew);
-        shared.phase.wait_for(crew);
+        for layer in 0..shared.plan.layers.len() {
+            if layer > 0 {
+                self.flag(shared, layer, crew);
+                shared.phase.wait_for(crew);
+            }
+            self.update(shared, layer, crew);
+            shared.phase.wait_for(crew);
+        }
         if shared.settings.reasons.top > 0 {
             self.score(shared, crew);
             shared.phase.wait_for(crew);
@@ -137,7 +145,9 @@ impl Worker {
                 let reject = self.decode_one(&job, event, &mut lane, row);
                 lane.set_reject(row, reject);
                 if reject.is_none() {
-                    let met = conditions_met(&shared.plan, &lane.event(row));
+                    let plan = &*shared.plan;
+                    let stage = &plan.layers[0].stage;
+                    let met = stage.met(&plan.set, lane.event(row), |_| Cell::MISSING, &mut self.operands);
                     lane.set_met(row, met);
                 }
             }
@@ -206,15 +216,61 @@ impl Worker {
             let is_new = shard.accept(id.hash, id.time_ms, self.stream_ms[id.event as usize]);
             shared.accepted[self.index][id.event as usize].store(is_new.into(), Ordering::Relaxed);
         }
+        if !shared.waiting.is_empty() {
+            let is_accepted_here =
+                |event: usize| shared.accepted[self.index][event].load(Ordering::Relaxed) != 0;
+            let times = (job.first_sequence, &self.stream_ms[..]);
+            Labels::await_labels(self.index, crew, shared, &lanes, times, is_accepted_here);
+        }
     }
 
-    /// Phase 3: the keys of this worker's shards.
-    fn update(&mut self, shared: &Shared, crew: usize) {
+    /// Between two layers: the flags that the windows of the next one count, by blocks of events.
+    fn flag(&mut self, shared: &Shared, layer: usize, crew: usize) {
+        let records = shared.job.read().unwrap_or_else(PoisonError::into_inner).records.len();
+        let lanes = event_lanes(shared);
+        let cells: Vec<_> = shared
+            .cells
+            .iter()
+            .take(crew)
+            .map(|lane| lane.read().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let plan = &*shared.plan;
+        for block in (self.index..records.div_ceil(BLOCK)).step_by(crew) {
+            for event in block * BLOCK..records.min((block + 1) * BLOCK) {
+                if !is_accepted(shared, event) {
+                    continue;
+                }
+                let (lane, row) = owner(shared, event);
+                let entry = lanes[lane].event(row);
+                let updates = &self.updates;
+                let cell_of = |window: &WindowOperand| {
+                    let entity = &plan.entities[window.entity];
+                    match entry.keys[entity.entity] {
+                        NO_KEY => entity.missing[window.cell],
+                        hash => {
+                            let lane = &cells[updates.owner(shared.shard_of.of(hash))];
+                            let place = lane.places[event * plan.entities.len() + window.entity];
+                            lane.cells[place as usize + window.cell]
+                        }
+                    }
+                };
+                let met = plan.layers[layer].stage.met(&plan.set, entry, cell_of, &mut self.operands);
+                shared.flags[event].store(met, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Phase 3: the keys of this worker's shards in one layer.
+    fn update(&mut self, shared: &Shared, layer: usize, crew: usize) {
         let job = shared.job.read().unwrap_or_else(PoisonError::into_inner);
         let lanes = event_lanes(shared);
         let mut out = shared.cells[self.index].write().unwrap_or_else(PoisonError::into_inner);
         let batch = Batch { shared, job: &job, lanes: &lanes, stream_ms: &self.stream_ms };
-        self.updates.run(&batch, crew, &mut out);
+        self.updates.run(&batch, layer, crew, &mut out);
+        if layer == 0 && !shared.waiting.is_empty() {
+            let updates = &self.updates;
+            self.labels.update_labels(&batch, self.index, |shard| updates.owner(shard), &mut out);
+        }
     }
 }
 
@@ -237,14 +293,4 @@ pub(super) fn owner(shared: &Shared, event: usize) -> (usize, usize) {
 #[inline]
 pub(super) fn is_accepted(shared: &Shared, event: usize) -> bool {
     shared.accepted.iter().any(|own| own[event].load(Ordering::Relaxed) != 0)
-}
-
-/// One bit for each condition that the event meets.
-fn conditions_met(plan: &Plan, event: &EventRef<'_>) -> u64 {
-    let context = Context { event: *event, features: &[] };
-    let mut met = 0;
-    for (bit, condition) in plan.set.conditions.iter().enumerate() {
-        met |= u64::from(condition.program.truth(&context)) << bit;
-    }
-    met
 }

@@ -31,6 +31,7 @@ pub(super) struct Paths {
     pub(super) currency: Option<LeafId>,
     pub(super) arrival: Option<LeafId>,
     pub(super) items: Option<LeafId>,
+    pub(super) label: Option<LeafId>,
     /// By field.
     pub(super) fields: Vec<LeafId>,
     /// By entity, by part.
@@ -117,6 +118,7 @@ impl Paths {
             .zip(&schema.fields)
             .map(|(index, field)| builder.leaf(&field.path, Subject::Field(index)))
             .collect();
+        let label = schema.labels.as_ref().map(|labels| builder.leaf(&labels.column, Subject::Label));
         let mut nodes = builder.nodes;
         for index in 0..nodes.len() {
             let ids = std::mem::take(&mut nodes[index].children.ids);
@@ -132,6 +134,7 @@ impl Paths {
             currency,
             arrival,
             items,
+            label,
             fields,
             keys,
         }

@@ -188,13 +188,21 @@ impl Reader {
             };
             *slot = value.unwrap_or(MISSING);
         }
+        if let (Some(leaf), Some((label, _))) = (paths.label, items.split_last_mut()) {
+            let text = value::text(found.leaves[usize::from(leaf)], record, &mut self.text);
+            *label = match text {
+                Some(b"fraud" | b"true" | b"1" | b"1.0") => 1,
+                Some(b"legit" | b"false" | b"0" | b"0.0") => 0,
+                Some(_) | None => MISSING,
+            };
+        }
         let Some(basket) = paths.items else { return };
         let is_array = found.leaves[usize::from(basket)].kind == Kind::Array;
         if is_array && !found.odd_line {
             let slots = &mut items[..ITEM_STATS];
             items::stats(record, &found.lines, &mut self.skus, &self.categories, &mut self.text, slots);
         } else {
-            items.fill(MISSING);
+            items[..ITEM_STATS].fill(MISSING);
         }
     }
 

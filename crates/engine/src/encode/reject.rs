@@ -27,6 +27,7 @@ pub(super) struct Subjects {
     amount: Vec<u8>,
     currency: Vec<u8>,
     arrival: Vec<u8>,
+    label: Vec<u8>,
     items: Vec<u8>,
     fields: Vec<Vec<u8>>,
     entities: Vec<Vec<u8>>,
@@ -42,6 +43,10 @@ impl Subjects {
                 CurrencySource::Path { path, .. } => called("`currency`", &[path]),
                 CurrencySource::Constant(_) => called("`currency`", &[]),
             },
+            label: called(
+                "`label`",
+                schema.labels.iter().map(|labels| &labels.column).collect::<Vec<_>>().as_slice(),
+            ),
             arrival: called(
                 "`arrival`",
                 schema.arrival.iter().map(|time| &time.path).collect::<Vec<_>>().as_slice(),
@@ -103,6 +108,7 @@ impl Subjects {
             Subject::Amount => &self.amount,
             Subject::Currency => &self.currency,
             Subject::Arrival => &self.arrival,
+            Subject::Label => &self.label,
             Subject::Items => &self.items,
             Subject::Field(index) => &self.fields[usize::from(index)],
             Subject::Entity(index) => &self.entities[usize::from(index)],

@@ -6,6 +6,7 @@
 
 use super::expression::{Program, Scope, builtin_names, compile};
 use super::file::{expression_faults, tables};
+use super::flags::FlagDraft;
 use super::names::is_word;
 use super::sentence::{Piece, pieces};
 use super::spec::Condition;
@@ -26,13 +27,22 @@ struct Named {
     text: String,
     meaning: String,
     program: Option<Program>,
+    /// Number of the flag that it is; its program comes once all names are known.
+    flag: Option<usize>,
 }
 
 impl Conditions {
     /// `[[condition]] name = "declined", when = "auth_result == 'declined'", meaning = "that were declined"`
-    pub(super) fn read(root: &mut Reader<'_>, schema: &Schema) -> Self {
+    pub(super) fn read(root: &mut Reader<'_>, flags: &[FlagDraft], schema: &Schema) -> Self {
         let faults = root.faults();
-        let mut named: Vec<Named> = Vec::new();
+        let of_flag = |(index, flag): (usize, &FlagDraft)| Named {
+            name: flag.name.clone(),
+            text: String::new(),
+            meaning: meaning_of(&flag.name),
+            program: Some(Program::default()),
+            flag: Some(index),
+        };
+        let mut named: Vec<Named> = flags.iter().enumerate().map(of_flag).collect();
         for node in tables(root, "condition") {
             let mut table = Reader::new(node, "condition", faults);
             let name = table.required("name", "a word such as \"declined\"").and_then(|_| table.text("name"));
@@ -56,14 +66,15 @@ impl Conditions {
                     "letters, digits and _, not a digit first",
                 );
             }
-            if named.iter().any(|known| known.name == name) {
-                table_fault(faults, node, "condition.name", &name, "used for another condition already");
+            if let Some(known) = named.iter().find(|known| known.name == name) {
+                let of = if known.flag.is_some() { "a flag" } else { "another condition" };
+                table_fault(faults, node, "condition.name", &name, &format!("used for {of} already"));
                 continue;
             }
             let place = when.map_or(&node.place, |node| &node.place);
             let program = condition_program(&text, place, "condition.when", schema, faults);
-            let meaning = meaning.unwrap_or_else(|| format!("that {{is|are}} {}", name.replace('_', " ")));
-            named.push(Named { name, text, meaning, program });
+            let meaning = meaning.unwrap_or_else(|| meaning_of(&name));
+            named.push(Named { name, text, meaning, program, flag: None });
         }
         Self { named, used: Vec::new() }
     }
@@ -107,8 +118,8 @@ impl Conditions {
                 }
                 None => {
                     let program = condition_program(text, place, &key, schema, faults);
-                    let meaning = format!("that {{is|are}} {}", name.replace('_', " "));
-                    let named = Named { name, text: text.to_owned(), meaning, program };
+                    let meaning = meaning_of(&name);
+                    let named = Named { name, text: text.to_owned(), meaning, program, flag: None };
                     self.named.push(named.clone());
                     named
                 }
@@ -117,7 +128,7 @@ impl Conditions {
         let program = found.program?;
         let index = self.used.iter().position(|used| used.name == found.name);
         let index = index.unwrap_or_else(|| {
-            self.used.push(Condition { name: found.name.clone(), program });
+            self.used.push(Condition { name: found.name.clone(), program, flag: found.flag });
             self.used.len() - 1
         });
         if index == CONDITIONS_MAX {
@@ -127,6 +138,11 @@ impl Conditions {
     }
 }
 
+/// What is said of events that meet a condition of this name.
+fn meaning_of(name: &str) -> String {
+    format!("that {{is|are}} {}", name.replace('_', " "))
+}
+
 fn condition_program(
     text: &str,
     place: &Place,
@@ -134,7 +150,7 @@ fn condition_program(
     schema: &Schema,
     faults: &Faults,
 ) -> Option<Program> {
-    let program = compile(text, &Scope { schema, features: None })
+    let program = compile(text, &Scope { schema, operands: None, flags_from: 0 })
         .map_err(|found| expression_faults(found, text, place, key, faults))
         .ok()?;
     if !program.is_truth() {

@@ -4,7 +4,7 @@ use super::condition::Conditions;
 use super::file::{Defaults, Draft, DraftKind, DraftReason, code, or, reason};
 use super::names::{self, AGGREGATES, Parts, aggregate_word, is_name};
 use super::sentence;
-use super::spec::{Aggregate, Column, RatioOf, Value, WindowFeature};
+use super::spec::{Aggregate, Column, LabelIs, RatioOf, Value, WindowFeature};
 use super::wording::{Subject, Words, amount_unit, span};
 use crate::document::{Place, Reader, did_you_mean, duration, duration_text};
 use crate::limits::{FEATURES_MAX, WINDOW_MS_MAX, WINDOW_MS_MIN};
@@ -35,6 +35,8 @@ struct Table {
     aggregates: Vec<&'static str>,
     columns: Vec<(String, Column)>,
     distinct: Vec<(String, Value)>,
+    /// With its name.
+    label: Option<(LabelIs, &'static str)>,
     /// Index, name, meaning.
     condition: Option<(usize, String, String)>,
     delay: Option<Span>,
@@ -102,7 +104,8 @@ impl Context<'_> {
         let needs_field = aggregates.iter().any(takes_field) || (is_ratio && ratio_of != "count");
         let columns = self.columns(reader, needs_field);
         let distinct = self.distinct(reader, aggregates.contains(&"distinct"), &entities);
-        let condition = self.condition(reader, &aggregates);
+        let label = self.label(reader, &aggregates);
+        let condition = self.condition(reader, &aggregates, label.is_some());
         let delay = span_of(reader, "delay", 1..=WINDOW_MS_MAX);
         let inclusive = reader.truth("inclusive");
         let over = span_of(reader, "over", WINDOW_MS_MIN..=WINDOW_MS_MAX);
@@ -112,6 +115,7 @@ impl Context<'_> {
             aggregates,
             columns,
             distinct,
+            label,
             condition,
             delay,
             inclusive,
@@ -208,9 +212,34 @@ impl Context<'_> {
         reader.faults().add(place, &reader.key(key), what);
     }
 
-    fn condition(&mut self, reader: &mut Reader<'_>, aggregates: &[&str]) -> Option<(usize, String, String)> {
+    /// `label = "fraud"`
+    fn label(&self, reader: &mut Reader<'_>, aggregates: &[&str]) -> Option<(LabelIs, &'static str)> {
+        const WORDS: [(LabelIs, &str); 3] =
+            [(LabelIs::Known, "known"), (LabelIs::Fraud, "fraud"), (LabelIs::Genuine, "genuine")];
+        let label = reader.one_of("label", &WORDS.map(|(_, word)| word)).map(|index| WORDS[index])?;
+        if self.schema.labels.is_none() {
+            reader.fault("label", "no label is ever known; give [labels] column in the configuration");
+        }
+        if let Some(word) = aggregates.iter().find(|word| matches!(**word, "distinct" | "run" | "ratio")) {
+            reader.fault("aggregates", format!("{word} takes no label"));
+        }
+        if label.0 == LabelIs::Known
+            && let Some(word) = aggregates.iter().find(|word| matches!(**word, "share" | "last"))
+        {
+            reader.fault("label", format!("{word} of the known would always be 1; fraud or genuine"));
+        }
+        Some(label)
+    }
+
+    fn condition(
+        &mut self,
+        reader: &mut Reader<'_>,
+        aggregates: &[&str],
+        has_label: bool,
+    ) -> Option<(usize, String, String)> {
         let (text, name) = (reader.text("where"), reader.text("where_name"));
-        let needs = aggregates.iter().find(|aggregate| matches!(**aggregate, "share" | "run"));
+        let needs =
+            aggregates.iter().find(|aggregate| matches!(**aggregate, "share" | "last" | "run") && !has_label);
         let Some(text) = text else {
             if let Some(aggregate) = needs {
                 reader.fault("where", format!("is missing; the condition that {aggregate} is about"));
@@ -220,10 +249,14 @@ impl Context<'_> {
             }
             return None;
         };
-        if aggregates.contains(&"seconds_since_first") {
-            reader.fault("where", "seconds_since_first takes no condition; give it a table of its own");
+        if aggregates.contains(&"seconds_since_first") && reader.place_of("windows") == reader.place() {
+            reader.fault("where", "seconds_since_first without a window takes no condition");
         }
-        self.conditions.find(reader, &text, name, self.schema)
+        let found = self.conditions.find(reader, &text, name, self.schema)?;
+        if has_label && self.conditions.used[found.0].flag.is_some() {
+            reader.fault("where", format!("{text:?} is a flag; beside label a condition over fields"));
+        }
+        Some(found)
     }
 
     fn expand(&self, place: &Place, table: &Table, told: &Told) -> Vec<Draft> {
@@ -265,6 +298,7 @@ impl Context<'_> {
         let parts = Parts {
             entity: &self.schema.entities[entity].name,
             aggregate: aggregate_word(aggregate),
+            label: table.label.map_or("", |(_, word)| word),
             field,
             condition: condition.map_or("", |(_, name, _)| name),
             window: &window_text,
@@ -272,8 +306,10 @@ impl Context<'_> {
             delay: &delay,
         };
         // 0 for every event with a key; no default asks for that.
+        let is_since = matches!(aggregate, Aggregate::SecondsSinceLast | Aggregate::Last)
+            || aggregate == Aggregate::SecondsSinceFirst && window.is_some();
         let by_default =
-            self.defaults.inclusive && aggregate != Aggregate::SecondsSinceLast && table.delay.is_none();
+            self.defaults.inclusive && !is_since && table.delay.is_none() && table.label.is_none();
         let inclusive = table.inclusive.unwrap_or(by_default);
         let texts = self.words.texts(&Subject {
             parts,
@@ -292,6 +328,7 @@ impl Context<'_> {
                 window_ms: window.map(|window| window.ms),
                 delay_ms: table.delay.as_ref().map_or(0, |delay| delay.ms),
                 inclusive,
+                label: table.label.map(|(label, _)| label),
                 condition: condition.map(|(index, ..)| *index),
             }),
             or: told.or.clone(),
@@ -326,6 +363,7 @@ impl Table {
                 .map(|(name, value)| (name.clone(), Aggregate::Distinct(*value)))
                 .collect(),
             "share" => plain(Aggregate::Share),
+            "last" => plain(Aggregate::Last),
             "run" => plain(Aggregate::Run),
             "seconds_since_last" => plain(Aggregate::SecondsSinceLast),
             "seconds_since_first" => plain(Aggregate::SecondsSinceFirst),
@@ -348,13 +386,17 @@ impl Table {
     /// What fits each key alone but not together.
     fn check(&self, reader: &Reader<'_>) {
         let has = |word: &str| self.aggregates.contains(&word);
-        let windowless = ["run", "seconds_since_first"];
-        if let Some(word) = windowless.iter().find(|word| has(word)) {
+        if self.label.is_some() && reader.place_of("windows") == reader.place() {
+            reader.fault("windows", "is missing; labels are looked back at over windows");
+        } else if has("run") {
             if !self.windows.is_empty() {
-                reader.fault("windows", format!("{word} takes no window; give it a table of its own"));
+                reader.fault("windows", "run takes no window; give it a table of its own");
             }
         } else if self.windows.is_empty() && reader.place_of("windows") == reader.place() {
-            let others = self.aggregates.iter().any(|word| *word != "seconds_since_last");
+            let others = self
+                .aggregates
+                .iter()
+                .any(|word| !matches!(*word, "seconds_since_last" | "seconds_since_first"));
             if others {
                 reader.fault("windows", "is missing; a list such as [\"10m\", \"24h\"]");
             } else if has("seconds_since_last") && self.condition.is_some() {
@@ -370,8 +412,20 @@ impl Table {
                 "the current event lies outside a delayed window; leave out inclusive or delay",
             );
         }
+        if self.label.is_some() && self.inclusive == Some(true) {
+            reader.fault("inclusive", "the label of the current event is not known; leave inclusive out");
+        }
         if self.delay.is_some() && self.windows.is_empty() {
             reader.fault("delay", "belongs to a window, and this table has none");
+        }
+        if has("seconds_since_first") && !self.windows.is_empty() && self.inclusive == Some(true) {
+            reader.fault(
+                "inclusive",
+                "seconds_since_first over a window never counts the event itself; leave inclusive out",
+            );
+        }
+        if has("last") && self.inclusive == Some(true) {
+            reader.fault("inclusive", "last would always be about the event itself; leave inclusive out");
         }
         if has("seconds_since_last") && self.inclusive == Some(true) {
             reader.fault("inclusive", "seconds_since_last would always be 0; leave inclusive out");

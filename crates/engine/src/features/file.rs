@@ -16,6 +16,8 @@ mod tests;
 use super::condition::Conditions;
 use super::expand;
 use super::expression::{ExpressionFault, Scope, builtin_names, compile};
+use super::flags::{self, FlagDraft};
+use super::graph::Graph;
 use super::names::{code_of, is_name};
 use super::plan::shape_of;
 use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
@@ -38,7 +40,8 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
     let mut root = Reader::new(&root, "", &faults);
     let words = words(&mut root);
     let defaults = defaults(&mut root);
-    let mut conditions = Conditions::read(&mut root, schema);
+    let flag_drafts = flags::read(&mut root, schema);
+    let mut conditions = Conditions::read(&mut root, &flag_drafts, schema);
     let mut drafts = Vec::new();
     let list = tables(&mut root, "feature");
     if list.is_empty() {
@@ -74,15 +77,30 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
         }
     }
     root.finish();
-    let names = unique_names(&drafts, schema, &faults);
-    blind_runs(&drafts, schema, &faults);
-    let features = resolve(drafts, &names, schema, &faults);
-    circles(&features, &faults);
+    let mut names = unique_names(&drafts, schema, &faults);
+    for (index, flag) in flag_drafts.iter().enumerate() {
+        if names.insert(flag.name.clone(), drafts.len() + index).is_some() {
+            faults.add(&flag.place, &flag.name, "is the name of a feature and of a flag; rename one");
+        }
+    }
+    let scope = Scope { schema, operands: Some(&names), flags_from: drafts.len() };
+    let features = resolve(drafts, &scope, &faults);
+    let flags = flags::resolve(&flag_drafts, &scope, &faults);
+    let mut conditions = conditions.used;
+    for condition in &mut conditions {
+        if let Some(flag) = condition.flag {
+            condition.program = flags[flag].program.clone();
+        }
+    }
+    let definitions = features.iter().map(|(_, feature)| feature.as_ref().map(|feature| &feature.definition));
+    let graph = Graph::new(definitions, &conditions, &flags);
+    circles(&graph, &features, &flag_drafts, &faults);
+    blind_runs(&graph, &features, schema, &faults);
     if !faults.is_empty() {
         return Err(faults.take());
     }
     let features = features.into_iter().filter_map(|(_, feature)| feature).collect();
-    Ok(FeatureSet { features, conditions: conditions.used })
+    Ok(FeatureSet { features, conditions, flags })
 }
 
 /// What holds for every table of windows that says nothing else.
@@ -271,17 +289,12 @@ fn unique_names(drafts: &[Draft], schema: &Schema, faults: &Faults) -> BTreeMap<
 }
 
 /// Compiles the expressions, now that every name is known.
-fn resolve(
-    drafts: Vec<Draft>,
-    names: &BTreeMap<String, usize>,
-    schema: &Schema,
-    faults: &Faults,
-) -> Vec<(Place, Option<Feature>)> {
-    let scope = Scope { schema, features: Some(names) };
+fn resolve(drafts: Vec<Draft>, scope: &Scope<'_>, faults: &Faults) -> Vec<(Place, Option<Feature>)> {
+    let schema = scope.schema;
     let resolve = |draft: Draft| {
         let definition = match draft.kind {
             DraftKind::Window(window) => Some(Definition::Window(window)),
-            DraftKind::Expression(text, place) => compile(&text, &scope)
+            DraftKind::Expression(text, place) => compile(&text, scope)
                 .map_err(|found| expression_faults(found, &text, &place, &draft.name, faults))
                 .ok()
                 .map(Definition::Expression),
@@ -328,65 +341,46 @@ fn check_or(or: f64, shape: Shape, place: &Place, faults: &Faults) {
     }
 }
 
-/// Refuses runs that look back over nothing: the longest window of their entity is how far they see.
-fn blind_runs(drafts: &[Draft], schema: &Schema, faults: &Faults) {
+/// Refuses runs that look back over nothing: the longest window of their entity, in their layer, is how far they see.
+fn blind_runs(graph: &Graph, features: &[(Place, Option<Feature>)], schema: &Schema, faults: &Faults) {
+    if !faults.is_empty() {
+        return;
+    }
+    let layers = graph.layers();
     let windows = || {
-        drafts.iter().filter_map(|draft| match &draft.kind {
-            DraftKind::Window(window) => Some((draft, window)),
-            DraftKind::Expression(..) => None,
+        features.iter().zip(&layers).filter_map(|((place, feature), layer)| match feature {
+            Some(Feature { name, definition: Definition::Window(window), .. }) => {
+                Some((place, name, window, *layer))
+            }
+            _ => None,
         })
     };
-    for (draft, run) in windows().filter(|(_, window)| window.aggregate == Aggregate::Run) {
-        if windows().any(|(_, other)| other.entity == run.entity && other.window_ms.is_some()) {
+    for (place, name, run, layer) in windows().filter(|(_, _, window, _)| window.aggregate == Aggregate::Run)
+    {
+        if windows()
+            .any(|(_, _, other, own)| other.entity == run.entity && own == layer && other.window_ms.is_some())
+        {
             continue;
         }
         let entity = &schema.entities[run.entity].name;
+        let (of, more) = if layer == 0 { ("", "") } else { (" over its flags", ", where = \"<the flag>\"") };
         let what = format!(
-            "run looks back over the longest window of {entity:?}, which has none, so that it would not count; give \
-             {entity:?} a window, such as entity = {entity:?}, windows = \"7d\", aggregates = \"count\""
+            "run looks back over the longest window of {entity:?}{of}, which has none, so that it would not count; give \
+             {entity:?} a window, such as entity = {entity:?}, windows = \"7d\", aggregates = \"count\"{more}"
         );
-        faults.add(&draft.place, &draft.name, what);
+        faults.add(place, name, what);
     }
 }
 
-/// Refuses expressions that depend on themselves, and names each circle.
-fn circles(features: &[(Place, Option<Feature>)], faults: &Faults) {
-    let reads = |index: usize| match features[index].1.as_ref().map(|feature| &feature.definition) {
-        Some(Definition::Expression(program)) => program.reads(),
-        _ => &[],
+/// Refuses what depends on itself, and names each circle.
+fn circles(graph: &Graph, features: &[(Place, Option<Feature>)], flags: &[FlagDraft], faults: &Faults) {
+    let named = |operand: usize| match operand.checked_sub(features.len()) {
+        None => (&features[operand].0, features[operand].1.as_ref().map_or("", |feature| &feature.name)),
+        Some(flag) => (&flags[flag].place, flags[flag].name.as_str()),
     };
-    // 0: not seen, 1: on the way, 2: done.
-    let mut state = vec![0_u8; features.len()];
-    for start in 0..features.len() {
-        // The way down: a feature, and which of its reads comes next.
-        let mut way = vec![(start, 0)];
-        while let Some((index, next)) = way.last().copied() {
-            if next == 0 {
-                if state[index] != 0 {
-                    way.pop();
-                    continue;
-                }
-                state[index] = 1;
-            }
-            let Some(read) = reads(index).get(next).copied() else {
-                state[index] = 2;
-                way.pop();
-                continue;
-            };
-            if let Some(last) = way.last_mut() {
-                last.1 += 1;
-            }
-            if state[read] == 1 {
-                let from = way.iter().position(|(index, _)| *index == read).unwrap_or(0);
-                let circle = way[from..].iter().map(|(index, _)| *index).chain([read]);
-                let names: Vec<_> = circle
-                    .filter_map(|index| features[index].1.as_ref().map(|feature| feature.name.as_str()))
-                    .collect();
-                let place = &features[read].0;
-                faults.add(place, names[0], format!("depends on itself: {}", names.join(" -> ")));
-            } else {
-                way.push((read, 0));
-            }
-        }
+    for circle in graph.circles() {
+        let names: Vec<_> = circle.iter().map(|&operand| named(operand).1).collect();
+        let place = named(circle[0]).0;
+        faults.add(place, names[0], format!("depends on itself: {}", names.join(" -> ")));
     }
 }

@@ -7,6 +7,8 @@ mod condition;
 mod expand;
 pub mod expression;
 pub mod file;
+mod flags;
+pub(crate) mod graph;
 pub mod math;
 pub mod names;
 pub mod plan;

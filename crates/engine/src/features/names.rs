@@ -1,11 +1,11 @@
 //! The names of features, and the codes of the reasons that they give.
 //!
-//! `<entity>.<aggregate>[_<field>][_<condition>][_<window>][_<over>][_delay_<delay>]`, windows as the file writes them.
+//! `<entity>.<aggregate>[_<label>][_<field>][_<condition>][_<window>][_<over>][_delay_<delay>]`, windows as the file writes them.
 
 use super::spec::{Aggregate, RatioOf};
 
 /// The words of the aggregates, in the order of the documentation.
-pub(super) const AGGREGATES: [&str; 13] = [
+pub(super) const AGGREGATES: [&str; 14] = [
     "count",
     "sum",
     "mean",
@@ -15,6 +15,7 @@ pub(super) const AGGREGATES: [&str; 13] = [
     "zscore",
     "distinct",
     "share",
+    "last",
     "run",
     "seconds_since_last",
     "seconds_since_first",
@@ -27,6 +28,8 @@ pub(super) struct Parts<'a> {
     pub entity: &'a str,
     /// As [`aggregate_word`] gives it.
     pub aggregate: &'a str,
+    /// What is wanted of the label.
+    pub label: &'a str,
     /// The field or what a distinct count tells apart.
     pub field: &'a str,
     pub condition: &'a str,
@@ -38,13 +41,14 @@ pub(super) struct Parts<'a> {
 /// The name of a window feature.
 pub(super) fn name(parts: &Parts<'_>) -> String {
     let mut name = format!("{}.{}", parts.entity, parts.aggregate);
-    for part in [parts.field, parts.condition, parts.window, parts.over] {
+    for part in [parts.label, parts.field, parts.condition, parts.window, parts.over] {
         if !part.is_empty() {
             name.push('_');
             name.push_str(&part.replace('.', "_"));
         }
     }
-    if !parts.delay.is_empty() {
+    // A window of labels looks back behind its delay as a rule.
+    if !parts.delay.is_empty() && parts.label.is_empty() {
         name.push_str("_delay_");
         name.push_str(parts.delay);
     }
@@ -73,6 +77,7 @@ pub fn aggregate_word(aggregate: Aggregate) -> &'static str {
         Aggregate::ZScore(_) => "zscore",
         Aggregate::Distinct(_) => "distinct",
         Aggregate::Share => "share",
+        Aggregate::Last => "last",
         Aggregate::Run => "run",
         Aggregate::SecondsSinceLast => "seconds_since_last",
         Aggregate::SecondsSinceFirst => "seconds_since_first",

@@ -4,15 +4,19 @@
 //!
 //! Holds: no names, no look-ups. Every read has the number of its cell, its column and its condition.
 
-use crate::event::{EventRef, MISSING, NO_KEY};
+mod entity;
+mod stage;
+
+pub(crate) use self::entity::EntityPlan;
+pub(crate) use self::stage::{Stage, WindowOperand};
+use crate::event::EventRef;
 use crate::features::cell::{Cell, Shape};
-use crate::features::expression::Program;
-use crate::features::reads::{Group, Part, Ratio, Read, What, WindowPlan};
-use crate::features::spec::{Aggregate, Column, Definition, FeatureSet, RatioOf, Value, WindowFeature};
+use crate::features::expression::{Context, Program};
+use crate::features::graph::Graph;
+use crate::features::spec::{Aggregate, Column, Definition, FeatureSet};
 use crate::schema::Schema;
-use crate::window::layout::{ColumnUse, Layout};
-use crate::window::sliding::SlidingLayout;
-use crate::window::write::Entry;
+use crate::window::layout::Layout;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A compiled feature set.
@@ -22,57 +26,60 @@ pub struct Plan {
     pub set: Arc<FeatureSet>,
     /// How each feature is kept and written.
     pub shapes: Vec<Shape>,
-    /// Entities that have features, in configuration order.
+    /// Entities that have features, layer by layer, in configuration order.
     pub(crate) entities: Vec<EntityPlan>,
-    /// Expressions in an order in which each reads only what stands before it.
-    pub(crate) expressions: Vec<ExpressionPlan>,
-    /// Features of windows that expressions read.
+    /// Those of each layer (docs/semantics.md, 6), and the conditions that their windows count.
+    pub(crate) layers: Vec<LayerPlan>,
+    /// Windows of labels, behind those of layer 0: range of [`Plan::entities`].
+    pub(crate) labels: Range<usize>,
+    /// Expressions, and the flags that they read, in an order in which each reads only what stands before it.
+    pub(crate) expressions: Vec<StepPlan>,
+    /// Features of windows that expressions and those flags read.
     pub(crate) operands: Vec<usize>,
     /// Cells that replace missing ones of windows.
     pub(crate) defaults: Vec<(usize, Cell)>,
 }
 
-/// A feature that is calculated from the event and from other features.
+/// One layer of windows.
 #[derive(Debug)]
-pub(crate) struct ExpressionPlan {
-    pub(crate) feature: usize,
-    pub(crate) program: Program,
+pub(crate) struct LayerPlan {
+    /// Range of [`Plan::entities`].
+    pub(crate) entities: Range<usize>,
+    /// What is evaluated before the windows are read.
+    pub(crate) stage: Stage,
+}
+
+/// A feature that is calculated from the event and from other features, or a flag.
+#[derive(Clone, Debug)]
+pub(crate) struct StepPlan {
+    /// The feature, or a flag behind all features.
+    pub(crate) operand: usize,
+    program: Program,
     pub(crate) shape: Shape,
     /// What replaces a missing value.
-    pub(crate) default: Option<Cell>,
-    /// Whether another expression reads it.
+    default: Option<Cell>,
+    /// Whether another expression or a flag reads it.
     pub(crate) is_operand: bool,
 }
 
-/// What is kept for, and read from, the keys of one entity.
-#[derive(Debug)]
-pub(crate) struct EntityPlan {
-    /// Index in the schema.
-    pub(crate) entity: usize,
-    pub(crate) layout: Layout,
-    /// Source and condition of each numeric column.
-    columns: Vec<(Column, Option<usize>)>,
-    /// Decimal digits of each numeric column.
-    pub(crate) digits: Vec<u32>,
-    /// 10 to the power of them.
-    pub(crate) units: Vec<i64>,
-    /// Source and condition of each distinct column.
-    distincts: Vec<(Value, Option<usize>)>,
-    /// The feature set's conditions, by bit.
-    conditions: Vec<usize>,
-    pub(crate) groups: Vec<Group>,
-    pub(crate) lifetimes: Vec<Read>,
-    pub(crate) ratios: Vec<Ratio>,
-    /// Features by cell.
-    pub(crate) features: Vec<usize>,
-    /// The same as stretches: first cell, first feature, how many follow one another.
-    pub(crate) stretches: Vec<(usize, usize, usize)>,
-    /// The cells of an event without a key.
-    pub(crate) missing: Vec<Cell>,
-    /// L: longest window + delay, ms.
-    pub(crate) length_ms: i64,
-    /// H: L + lateness, ms.
-    pub(crate) horizon_ms: i64,
+impl StepPlan {
+    /// The value, of an event and the operands that were worked out before.
+    #[inline]
+    pub(crate) fn cell(&self, event: EventRef<'_>, operands: &[f64]) -> Cell {
+        let cell = self.program.cell(&Context { event, operands });
+        self.default.filter(|_| cell.is_missing(self.shape)).unwrap_or(cell)
+    }
+}
+
+/// The published value that expressions read.
+#[inline]
+pub(crate) fn published(cell: Cell, shape: Shape) -> f64 {
+    match shape {
+        Shape::Real => f64::from(cell.as_real()),
+        _ if cell == Cell::MISSING => f64::NAN,
+        Shape::Integer => cell.0 as f64,
+        Shape::Decimal { digits } => cell.0 as f64 / 10f64.powi(digits as i32),
+    }
 }
 
 impl Plan {
@@ -80,41 +87,64 @@ impl Plan {
     pub fn new(schema: Arc<Schema>, set: Arc<FeatureSet>, lateness_ms: i64) -> Self {
         let shapes: Vec<Shape> =
             set.features.iter().map(|feature| shape_of(&feature.definition, &schema)).collect();
-        let mut entities = Vec::new();
-        for entity in 0..schema.entities.len() {
-            let plan = EntityPlan::new(entity, &schema, &set, &shapes, lateness_ms);
-            if !plan.features.is_empty() {
-                entities.push(plan);
-            }
-        }
-        let mut operands: Vec<usize> = set
-            .features
-            .iter()
-            .filter_map(|feature| program_of(&feature.definition))
-            .flat_map(|program| program.reads().to_vec())
-            .collect();
+        let graph = Graph::of(&set);
+        let layer_of = graph.layers();
+        let windows = (0..set.features.len()).filter(|&feature| graph.is_window(feature));
+        let layer_count = windows.map(|feature| layer_of[feature] + 1).max().unwrap_or(1);
+        let order = graph.order(0..set.features.len());
+        let mut operands: Vec<usize> =
+            order.iter().flat_map(|&operand| graph.reads(operand)).copied().collect();
         operands.sort_unstable();
         operands.dedup();
         let default_of = |index: usize| Some(cell_of(set.features[index].or?, shapes[index]));
-        let is_window = |index: usize| program_of(&set.features[index].definition).is_none();
-        let expressions = order_expressions(&set)
-            .into_iter()
-            .filter_map(|feature| {
-                Some(ExpressionPlan {
-                    feature,
-                    program: program_of(&set.features[feature].definition)?.clone(),
-                    shape: shapes[feature],
-                    default: default_of(feature),
-                    is_operand: operands.binary_search(&feature).is_ok(),
-                })
-            })
-            .collect();
+        let step = |operand: usize| {
+            let (program, shape, default) = match operand.checked_sub(set.features.len()) {
+                None => {
+                    let program = program_of(&set.features[operand].definition).cloned().unwrap_or_default();
+                    (program, shapes[operand], default_of(operand))
+                }
+                Some(flag) => (set.flags[flag].program.clone(), Shape::Integer, None),
+            };
+            let is_operand = operands.binary_search(&operand).is_ok();
+            StepPlan { operand, program, shape, default, is_operand }
+        };
+        let mut entities: Vec<EntityPlan> = Vec::new();
+        let mut layers = Vec::new();
+        let mut labels = 0..0;
+        for layer in 0..layer_count {
+            let window = |feature: usize| (shapes[feature], default_of(feature));
+            let stage = Stage::new(layer, &set, &graph, &layer_of, &entities, step, window);
+            let start = entities.len();
+            for entity in 0..schema.entities.len() {
+                let is_own = |feature: usize| layer_of[feature] == layer && !is_of_labels(&set, feature);
+                let plan = EntityPlan::new((entity, layer), &schema, &set, is_own, &shapes, lateness_ms);
+                entities.extend(Some(plan).filter(|plan| !plan.features.is_empty()));
+            }
+            layers.push(LayerPlan { entities: start..entities.len(), stage });
+            if layer > 0 {
+                continue;
+            }
+            labels = entities.len()..entities.len();
+            for entity in 0..schema.entities.len() {
+                let is_own = |feature: usize| is_of_labels(&set, feature);
+                let plan =
+                    EntityPlan::new((entity, layer_count), &schema, &set, is_own, &shapes, lateness_ms);
+                entities.extend(Some(plan).filter(|plan| !plan.features.is_empty()));
+            }
+            labels.end = entities.len();
+        }
+        let expressions = order.into_iter().map(step).collect();
         let defaults = (0..set.features.len())
-            .filter(|&index| is_window(index))
+            .filter(|&index| graph.is_window(index))
             .filter_map(|index| Some((index, default_of(index)?)))
             .collect();
-        operands.retain(|&index| is_window(index));
-        Self { schema, set, shapes, entities, expressions, operands, defaults }
+        operands.retain(|&operand| graph.is_window(operand));
+        Self { schema, set, shapes, entities, layers, labels, expressions, operands, defaults }
+    }
+
+    /// Parts of the state: the layers, and the windows of labels, with `state.shards` shards each.
+    pub(crate) fn tiers(&self) -> usize {
+        self.layers.len() + usize::from(!self.labels.is_empty())
     }
 
     /// Number of features.
@@ -122,12 +152,18 @@ impl Plan {
         self.shapes.len()
     }
 
-    /// Bytes that a key, an entry, a span and a distinct value of an entity count for, with the entity's index.
-    pub fn memory_formula(&self) -> impl Iterator<Item = (usize, [u64; 4])> + '_ {
+    /// Features, and behind them flags.
+    pub(crate) fn operand_count(&self) -> usize {
+        self.features() + self.set.flags.len()
+    }
+
+    /// Bytes that a key, an entry, a span and a distinct value of an entity in a layer count for, with the entity's index and the layer;
+    /// the windows of labels are behind the last layer.
+    pub fn memory_formula(&self) -> impl Iterator<Item = ((usize, usize), [u64; 4])> + '_ {
         self.entities.iter().map(|plan| {
             let layout = &plan.layout;
             (
-                plan.entity,
+                (plan.entity, plan.layer),
                 [
                     layout.sizes.key_bytes,
                     layout.sizes.entry_bytes,
@@ -172,6 +208,10 @@ impl Plan {
     }
 }
 
+fn is_of_labels(set: &FeatureSet, feature: usize) -> bool {
+    matches!(&set.features[feature].definition, Definition::Window(window) if window.label.is_some())
+}
+
 fn program_of(definition: &Definition) -> Option<&Program> {
     match definition {
         Definition::Expression(program) => Some(program),
@@ -186,7 +226,7 @@ pub(super) fn shape_of(definition: &Definition, schema: &Schema) -> Shape {
         Definition::Window(window) => window,
     };
     match window.aggregate {
-        Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run => Shape::Integer,
+        Aggregate::Count | Aggregate::Distinct(_) | Aggregate::Run | Aggregate::Last => Shape::Integer,
         Aggregate::Sum(Column::Amount) | Aggregate::Min(Column::Amount) | Aggregate::Max(Column::Amount) => {
             Shape::Decimal { digits: schema.scale_digits() }
         }
@@ -216,270 +256,6 @@ fn missing_cell(shape: Shape) -> Cell {
     match shape {
         Shape::Integer | Shape::Decimal { .. } => Cell::MISSING,
         Shape::Real => Cell::real(f32::NAN),
-    }
-}
-
-/// Depth first; the checker has refused circles.
-fn order_expressions(set: &FeatureSet) -> Vec<usize> {
-    let mut order = Vec::new();
-    let mut done = vec![false; set.features.len()];
-    for feature in 0..set.features.len() {
-        let mut stack = vec![(feature, 0)];
-        while let Some((current, next)) = stack.pop() {
-            let Some(program) = program_of(&set.features[current].definition).filter(|_| !done[current])
-            else {
-                continue;
-            };
-            if let Some(&read) = program.reads().get(next) {
-                stack.push((current, next + 1));
-                if !done[read] && stack.len() <= set.features.len() + 1 {
-                    stack.push((read, 0));
-                }
-            } else {
-                done[current] = true;
-                order.push(current);
-            }
-        }
-    }
-    order
-}
-
-impl EntityPlan {
-    fn new(entity: usize, schema: &Schema, set: &FeatureSet, shapes: &[Shape], lateness_ms: i64) -> Self {
-        let mut plan = Self {
-            entity,
-            layout: Layout::default(),
-            columns: Vec::new(),
-            digits: Vec::new(),
-            units: Vec::new(),
-            distincts: Vec::new(),
-            conditions: Vec::new(),
-            groups: Vec::new(),
-            lifetimes: Vec::new(),
-            ratios: Vec::new(),
-            features: Vec::new(),
-            stretches: Vec::new(),
-            missing: Vec::new(),
-            length_ms: 0,
-            horizon_ms: 0,
-        };
-        let windows = || {
-            set.features.iter().enumerate().filter_map(move |(index, feature)| match &feature.definition {
-                Definition::Window(window) if window.entity == entity => Some((index, window)),
-                _ => None,
-            })
-        };
-        plan.length_ms = windows().map(|(_, window)| longest(window) + window.delay_ms).max().unwrap_or(0);
-        plan.horizon_ms = plan.length_ms + lateness_ms;
-        for (index, window) in windows() {
-            let cell = plan.features.len();
-            plan.features.push(index);
-            plan.missing.push(missing_cell(shapes[index]));
-            plan.add(cell, window, schema);
-        }
-        plan.layout.distincts = plan.distincts.len();
-        plan.layout.conditions = plan.conditions.len();
-        plan.finish();
-        plan
-    }
-
-    fn add(&mut self, cell: usize, window: &WindowFeature, schema: &Schema) {
-        let inclusive = window.inclusive;
-        let condition = window.condition;
-        match window.aggregate {
-            Aggregate::Ratio { of, over_ms } => {
-                let of = match of {
-                    RatioOf::Count => {
-                        condition.map_or(Part::Count, |condition| Part::CountIf(self.condition(condition)))
-                    }
-                    RatioOf::Sum(column) => Part::Sum(self.column(column, condition, schema, |_| ())),
-                    RatioOf::Mean(column) => Part::Mean(self.column(column, condition, schema, |_| ())),
-                };
-                let index = 2 * self.ratios.len();
-                self.ratios.push(Ratio { cell, of });
-                self.place(
-                    window,
-                    window.window_ms,
-                    Read { cell, what: What::Part { index, of }, inclusive },
-                );
-                self.place(
-                    window,
-                    Some(over_ms),
-                    Read { cell, what: What::Part { index: index + 1, of }, inclusive },
-                );
-            }
-            Aggregate::SecondsSinceFirst => {
-                self.lifetimes.push(Read { cell, what: What::SecondsSinceFirst, inclusive });
-            }
-            Aggregate::Run => {
-                let condition = self.condition(condition.unwrap_or_default());
-                self.lifetimes.push(Read { cell, what: What::Run(condition), inclusive });
-            }
-            Aggregate::SecondsSinceLast if window.window_ms.is_none() && condition.is_none() => {
-                self.lifetimes.push(Read { cell, what: What::SecondsSinceLast(None), inclusive });
-            }
-            _ => {
-                let what = self.what(window, schema);
-                // A condition without a window: everything that is kept for windows.
-                let span = window.window_ms.or(Some(self.length_ms));
-                self.place(window, span, Read { cell, what, inclusive });
-            }
-        }
-    }
-
-    fn what(&mut self, window: &WindowFeature, schema: &Schema) -> What {
-        let condition = window.condition;
-        let is_money = |column| column == Column::Amount;
-        match window.aggregate {
-            Aggregate::Count => {
-                condition.map_or(What::Count, |condition| What::CountIf(self.condition(condition)))
-            }
-            Aggregate::Sum(column) => {
-                let index = self.column(column, condition, schema, |_| ());
-                if is_money(column) { What::SumDecimal(index) } else { What::SumReal(index) }
-            }
-            Aggregate::Mean(column) => What::Mean(self.column(column, condition, schema, |_| ())),
-            Aggregate::Min(column) => {
-                let index = self.column(column, condition, schema, |usage| usage.minimum = true);
-                if is_money(column) { What::MinDecimal(index) } else { What::MinReal(index) }
-            }
-            Aggregate::Max(column) => {
-                let index = self.column(column, condition, schema, |usage| usage.maximum = true);
-                if is_money(column) { What::MaxDecimal(index) } else { What::MaxReal(index) }
-            }
-            Aggregate::Std(column) => {
-                What::Std(self.column(column, condition, schema, |usage| usage.squares = true))
-            }
-            Aggregate::ZScore(column) => {
-                What::ZScore(self.column(column, condition, schema, |usage| usage.squares = true))
-            }
-            Aggregate::Share => What::Share(self.condition(condition.unwrap_or_default())),
-            Aggregate::Distinct(value) => {
-                let found = self.distincts.iter().position(|held| *held == (value, condition));
-                let index = found.unwrap_or_else(|| {
-                    self.distincts.push((value, condition));
-                    self.layout.value_horizons_ms.push(0);
-                    self.distincts.len() - 1
-                });
-                // Lateness is what H has beyond L.
-                let horizon_ms = longest(window) + window.delay_ms + self.horizon_ms - self.length_ms;
-                let horizons = &mut self.layout.value_horizons_ms;
-                horizons[index] = horizons[index].max(horizon_ms);
-                What::Distinct(index)
-            }
-            Aggregate::SecondsSinceLast => {
-                What::SecondsSinceLast(condition.map(|condition| self.condition(condition)))
-            }
-            Aggregate::SecondsSinceFirst => What::SecondsSinceFirst,
-            Aggregate::Run => What::Run(self.condition(condition.unwrap_or_default())),
-            Aggregate::Ratio { .. } => What::Count,
-        }
-    }
-
-    fn column(
-        &mut self,
-        column: Column,
-        condition: Option<usize>,
-        schema: &Schema,
-        mark: impl FnOnce(&mut ColumnUse),
-    ) -> usize {
-        let found = self.columns.iter().position(|held| *held == (column, condition));
-        let index = found.unwrap_or_else(|| {
-            self.columns.push((column, condition));
-            self.digits.push(if column == Column::Amount { schema.scale_digits() } else { 6 });
-            let nullable = condition.is_some() || column != Column::Amount;
-            self.layout.columns.push(ColumnUse { nullable, ..ColumnUse::default() });
-            self.columns.len() - 1
-        });
-        mark(&mut self.layout.columns[index]);
-        index
-    }
-
-    fn condition(&mut self, condition: usize) -> usize {
-        let found = self.conditions.iter().position(|&held| held == condition);
-        found.unwrap_or_else(|| {
-            self.conditions.push(condition);
-            self.conditions.len() - 1
-        })
-    }
-
-    fn place(&mut self, window: &WindowFeature, span: Option<i64>, read: Read) {
-        let window_ms = span.unwrap_or(self.length_ms);
-        let (delay_ms, inclusive) = (window.delay_ms, window.inclusive);
-        let group =
-            self.groups.iter().position(|group| group.delay_ms == delay_ms && group.inclusive == inclusive);
-        let group = group.unwrap_or_else(|| {
-            self.groups.push(Group { delay_ms, inclusive, windows: Vec::new() });
-            self.groups.len() - 1
-        });
-        let windows = &mut self.groups[group].windows;
-        match windows.iter().position(|window| window.window_ms >= window_ms) {
-            Some(at) if windows[at].window_ms == window_ms => windows[at].reads.push(read),
-            at => windows.insert(
-                at.unwrap_or(windows.len()),
-                WindowPlan { window_ms, reads: vec![read], ..WindowPlan::default() },
-            ),
-        }
-    }
-
-    fn finish(&mut self) {
-        self.units = self.digits.iter().map(|&digits| 10i64.pow(digits)).collect();
-        for (cell, &feature) in self.features.iter().enumerate() {
-            match self.stretches.last_mut() {
-                Some((first_cell, first, count))
-                    if *first_cell + *count == cell && *first + *count == feature =>
-                {
-                    *count += 1;
-                }
-                _ => self.stretches.push((cell, feature, 1)),
-            }
-        }
-        let layout = &self.layout;
-        let sliding = SlidingLayout::new(self.groups.iter().map(|group| {
-            (group.delay_ms, group.windows.iter().map(|window| window.sliding(layout)).collect())
-        }));
-        self.layout.finish(sliding);
-        for group in &mut self.groups {
-            group.arrange(&self.units);
-        }
-    }
-
-    /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
-    pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, entry: &mut Entry) {
-        entry.fit(self.columns.len(), self.distincts.len());
-        entry.time_ms = event.head.time_ms;
-        let is_out = |condition: Option<usize>| condition.is_some_and(|condition| met >> condition & 1 == 0);
-        let columns = entry.columns.iter_mut().zip(&mut entry.present);
-        for (&(column, condition), (value, present)) in self.columns.iter().zip(columns) {
-            *present = match column {
-                Column::Amount => event.head.amount_scaled,
-                Column::Slot(slot) => event.slots[slot as usize],
-            };
-            *value = if is_out(condition) { MISSING } else { *present };
-        }
-        for (&(from, condition), value) in self.distincts.iter().zip(&mut entry.values) {
-            let found = match from {
-                Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
-                Value::Slot(slot) => {
-                    Some(event.slots[slot as usize]).filter(|&slot| slot != MISSING).map(|slot| slot as u64)
-                }
-                Value::Amount => Some(event.head.amount_scaled as u64),
-            };
-            *value = found.filter(|_| !is_out(condition));
-        }
-        entry.conditions = 0;
-        for (bit, &condition) in self.conditions.iter().enumerate() {
-            entry.conditions |= (met >> condition & 1) << bit;
-        }
-    }
-}
-
-/// The longest window of a feature, without its delay.
-fn longest(window: &WindowFeature) -> i64 {
-    let own = window.window_ms.unwrap_or(0);
-    match window.aggregate {
-        Aggregate::Ratio { over_ms, .. } => own.max(over_ms),
-        _ => own,
     }
 }
 

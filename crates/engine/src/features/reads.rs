@@ -88,8 +88,18 @@ pub(crate) enum What {
     Distinct(usize),
     SecondsSinceLast(Option<usize>),
     SecondsSinceFirst,
+    /// Over a window, under a condition where there is one.
+    SecondsSinceOldest(Option<usize>),
+    /// Whether the newest entry, among those that meet a condition, meets another.
+    Last {
+        of: usize,
+        among: Option<usize>,
+    },
     Run(usize),
-    Part { index: usize, of: Part },
+    Part {
+        index: usize,
+        of: Part,
+    },
 }
 
 /// What a ratio divides.

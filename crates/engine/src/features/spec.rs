@@ -10,15 +10,19 @@ use super::sentence::Sentences;
 pub struct FeatureSet {
     /// In the order of the features file, which is the order of arrays in outputs.
     pub features: Vec<Feature>,
-    /// Conditions over an event's fields, evaluated once an event; windows count the entries that met them.
+    /// Conditions, evaluated once an event; windows count the entries that met them.
     pub conditions: Vec<Condition>,
+    /// All flags, in the order of the file; those that windows count are among the conditions too.
+    pub flags: Vec<Condition>,
 }
 
-/// A named truth about an event's own fields.
+/// A named truth about an event: of its own fields, or, where it is a flag, of its features and other flags too.
 #[derive(Clone, Debug)]
 pub struct Condition {
     pub name: String,
     pub program: Program,
+    /// Index in [`FeatureSet::flags`], of a flag.
+    pub flag: Option<usize>,
 }
 
 /// One feature.
@@ -42,7 +46,7 @@ pub struct Feature {
 /// How a feature is computed.
 #[derive(Clone, Debug)]
 pub enum Definition {
-    /// From the event's fields and features of any place in the file (no circles).
+    /// From the event's fields, features of any place in the file and flags (no circles).
     Expression(Program),
     /// Over the history of a key.
     Window(WindowFeature),
@@ -54,14 +58,24 @@ pub struct WindowFeature {
     /// Index in the schema's entities.
     pub entity: usize,
     pub aggregate: Aggregate,
-    /// W, ms; none for `run`, `seconds_since_first` and the unbounded `seconds_since_last`.
+    /// W, ms; none for `run` and the unbounded `seconds_since_first` and `seconds_since_last`.
     pub window_ms: Option<i64>,
     /// d, ms.
     pub delay_ms: i64,
     /// Whether the current event counts.
     pub inclusive: bool,
-    /// Index in [`FeatureSet::conditions`]: only entries that met it count. For `share` and `run`: the condition itself.
+    /// Events whose label is known and is this, instead of all events.
+    pub label: Option<LabelIs>,
+    /// Index in [`FeatureSet::conditions`]: only entries that met it count. For `share`, `last` and `run` of all events: the condition itself.
     pub condition: Option<usize>,
+}
+
+/// What a window wants of an event's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelIs {
+    Known,
+    Fraud,
+    Genuine,
 }
 
 /// What is taken over the window.
@@ -76,6 +90,8 @@ pub enum Aggregate {
     ZScore(Column),
     Distinct(Value),
     Share,
+    /// Whether the newest entry meets the condition.
+    Last,
     Run,
     SecondsSinceLast,
     SecondsSinceFirst,

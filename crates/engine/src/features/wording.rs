@@ -2,6 +2,9 @@
 //!
 //! Kinds, fields and the events themselves are called by their names, `_` as a space, or as the file's `[words]` says.
 
+#[cfg(test)]
+mod tests;
+
 use super::names::Parts;
 use super::sentence::{Sentences, chosen};
 use crate::schema::{CurrencySource, Schema, WindowScale};
@@ -89,9 +92,10 @@ impl Words {
         let kind = self.noun(parts.entity);
         let field = self.noun(parts.field);
         let spaced = |text: &str| if text.is_empty() { String::new() } else { format!(" {text}") };
-        let condition_or_one = spaced(subject.condition);
+        let condition = with_label(subject);
+        let condition_or_one = spaced(&condition);
         let condition = chosen(&condition_or_one, false);
-        let predicate = subject.condition.strip_prefix("that ");
+        let predicate = condition.strip_prefix("that ").map(str::to_owned);
         let earlier = if subject.inclusive || !parts.delay.is_empty() { "" } else { "earlier " };
         let counted = if subject.inclusive { " (counting this one)" } else { "" };
         let period = period(parts);
@@ -99,8 +103,7 @@ impl Words {
         let those = format!("{orders} with this {kind}{condition}");
         let seen_or_one = format!("with this {kind}{condition_or_one}{period}{counted}");
         Phrases {
-            predicate_or_one: predicate
-                .map_or_else(|| format!("{{was|were}}{condition_or_one}"), str::to_owned),
+            predicate_or_one: predicate.unwrap_or_else(|| format!("{{was|were}}{condition_or_one}")),
             seen: format!("{earlier}{those}{period}{counted}"),
             all: format!("{earlier}{orders} with this {kind}{period}{counted}"),
             seen_or_one: format!("{earlier}{{{order}|{orders}}} {seen_or_one}"),
@@ -118,6 +121,22 @@ impl Words {
     }
 }
 
+/// The condition and what is wanted of the label, as one phrase.
+fn with_label(subject: &Subject<'_>) -> String {
+    match subject.parts.label {
+        "" => subject.condition.to_owned(),
+        label => label_phrase(label, subject.condition),
+    }
+}
+
+fn label_phrase(label: &str, condition: &str) -> String {
+    let known = match label {
+        "known" => "labelled".to_owned(),
+        label => format!("known as {label}"),
+    };
+    if condition.is_empty() { format!("that {{is|are}} {known}") } else { format!("{condition} and {known}") }
+}
+
 fn unit_and_meaning(subject: &Subject<'_>, phrases: &Phrases) -> (String, String) {
     let Phrases { order, orders, kind, field, fields, condition, period, those, .. } = phrases;
     let (unit, meaning) = match subject.parts.aggregate {
@@ -131,14 +150,26 @@ fn unit_and_meaning(subject: &Subject<'_>, phrases: &Phrases) -> (String, String
             ("standard deviations", format!("How far the {field} lies above the mean of {those}{period}"))
         }
         "distinct" => (fields.as_str(), format!("Number of different {fields} among {those}{period}")),
+        "share" if !subject.parts.label.is_empty() => {
+            let among = chosen(&label_phrase("known", subject.condition), false);
+            let label = subject.parts.label;
+            ("share", format!("Share of {label} among {orders} with this {kind} {among}{period}"))
+        }
+        "last" => {
+            ("0 or 1", format!("Whether the latest {order} with this {kind}{period} is one{condition}"))
+        }
         "share" => ("share", format!("Share of {orders} with this {kind}{period}{condition}")),
         "run" => (orders.as_str(), format!("Number of latest {orders} in a row with this {kind}{condition}")),
         "seconds_since_last" => {
-            let one = chosen(subject.condition, true);
+            let one = chosen(&with_label(subject), true);
             let one = if one.is_empty() { one } else { format!(" {one}") };
             ("seconds", format!("Seconds since the previous {order} with this {kind}{one}{period}"))
         }
-        "seconds_since_first" => ("seconds", format!("Seconds since the first {order} with this {kind}")),
+        "seconds_since_first" => {
+            let one = chosen(&with_label(subject), true);
+            let one = if one.is_empty() { one } else { format!(" {one}") };
+            ("seconds", format!("Seconds since the first {order} with this {kind}{one}{period}"))
+        }
         ratio => {
             let what = match ratio {
                 "ratio_count" => "Number".to_owned(),
@@ -202,12 +233,25 @@ fn sentences(subject: &Subject<'_>, phrases: &Phrases) -> Sentences {
             )
         }
         "seconds_since_last" => {
-            let condition = chosen(subject.condition, true);
+            let condition = chosen(&with_label(subject), true);
             let condition = if condition.is_empty() { condition } else { format!(" {condition}") };
             // A delayed window skips newer orders.
             let period = if parts.delay.is_empty() { "" } else { period };
             made(
                 format!("the previous {order} with this {kind}{condition}{period} was {{value}} earlier"),
+                missing.clone(),
+            )
+        }
+        "last" => with_zero(
+            format!("the latest {order} with this {kind}{period} was one {predicate}"),
+            format!("the latest {order} with this {kind}{period} was not one {predicate}"),
+            missing.clone(),
+        ),
+        "seconds_since_first" if !parts.window.is_empty() => {
+            let condition = chosen(&with_label(subject), true);
+            let condition = if condition.is_empty() { condition } else { format!(" {condition}") };
+            made(
+                format!("the first {order} with this {kind}{condition}{period} was {{value}} earlier"),
                 missing.clone(),
             )
         }
@@ -302,197 +346,5 @@ fn period(parts: &Parts<'_>) -> String {
         format!(" in the last {bare}")
     } else {
         format!(" in the {window} that ended {} ago", span(parts.delay))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words() -> Words {
-        let words = [("ip", "IP address"), ("pair", "customer and card")];
-        Words { words: words.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect() }
-    }
-
-    const CARD: Parts<'_> = Parts {
-        entity: "card",
-        aggregate: "count",
-        field: "",
-        condition: "",
-        window: "10m",
-        over: "",
-        delay: "",
-    };
-
-    fn subject<'a>(parts: Parts<'a>, condition: &'a str) -> Subject<'a> {
-        let key_parts = if parts.entity == "pair" { 2 } else { 1 };
-        Subject { parts, key_parts, inclusive: false, condition, unit: "EUR", is_nested: true }
-    }
-
-    const DECLINED: &str = "that {was|were} declined";
-
-    #[test]
-    fn meanings_read_well() {
-        for (subject, meaning) in [
-            (subject(CARD, ""), "Number of orders with this card in the last 10 minutes"),
-            (
-                subject(Parts { window: "1h", ..CARD }, DECLINED),
-                "Number of orders with this card that were declined in the last hour",
-            ),
-            (
-                subject(Parts { aggregate: "sum", field: "amount", window: "30d", delay: "7d", ..CARD }, ""),
-                "Sum of the amount of orders with this card in the 30 days that ended 7 days ago",
-            ),
-            (
-                subject(
-                    Parts { entity: "ip", aggregate: "distinct", field: "card", window: "24h", ..CARD },
-                    "",
-                ),
-                "Number of different cards among orders with this IP address in the last 24 hours",
-            ),
-            (
-                subject(Parts { aggregate: "ratio_count", window: "1h", over: "7d", ..CARD }, ""),
-                "Number of orders with this card in the last hour, divided by the same over 7 days",
-            ),
-            (
-                subject(Parts { aggregate: "share", window: "1d", ..CARD }, DECLINED),
-                "Share of orders with this card in the last day that were declined",
-            ),
-            (
-                subject(Parts { aggregate: "seconds_since_last", window: "1d", ..CARD }, DECLINED),
-                "Seconds since the previous order with this card that was declined in the last day",
-            ),
-        ] {
-            assert_eq!(words().texts(&subject).meaning, meaning);
-        }
-        let inclusive = Subject { inclusive: true, ..subject(CARD, "") };
-        assert!(words().texts(&inclusive).meaning.ends_with("10 minutes, this one included"));
-    }
-
-    /// Value, zero, missing.
-    #[test]
-    fn reasons_read_well() {
-        let amount = Parts { field: "amount", window: "30d", ..CARD };
-        let of = |aggregate, parts| Parts { aggregate, ..parts };
-        let zero = Some;
-        let none = "no earlier orders with this card in the last 30 days";
-        for (subject, value, of_zero, missing) in [
-            (
-                subject(CARD, DECLINED),
-                "{value} earlier {order|orders} with this card that {was|were} declined in the last 10 minutes",
-                zero("no earlier orders with this card that were declined in the last 10 minutes"),
-                "no earlier orders with this card that were declined in the last 10 minutes",
-            ),
-            (
-                Subject { inclusive: true, ..subject(CARD, "") },
-                "{value} {order|orders} with this card in the last 10 minutes (counting this one)",
-                zero("no orders with this card in the last 10 minutes"),
-                "no orders with this card in the last 10 minutes",
-            ),
-            (
-                subject(Parts { delay: "7d", ..of("sum", amount) }, ""),
-                "orders with this card in the 30 days that ended 7 days ago add up to {value}",
-                zero("no amount in orders with this card in the 30 days that ended 7 days ago"),
-                "no orders with this card in the 30 days that ended 7 days ago",
-            ),
-            (
-                subject(Parts { field: "pages", ..of("sum", amount) }, ""),
-                "the total pages of earlier orders with this card in the last 30 days is {value}",
-                None,
-                "no pages in earlier orders with this card in the last 30 days",
-            ),
-            (
-                subject(of("mean", amount), ""),
-                "the average amount of earlier orders with this card in the last 30 days was {value}",
-                None,
-                none,
-            ),
-            (
-                subject(of("max", amount), ""),
-                "the largest amount among earlier orders with this card in the last 30 days was {value}",
-                None,
-                none,
-            ),
-            (
-                subject(of("std", amount), ""),
-                "the amount of earlier orders with this card in the last 30 days varies by {value} around the average",
-                zero("the amount of earlier orders with this card in the last 30 days does not vary"),
-                none,
-            ),
-            (
-                subject(of("zscore", amount), ""),
-                "the amount is {value} {standard deviation|standard deviations} above the average of earlier orders with this card in the last 30 days",
-                None,
-                none,
-            ),
-            (
-                subject(Parts { field: "ip", ..of("distinct", amount) }, ""),
-                "{value} {IP address|different IP addresses} among earlier orders with this card in the last 30 days",
-                zero("no IP addresses among earlier orders with this card in the last 30 days"),
-                none,
-            ),
-            (
-                subject(of("share", amount), DECLINED),
-                "{value} of the earlier orders with this card in the last 30 days were declined",
-                zero("none of the earlier orders with this card in the last 30 days were declined"),
-                none,
-            ),
-            (
-                subject(Parts { window: "", ..of("run", CARD) }, DECLINED),
-                "{value} {order|orders in a row} with this card {was|were} declined just before this one",
-                zero("no orders with this card were declined just before this one"),
-                "no earlier orders with this card that were declined",
-            ),
-            (
-                subject(of("seconds_since_last", amount), DECLINED),
-                "the previous order with this card that was declined was {value} earlier",
-                None,
-                "no earlier orders with this card that were declined in the last 30 days",
-            ),
-            (
-                subject(Parts { window: "", ..of("seconds_since_first", CARD) }, ""),
-                "this card was first seen {value} before this order",
-                None,
-                "this card was not seen before",
-            ),
-            (
-                subject(Parts { entity: "pair", window: "", ..of("seconds_since_first", CARD) }, ""),
-                "this customer and card were first seen together {value} before this order",
-                None,
-                "this customer and card were not seen together before",
-            ),
-            (
-                subject(Parts { window: "1h", over: "30d", ..of("ratio_count", CARD) }, ""),
-                "{percent} of the earlier orders with this card in the last 30 days came in the last hour",
-                zero("none of the earlier orders with this card in the last 30 days came in the last hour"),
-                none,
-            ),
-            (
-                subject(Parts { window: "1h", over: "30d", ..of("ratio_mean", amount) }, ""),
-                "the average amount of earlier orders with this card in the last hour is {value} times that of the last 30 days",
-                None,
-                "no amount in earlier orders with this card in the last hour",
-            ),
-        ] {
-            let reason = words().texts(&subject).reason;
-            let made = (reason.value.as_str(), reason.zero.as_deref(), reason.missing.as_str());
-            assert_eq!(made, (value, of_zero, missing));
-        }
-    }
-
-    #[test]
-    fn a_key_that_is_absent_is_told() {
-        let keyless = |entity| words().texts(&subject(Parts { entity, ..CARD }, "")).reason.keyless;
-        assert_eq!(keyless("ip").as_deref(), Some("no IP address was given"));
-        assert_eq!(keyless("pair").as_deref(), Some("customer and card were not both given"));
-    }
-
-    #[test]
-    fn plurals() {
-        for (one, many) in
-            [("card", "cards"), ("country", "countries"), ("key", "keys"), ("address", "addresses")]
-        {
-            assert_eq!(plural(one), many);
-        }
     }
 }

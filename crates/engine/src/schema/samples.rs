@@ -42,6 +42,7 @@ pub fn checkout() -> Schema {
         fields: Vec::new(),
         entities: Vec::new(),
         scale: WindowScale::Common,
+        labels: None,
         skew_ms: 600_000,
         hash_seed: 1,
     }

@@ -5,11 +5,13 @@
 //! The shards lie in a dashmap, one entry a shard. A worker takes each of its shards once a batch, so the lock costs nothing;
 //! a reader (API, console) takes one shard briefly. Holding a shard while asking for another can deadlock: nobody does.
 
+mod apart;
 pub(crate) mod ids;
 mod index;
 pub(crate) mod part;
 pub(crate) mod shard;
 mod slots;
+pub(crate) mod waiting;
 
 use crate::window::reserve::Reserve;
 use dashmap::DashMap;

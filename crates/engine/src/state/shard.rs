@@ -84,6 +84,8 @@ pub(crate) struct Shard {
     scratch: Scratch,
     pub(super) size: Size,
     budget_bytes: u64,
+    /// Labels stored; see `apart`.
+    pub(super) labels_stored: u64,
     /// Newest last-seen time that was evicted.
     pub(super) horizon_ms: i64,
     /// `m` of the last update, and the sequence at which the next part is due (docs/semantics.md, 5).
@@ -105,6 +107,7 @@ impl Shard {
             scratch: Scratch::default(),
             size: Size::default(),
             budget_bytes: settings.memory_bytes / settings.shards as u64,
+            labels_stored: 0,
             horizon_ms: NOTHING_LOST,
             swept: 0,
             next_sweep: sweep_step(settings),
@@ -155,7 +158,7 @@ impl Shard {
 
     /// The slot of a key, if it is in store. The number stays good until the key is removed.
     #[inline]
-    fn find(&self, hash: u64) -> Option<u32> {
+    pub(super) fn find(&self, hash: u64) -> Option<u32> {
         self.index.find(hash, |slot| self.slots.get(slot).hash == hash)
     }
 
@@ -217,18 +220,28 @@ impl Shard {
         if is_late {
             return marks | marks::LATE;
         }
-        if update.sequence >= self.next_sweep {
-            self.sweep(settings, plans, update);
-        }
+        self.sweep_if_due(settings, plans, update);
         let slot = found.unwrap_or_else(|| self.create(plan, update));
         self.store(settings, plan, slot, update, entry);
-        if self.size.bytes > self.budget_bytes {
-            self.evict(plans, slot);
-        }
+        self.evict_if_full(plans, slot);
         marks
     }
 
-    fn history_mut<'a>(&'a mut self, plan: &'a EntityPlan, slot: u32) -> HistoryMut<'a> {
+    #[inline]
+    pub(super) fn sweep_if_due(&mut self, settings: &StateSettings, plans: &[EntityPlan], update: &Update) {
+        if update.sequence >= self.next_sweep {
+            self.sweep(settings, plans, update);
+        }
+    }
+
+    #[inline]
+    pub(super) fn evict_if_full(&mut self, plans: &[EntityPlan], keep: u32) {
+        if self.size.bytes > self.budget_bytes {
+            self.evict(plans, keep);
+        }
+    }
+
+    pub(super) fn history_mut<'a>(&'a mut self, plan: &'a EntityPlan, slot: u32) -> HistoryMut<'a> {
         HistoryMut {
             layout: &plan.layout,
             arena: &mut self.arena,
@@ -237,7 +250,7 @@ impl Shard {
         }
     }
 
-    fn create(&mut self, plan: &EntityPlan, update: &Update) -> u32 {
+    pub(super) fn create(&mut self, plan: &EntityPlan, update: &Update) -> u32 {
         let slot = self.slots.take(&self.reserve);
         *self.slots.get_mut(slot) = Slot {
             hash: update.hash,
@@ -255,7 +268,7 @@ impl Shard {
     }
 
     #[inline]
-    fn store(
+    pub(super) fn store(
         &mut self,
         settings: &StateSettings,
         plan: &EntityPlan,
@@ -321,7 +334,7 @@ impl Shard {
         self.oldest = all;
     }
 
-    fn remove(&mut self, plans: &[EntityPlan], slot: u32) {
+    pub(super) fn remove(&mut self, plans: &[EntityPlan], slot: u32) {
         let hash = self.slots.get(slot).hash;
         let entity = self.slots.get(slot).entity as usize;
         let Some(plan) = plans.iter().find(|plan| plan.entity == entity) else {

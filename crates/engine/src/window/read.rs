@@ -296,6 +296,16 @@ impl Reader<'_> {
                 }
                 value::seconds_since(event.time_ms, found.map(|(time, _)| time))
             }
+            What::SecondsSinceOldest(condition) => {
+                let found = history.and_then(|history| walk::oldest(history, range, condition));
+                marks |= found.map_or(0, |(_, uncertain)| if uncertain { marks::SATURATED } else { 0 });
+                value::seconds_since(event.time_ms, found.map(|(time, _)| time))
+            }
+            What::Last { of, among } => {
+                let found = history.and_then(|history| walk::last(history, range, of, among));
+                marks |= found.map_or(0, |(_, uncertain)| if uncertain { marks::SATURATED } else { 0 });
+                found.map_or(Cell::MISSING, |(met, _)| Cell(met.into()))
+            }
             What::Part { index, of } => {
                 self.scratch.parts[index] = match of {
                     Part::Count => PartTotals { n: totals.count, sum: 0 },

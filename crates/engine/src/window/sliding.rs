@@ -242,6 +242,11 @@ impl<'a> SlidingMut<'a> {
         }
     }
 
+    /// Whether the windows stand as of a later time than this.
+    pub(crate) fn stand_after(&self, time_ms: i64) -> bool {
+        self.words.first().is_some_and(|&word| word as i64 > time_ms)
+    }
+
     fn stand(&self) -> bool {
         self.words.first().is_some_and(|&word| word as i64 != NEVER)
     }

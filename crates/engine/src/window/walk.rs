@@ -1,4 +1,4 @@
-//! What is found by walking a history backwards: the newest event, and how many in a row.
+//! What is found by walking a history backwards: the newest event, the oldest of a window, and how many in a row.
 //!
 //! history -> **walk** -> read
 
@@ -66,6 +66,77 @@ pub(crate) fn newest(history: &History<'_>, range: &Range, condition: Option<usi
                     return Some((time, false));
                 }
             }
+        }
+        position = before;
+    }
+    None
+}
+
+/// Time of the oldest row of the range (that met the condition), and whether a span leaves it uncertain. A span counts by its first
+/// time, or, across the edge, by its last.
+pub(crate) fn oldest(history: &History<'_>, range: &Range, condition: Option<usize>) -> Option<(i64, bool)> {
+    let mut found = None;
+    let mut position = range.to;
+    let met_all = |at: Position| {
+        condition.map_or((true, true), |condition| {
+            let (met, events) = span_met(history, at, condition);
+            (met > 0, met == events)
+        })
+    };
+    if range.across_near && range.to < history.end() {
+        let first = history.chunk(range.to.chunk).first_ms(range.to.row);
+        if met_all(range.to).0 && first > range.edge_ms {
+            found = Some((first, true));
+        }
+    }
+    while let Some(before) = history.before(position).filter(|&before| before >= range.from) {
+        let chunk = history.chunk(before.chunk);
+        if chunk.spans {
+            let (met, all) = met_all(before);
+            let first = chunk.first_ms(before.row);
+            if met && first > range.edge_ms {
+                found = Some((first, !all));
+            } else if met {
+                found = Some((chunk.time_ms(before.row), true));
+            }
+        } else if condition.is_none_or(|condition| chunk.met(history.layout, before.row, condition)) {
+            found = Some((chunk.time_ms(before.row), false));
+        }
+        position = before;
+    }
+    found
+}
+
+/// Whether the newest row of the range among those that met a condition met another, and whether a span leaves it uncertain: of a span,
+/// whether any of its events did.
+pub(crate) fn last(
+    history: &History<'_>,
+    range: &Range,
+    of: usize,
+    among: Option<usize>,
+) -> Option<(bool, bool)> {
+    let of_span = |at: Position| {
+        let (met, events) = span_met(history, at, of);
+        let looked_at = among.map_or(events, |among| span_met(history, at, among).0);
+        (looked_at > 0).then_some((met > 0, met > 0 && met < looked_at))
+    };
+    if range.across_near && range.to < history.end() {
+        let first = history.chunk(range.to.chunk).first_ms(range.to.row);
+        if first > range.edge_ms
+            && let Some((met, _)) = of_span(range.to)
+        {
+            return Some((met, true));
+        }
+    }
+    let mut position = range.to;
+    while let Some(before) = history.before(position).filter(|&before| before >= range.from) {
+        let chunk = history.chunk(before.chunk);
+        if chunk.spans {
+            if let Some(found) = of_span(before) {
+                return Some(found);
+            }
+        } else if among.is_none_or(|among| chunk.met(history.layout, before.row, among)) {
+            return Some((chunk.met(history.layout, before.row, of), false));
         }
         position = before;
     }

@@ -11,14 +11,15 @@ use cartguard_engine::features::expression::{Scope, compile};
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::features::spec::{
-    Aggregate, Column, Condition, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
+    Aggregate, Column, Condition, Definition, Feature, FeatureSet, LabelIs, RatioOf, Value, WindowFeature,
 };
-use cartguard_engine::limits::DISTINCT_VALUES_MAX;
+use cartguard_engine::limits::{DISTINCT_VALUES_MAX, LABEL_BYTES};
 use cartguard_engine::record::{Location, Records};
-use cartguard_engine::schema::samples::{entity, field, least};
-use cartguard_engine::schema::{FieldKind, Schema};
+use cartguard_engine::schema::samples::{entity, field, least, path};
+use cartguard_engine::schema::{FieldKind, Labels, Schema};
 use cartguard_oracle as oracle;
 use cartguard_oracle::histories::{Case, Random};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -31,7 +32,16 @@ fn schema(case: &Case) -> Schema {
     fields.extend(values.chain(conditions).map(|name| field(&name, FieldKind::Category)));
     let entities =
         (0..case.entities).map(|index| entity(&format!("e{index}"), &[&format!("k{index}")])).collect();
-    Schema { fields, entities, hash_seed: SEED, ..least() }
+    let labels = case.labels.as_ref().map(|labels| {
+        let words = case.entities + fields.len() + 1;
+        Labels {
+            column: path("label"),
+            delay_ms: labels.delay_ms,
+            maturity_ms: labels.maturity_ms,
+            memory_bytes: labels.waiting_max as u64 * 64 * (LABEL_BYTES + 8 * words as u64),
+        }
+    });
+    Schema { fields, entities, labels, hash_seed: SEED, ..least() }
 }
 
 /// The engine's form of an oracle's definition; `None` where only the oracle has it.
@@ -48,6 +58,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         oracle::Aggregate::Zscore(at) => Aggregate::ZScore(column(*at)),
         oracle::Aggregate::Distinct(at) => Aggregate::Distinct(value(*at)),
         oracle::Aggregate::Share => Aggregate::Share,
+        oracle::Aggregate::Last => Aggregate::Last,
         oracle::Aggregate::Ratio { of, over_ms } => {
             let of = match **of {
                 oracle::Aggregate::Count => RatioOf::Count,
@@ -61,7 +72,7 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
         oracle::Aggregate::SecondsSinceLast => Aggregate::SecondsSinceLast,
         oracle::Aggregate::SecondsSinceFirst => Aggregate::SecondsSinceFirst,
     };
-    let ever = matches!(aggregate, Aggregate::Run | Aggregate::SecondsSinceFirst);
+    let ever = aggregate == Aggregate::Run;
     Some(Feature {
         name: format!("f{index}"),
         definition: Definition::Window(WindowFeature {
@@ -70,6 +81,11 @@ fn feature(index: usize, definition: &oracle::Definition) -> Option<Feature> {
             window_ms: if ever { None } else { definition.window_ms },
             delay_ms: definition.delay_ms,
             inclusive: definition.inclusive,
+            label: definition.label.map(|label| match label {
+                oracle::LabelIs::Known => LabelIs::Known,
+                oracle::LabelIs::Fraud => LabelIs::Fraud,
+                oracle::LabelIs::Genuine => LabelIs::Genuine,
+            }),
             condition: definition.condition,
         }),
         or: definition.or,
@@ -94,39 +110,73 @@ impl Twins {
         case.bounds.dedupe_shards = 64;
         // "Since last" never counts the present event; the features file does not let it be asked for.
         for definition in &mut case.definitions {
-            definition.inclusive &= definition.aggregate != oracle::Aggregate::SecondsSinceLast;
+            definition.inclusive &= !matches!(
+                definition.aggregate,
+                oracle::Aggregate::SecondsSinceLast | oracle::Aggregate::Last
+            ) && (definition.aggregate != oracle::Aggregate::SecondsSinceFirst
+                || definition.window_ms.is_none());
             // A count's default is a whole number.
             if matches!(
                 definition.aggregate,
-                oracle::Aggregate::Count | oracle::Aggregate::Distinct(_) | oracle::Aggregate::Run
+                oracle::Aggregate::Count
+                    | oracle::Aggregate::Distinct(_)
+                    | oracle::Aggregate::Run
+                    | oracle::Aggregate::Last
             ) {
                 definition.or = definition.or.map(f64::floor);
             }
         }
         let mut features = Vec::new();
+        let mut kept = Vec::new();
         case.definitions.retain(|definition| match feature(features.len(), definition) {
             Some(feature) => {
+                kept.push(Some(features.len()));
                 features.push(feature);
                 true
             }
-            None => false,
+            None => {
+                kept.push(None);
+                false
+            }
         });
+        for flag in &mut case.flags {
+            for operand in [&mut flag.left, &mut flag.right] {
+                if let oracle::Operand::Feature(at) = *operand {
+                    *operand = kept[at].map_or(oracle::Operand::Amount, oracle::Operand::Feature);
+                }
+            }
+        }
         // An entity without features keeps no state.
         for entity in 0..case.entities {
             if case.definitions.iter().all(|definition| definition.entity != entity) {
                 case.events.iter_mut().for_each(|event| event.keys[entity] = None);
             }
         }
-        let scope = Scope { schema: &schema, features: None };
-        let conditions = (0..case.conditions)
-            .map(|index| Condition {
-                name: format!("c{index}"),
-                program: compile(&format!("c{index} == 'yes'"), &scope).expect("a condition"),
-            })
+        let names = (0..features.len()).map(|index| format!("f{index}"));
+        let flag_names = (0..case.flags.len()).map(|index| format!("g{index}"));
+        let names: BTreeMap<String, usize> =
+            names.chain(flag_names).enumerate().map(|(index, name)| (name, index)).collect();
+        let scope = Scope { schema: &schema, operands: Some(&names), flags_from: features.len() };
+        let condition = |name: String, text: &str, flag: Option<usize>| Condition {
+            name,
+            program: compile(text, &scope).unwrap_or_else(|faults| panic!("{text}: {faults:?}")),
+            flag,
+        };
+        let mut conditions: Vec<Condition> = (0..case.conditions)
+            .map(|index| condition(format!("c{index}"), &format!("c{index} == 'yes'"), None))
             .collect();
-        let set = Arc::new(FeatureSet { features, conditions });
+        let flags: Vec<Condition> = case
+            .flags
+            .iter()
+            .enumerate()
+            .map(|(index, flag)| condition(format!("g{index}"), &expression(flag), Some(index)))
+            .collect();
+        conditions.extend(flags.iter().cloned());
+        let set = Arc::new(FeatureSet { features, conditions, flags });
         let plan = Arc::new(Plan::new(schema, set, case.bounds.lateness_ms));
-        case.fit_memory(&sizes(&plan, case.entities));
+        case.fit_memory(&sizes(&plan, case.entities).concat());
+        // As many keys a shard, however many layers share the memory.
+        case.bounds.memory = case.bounds.memory.saturating_mul(sizes(&plan, case.entities).len() as u64);
         let bounds = &case.bounds;
         let settings = EngineSettings {
             workers: 1,
@@ -157,13 +207,15 @@ impl Twins {
             bounds,
             sizes: sizes(&self.plan, self.case.entities),
             columns: self.case.columns.clone(),
+            flags: self.case.flags.clone(),
+            labels: self.case.labels.clone(),
             shard_of: Box::new(move |entity, key| {
                 (hash::key(SEED, entity, &[key.to_string().as_bytes()]) % shards) as usize
             }),
             part_of: Box::new(|entity, key| hash::key(SEED, entity, &[key.to_string().as_bytes()]) >> 54),
             shard_of_id: Box::new(|id| (hash::id(SEED, id.to_string().as_bytes()) % 64) as usize),
         };
-        oracle::Oracle::new(settings, self.case.definitions.clone())
+        oracle::Oracle::new(settings, self.case.definitions.clone(), self.case.conditions)
     }
 
     /// The records, gaps in the sequence filled with rejects.
@@ -194,6 +246,10 @@ impl Twins {
             }
             for (index, met) in event.conditions.iter().enumerate() {
                 write!(text, ",\"c{index}\":\"{}\"", if *met { "yes" } else { "no" }).expect("text");
+            }
+            if let Some(label) = event.label {
+                let texts = if label { ["\"fraud\"", "true", "1"] } else { ["\"legit\"", "false", "0"] };
+                write!(text, ",\"label\":{}", texts[event.sequence as usize % 3]).expect("text");
             }
             text.push('}');
             records.push(text.into_bytes());
@@ -265,11 +321,27 @@ pub(crate) fn step(
     to
 }
 
-fn sizes(plan: &Plan, entities: usize) -> Vec<oracle::Sizes> {
-    let mut sizes =
-        vec![oracle::Sizes { key_bytes: 0, entry_bytes: 0, span_bytes: 0, value_bytes: 0 }; entities];
-    for (entity, [key_bytes, entry_bytes, span_bytes, value_bytes]) in plan.memory_formula() {
-        sizes[entity] = oracle::Sizes { key_bytes, entry_bytes, span_bytes, value_bytes };
+/// The engine's text of a flag.
+fn expression(flag: &oracle::Flag) -> String {
+    let operand = |operand: oracle::Operand| match operand {
+        oracle::Operand::Constant(constant) => format!("{constant:?}"),
+        oracle::Operand::Amount => "amount".to_owned(),
+        oracle::Operand::Feature(at) => format!("f{at}"),
+    };
+    let (left, right) = (operand(flag.left), operand(flag.right));
+    let and = flag.and.map(|(other, holds)| format!(" && {}g{other}", if holds { "" } else { "!" }));
+    format!("{left} > {:?} * {right}{}", flag.factor, and.unwrap_or_default())
+}
+
+/// By layer and entity.
+fn sizes(plan: &Plan, entities: usize) -> Vec<Vec<oracle::Sizes>> {
+    let nothing = oracle::Sizes { key_bytes: 0, entry_bytes: 0, span_bytes: 0, value_bytes: 0 };
+    let mut sizes = vec![vec![nothing; entities]];
+    for ((entity, layer), [key_bytes, entry_bytes, span_bytes, value_bytes]) in plan.memory_formula() {
+        if sizes.len() <= layer {
+            sizes.resize(layer + 1, vec![nothing; entities]);
+        }
+        sizes[layer][entity] = oracle::Sizes { key_bytes, entry_bytes, span_bytes, value_bytes };
     }
     sizes
 }

@@ -68,6 +68,7 @@ impl Names {
             delay_ms: feature.delay_ms,
             inclusive: feature.inclusive,
             condition,
+            label: None,
             or: feature.or,
         }
     }
@@ -97,6 +98,7 @@ impl Names {
             columns: self.columns.iter().zip(self.columns()).map(column).collect(),
             values: self.values.iter().map(text).collect(),
             conditions: self.conditions.iter().map(|name| line.conditions.contains(name)).collect(),
+            label: None,
         }
     }
 }
@@ -134,13 +136,15 @@ pub fn check_with(bounds: &Bounds, text: &str, wanted_last: &str) -> Counts {
     let (shards, id_shards) = (bounds.shards as u64, bounds.dedupe_shards as u64);
     let settings = Settings {
         bounds: bounds.clone(),
-        sizes: vec![sizes; names.entities.len()],
+        sizes: vec![vec![sizes; names.entities.len()]],
+        flags: Vec::new(),
+        labels: None,
         columns: names.columns(),
         shard_of: Box::new(move |entity, key| (key.wrapping_add(entity as u64) % shards) as usize),
         part_of: Box::new(|_, _| 1),
         shard_of_id: Box::new(move |id| (id % id_shards) as usize),
     };
-    let mut oracle = Oracle::new(settings, definitions);
+    let mut oracle = Oracle::new(settings, definitions, names.conditions.len());
     for line in &lines {
         let outcome = oracle.event(&names.event(line));
         compare(line, &features, &outcome);

@@ -12,8 +12,8 @@ use crate::batch::shared::{InForce, Job, Scorer, Shared};
 use crate::decide::Decision;
 use crate::encode::{Line, Reason as AlertReason, RejectLine, ScoreText};
 use crate::event::{EventRef, NO_KEY, marks};
-use crate::features::cell::{Cell, Shape};
-use crate::features::expression::Context;
+use crate::features::cell::Cell;
+use crate::features::plan::published;
 use crate::reject::Reject;
 use cartguard_forest::{Precision, Score};
 use std::ops::Range;
@@ -189,15 +189,13 @@ impl Worker {
             self.operands[feature] = published(row[feature], plan.shapes[feature]);
         }
         for expression in &plan.expressions {
-            let mut cell = expression.program.cell(&Context { event: *entry, features: &self.operands });
-            if let Some(default) = expression.default
-                && cell.is_missing(expression.shape)
-            {
-                cell = default;
+            let cell = expression.cell(*entry, &self.operands);
+            // A flag has no place in the row.
+            if let Some(place) = row.get_mut(expression.operand) {
+                *place = cell;
             }
-            row[expression.feature] = cell;
             if expression.is_operand {
-                self.operands[expression.feature] = published(cell, expression.shape);
+                self.operands[expression.operand] = published(cell, expression.shape);
             }
         }
     }
@@ -348,15 +346,5 @@ pub(super) fn settle(shared: &Shared) {
         if is_alert {
             shared.cheap[event].store(cheap.into(), Ordering::Relaxed);
         }
-    }
-}
-
-/// The published value that expressions read.
-fn published(cell: Cell, shape: Shape) -> f64 {
-    match shape {
-        Shape::Real => f64::from(cell.as_real()),
-        _ if cell == Cell::MISSING => f64::NAN,
-        Shape::Integer => cell.0 as f64,
-        Shape::Decimal { digits } => cell.0 as f64 / 10f64.powi(digits as i32),
     }
 }

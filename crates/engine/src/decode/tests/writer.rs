@@ -224,6 +224,7 @@ pub(super) fn schema(rng: &mut Rng) -> Schema {
     let code = |code: &str| Currency::from_code(code.as_bytes()).expect("a code");
     let one = |rng: &mut Rng, of: u64| rng.below(of) == 0;
     Schema {
+        labels: None,
         id,
         time: TimeField {
             path: time_path,

@@ -19,8 +19,10 @@ use std::collections::BTreeMap;
 /// The names that an expression may use.
 pub struct Scope<'a> {
     pub schema: &'a Schema,
-    /// Features by full name; none for a condition, which reads the event's own fields only.
-    pub features: Option<&'a BTreeMap<String, usize>>,
+    /// Features by full name, and flags; none for a condition, which reads the event's own fields only.
+    pub operands: Option<&'a BTreeMap<String, usize>>,
+    /// Operands from this number on are flags, which are truths.
+    pub flags_from: usize,
 }
 
 /// Compiles an expression, or tells everything that is wrong with it.
@@ -181,10 +183,10 @@ impl Compiler<'_> {
                 }
             };
         }
-        if let Some(index) = self.scope.features.and_then(|features| features.get(name)) {
+        if let Some(index) = self.scope.operands.and_then(|operands| operands.get(name)) {
             self.program.reads.push(*index);
             self.emit(Op::Feature(*index as u32), 0);
-            return Type::Number;
+            return if *index < self.scope.flags_from { Type::Number } else { Type::Truth };
         }
         self.unknown(tree, name)
     }
@@ -198,11 +200,11 @@ impl Compiler<'_> {
             return self.fault(tree, format!("{name} is a function; its arguments go in brackets"));
         }
         let fields = schema.fields.iter().map(|field| field.name.as_str());
-        let features = self.scope.features.into_iter().flatten().map(|(feature, _)| feature.as_str());
+        let features = self.scope.operands.into_iter().flatten().map(|(feature, _)| feature.as_str());
         let guess =
             did_you_mean(name, BUILTINS.iter().map(|(known, ..)| *known).chain(fields).chain(features));
-        let what = if self.scope.features.is_some() {
-            format!("{name} is no mapped field, feature or built-in name{guess}")
+        let what = if self.scope.operands.is_some() {
+            format!("{name} is no mapped field, feature, flag or built-in name{guess}")
         } else {
             format!(
                 "{name} is no mapped field or built-in name; a condition reads the event's own fields only{guess}"

@@ -25,7 +25,7 @@ use crate::event::EventRef;
 /// What a program may read.
 pub struct Context<'a> {
     pub event: EventRef<'a>,
-    /// The published value of each feature as f64 (counts and money exactly, others as their f32), NaN where missing;
-    /// empty when conditions are evaluated.
-    pub features: &'a [f64],
+    /// The published value of each feature as f64 (counts and money exactly, others as their f32), NaN where missing, and behind
+    /// them the truth of each flag; empty for a condition over fields.
+    pub operands: &'a [f64],
 }

@@ -87,7 +87,7 @@ pub struct Program {
     pub(super) reads: Vec<usize>,
     pub(super) slots: Vec<usize>,
     pub(super) truth: bool,
-    pub(super) shape: Option<Shape>,
+    pub(in crate::features) shape: Option<Shape>,
 }
 
 impl Program {
@@ -198,7 +198,7 @@ impl Program {
             }
             Op::Calendar(calendar) => calendar.of(event.head.time_ms),
             Op::MissingFields(fields) => missing_fields(event, usize::from(fields)),
-            Op::Feature(index) => context.features[index as usize],
+            Op::Feature(index) => context.operands[index as usize],
             Op::SlotIs(slot, constant) => word(event, slot).map_or(f64::NAN, |word| truth(word == constant)),
             Op::SlotsEqual(left, right) => match (word(event, left), word(event, right)) {
                 (Some(left), Some(right)) => truth(left == right),

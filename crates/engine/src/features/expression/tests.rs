@@ -68,7 +68,7 @@ impl World {
 
     pub(super) fn context(&self) -> Context<'_> {
         let event = EventRef { head: &self.head, keys: &self.keys, slots: &self.slots };
-        Context { event, features: &self.features }
+        Context { event, operands: &self.features }
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn word(text: &str) -> i64 {
 pub(super) fn program(text: &str) -> Program {
     let features = BTreeMap::from([("customer.count_1h".to_owned(), 0), ("card.mean_1d".to_owned(), 1)]);
     let schema = schema();
-    let scope = Scope { schema: &schema, features: Some(&features) };
+    let scope = Scope { schema: &schema, operands: Some(&features), flags_from: usize::MAX };
     compile(text, &scope).unwrap_or_else(|faults| panic!("{text}: {faults:?}"))
 }
 
@@ -91,7 +91,7 @@ pub(super) fn number(text: &str, world: &World) -> f64 {
 fn faults(text: &str) -> Vec<String> {
     let features = BTreeMap::from([("customer.count_1h".to_owned(), 0)]);
     let schema = schema();
-    let scope = Scope { schema: &schema, features: Some(&features) };
+    let scope = Scope { schema: &schema, operands: Some(&features), flags_from: usize::MAX };
     let found = compile(text, &scope).expect_err(text);
     found.into_iter().map(|fault| format!("{}: {}", fault.at, fault.what)).collect()
 }
@@ -329,7 +329,7 @@ fn programs_know_what_they_read() {
 #[test]
 fn faults_say_what_belongs_where() {
     for (text, expected) in [
-        ("amout", "0: amout is no mapped field, feature or built-in name; did you mean \"amount\"?"),
+        ("amout", "0: amout is no mapped field, feature, flag or built-in name; did you mean \"amount\"?"),
         ("1 + country", "4: a category where a number belongs"),
         ("1 + (1 < 2)", "7: true or false where a number belongs; write condition ? 1 : 0"),
         ("!amount", "1: a number where true or false belongs; compare it"),
@@ -368,7 +368,7 @@ fn faults_say_what_belongs_where() {
 #[test]
 fn a_condition_reads_no_feature() {
     let schema = schema();
-    let scope = Scope { schema: &schema, features: None };
+    let scope = Scope { schema: &schema, operands: None, flags_from: 0 };
     let found = compile("customer.count_1h > 2", &scope).expect_err("a feature");
     assert!(found[0].what.contains("a condition reads the event's own fields only"), "{found:?}");
 }

@@ -275,7 +275,7 @@ fn faults_of_names_and_expressions() {
         "[[feature]]\nname = 'x'\nvalue = 'amount + card.cuont_1h'\n\
          [[feature]]\nentity = 'card'\nwindows = '1h'\naggregates = 'count'\n",
         &[
-            "f.toml:3:19: x: card.cuont_1h is no mapped field, feature or built-in name; did you mean \"card.count_1h\"?",
+            "f.toml:3:19: x: card.cuont_1h is no mapped field, feature, flag or built-in name; did you mean \"card.count_1h\"?",
         ],
     );
 }
@@ -291,6 +291,50 @@ fn circles_are_named() {
     // A diamond is no circle.
     let diamond = [feature("a", "b + c"), feature("b", "d"), feature("c", "d"), feature("d", "1")].concat();
     assert_eq!(names(&diamond), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn faults_of_flags() {
+    let counted = |name: &str| {
+        format!("[[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'count'\nwhere = '{name}'\n")
+    };
+    faults(
+        &format!("[flags]\nlarge = 'card.count_large_1d > 1'\n{}", counted("large")),
+        &[
+            "f.toml:3:1: card.count_large_1d: depends on itself: card.count_large_1d -> large -> card.count_large_1d",
+        ],
+    );
+    faults(
+        &format!("[flags]\na = 'b'\nb = '!a'\n{}", counted("a")),
+        &["f.toml:2:1: a: depends on itself: a -> b -> a"],
+    );
+    faults(
+        &format!(
+            "[flags]\namount = 'night'\n'a-b' = 'night'\nc = 1.5\nd = 'amount'\ne = 'nihgt'\nf = 'night'\n{}",
+            "[[feature]]\nname = 'f'\nvalue = '1'\n[[condition]]\nname = 'd'\nwhen = 'night'\n"
+        ),
+        &[
+            "f.toml:2:1: flags.amount: \"amount\" already is a field or a built-in name",
+            "f.toml:3:1: flags.a-b: \"a-b\": letters, digits and _, not a digit first",
+            "f.toml:4:5: flags.c: a condition in quotes, such as \"amount > 100\"",
+            "f.toml:5:5: flags.d: a number is no condition; compare it",
+            "f.toml:6:6: flags.e: nihgt is no mapped field, feature, flag or built-in name; did you mean \"night\"?",
+            "f.toml:7:1: f: is the name of a feature and of a flag; rename one",
+            "f.toml:11:1: condition.name: \"d\": used for a flag already",
+        ],
+    );
+    faults(
+        &format!(
+            "[flags]\nlarge = 'card.count_1d > 1'\n{}{}",
+            "[[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'count'\n",
+            "[[feature]]\nentity = 'card'\naggregates = 'run'\nwhere = 'large'\n"
+        ),
+        &[
+            "f.toml:7:1: card.run_large: run looks back over the longest window of \"card\" over its flags, which has none, \
+             so that it would not count; give \"card\" a window, such as entity = \"card\", windows = \"7d\", \
+             aggregates = \"count\", where = \"<the flag>\"",
+        ],
+    );
 }
 
 #[test]
@@ -329,7 +373,7 @@ fn everything_wrong_is_told_at_once() {
             "f.toml:5:9: feature.field: \"country\" is not of type number; only distinct can count it",
             "f.toml:8:13: x: the end where a value belongs",
             "f.toml:9:1: feature.surprise: unknown key; known here: value, entity, name, or, unit, meaning, reason, reason_zero, reason_missing, code",
-            "f.toml:10:2: oops: unknown key; known here: words, defaults, condition, feature",
+            "f.toml:10:2: oops: unknown key; known here: words, defaults, flags, condition, feature",
         ],
     );
 }

@@ -2,6 +2,7 @@
 
 use super::read;
 use crate::document::Layer;
+use crate::features::graph::Graph;
 use crate::features::spec::{
     Aggregate, Column, Definition, Feature, FeatureSet, RatioOf, Value, WindowFeature,
 };
@@ -77,6 +78,7 @@ fn every_aggregate_and_its_name() {
         window_ms: Some(DAY_MS),
         delay_ms: 0,
         inclusive: false,
+        label: None,
         condition: None,
     };
     let amount = Column::Amount;
@@ -286,4 +288,60 @@ fn expressions_read_features_of_any_place() {
         Definition::Window(_) => panic!("an expression"),
     };
     assert_eq!((reads(0), reads(1)), (vec![1], vec![2]));
+}
+
+const FLAGS: &str = "
+[flags]
+large = 'amount > 2 * customer.mean_amount_30d'
+burst = 'large && customer.count_large_7d >= 2'
+dear = 'amount > 100'
+[[feature]]
+entity = 'customer'
+windows = '30d'
+aggregates = 'mean'
+[[feature]]
+entity = 'customer'
+windows = '7d'
+aggregates = ['count', 'share']
+where = 'large'
+[[feature]]
+entity = 'card'
+windows = '1d'
+aggregates = 'count'
+where = 'burst'
+[[feature]]
+entity = 'card'
+windows = '1d'
+aggregates = 'count'
+where = 'dear'
+[[feature]]
+name = 'is_burst'
+value = 'burst'
+";
+
+#[test]
+fn flags_are_conditions_of_windows_and_operands_of_expressions() {
+    let set = features(FLAGS);
+    let names: Vec<_> = set.features.iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "customer.mean_amount_30d",
+            "customer.count_large_7d",
+            "customer.share_large_7d",
+            "card.count_burst_1d",
+            "card.count_dear_1d",
+            "is_burst"
+        ]
+    );
+    let conditions: Vec<_> = set.conditions.iter().map(|condition| condition.name.as_str()).collect();
+    assert_eq!(conditions, ["large", "burst", "dear"], "in the order in which windows count them");
+    assert_eq!(
+        set.features[1].meaning,
+        "Number of orders with this customer that are large in the last 7 days"
+    );
+    let Definition::Expression(program) = &set.features[5].definition else { panic!("an expression") };
+    assert!(program.is_truth());
+    // mean, two windows of large, one of burst, one of dear, the expression; large, burst, dear.
+    assert_eq!(Graph::of(&set).layers(), [0, 1, 1, 2, 0, 2, 1, 2, 0]);
 }

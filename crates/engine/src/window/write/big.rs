@@ -23,6 +23,11 @@ impl HistoryMut<'_> {
         let mut words = std::mem::take(&mut self.scratch.sliding);
         words.clear();
         words.extend_from_slice(self.sliding_words());
+        // Windows that are read apart from what they store may stand as of a later event; they go one way only.
+        if SlidingMut::new(&layout.sliding, &mut words).stand_after(time_ms) {
+            self.scratch.sliding = words;
+            return;
+        }
         let mut totals = self.take_totals();
         SlidingMut::new(&layout.sliding, &mut words).advance(&self.read(), time_ms, &mut totals);
         self.scratch.totals = Some(totals);
