@@ -62,7 +62,9 @@ impl Labels {
                 continue;
             }
             if next_ms <= stream_ms {
-                shards.iter_mut().for_each(|shard| shard.take(stream_ms, event as u32, &mut known));
+                for shard in &mut shards {
+                    shard.take(stream_ms, event as u32, &mut known);
+                }
                 next_ms = next_of(&shards);
             }
             if is_accepted_here(event) {

@@ -15,7 +15,7 @@ use std::collections::BinaryHeap;
 pub(crate) struct Known {
     /// The record before which it does, in its batch.
     pub(crate) record: u32,
-    pub(crate) known_ms: i64,
+    pub(crate) from_ms: i64,
     /// Of the event.
     pub(crate) sequence: u64,
     pub(crate) is_fraud: bool,
@@ -37,7 +37,7 @@ impl Known {
 /// In order of their labels.
 impl Ord for Known {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.known_ms, self.sequence).cmp(&(other.known_ms, other.sequence))
+        (self.from_ms, self.sequence).cmp(&(other.from_ms, other.sequence))
     }
 }
 
@@ -83,7 +83,7 @@ impl Waiting {
     /// When the next label begins to count.
     #[inline]
     pub(crate) fn next_ms(&self) -> i64 {
-        self.events.peek().map_or(i64::MAX, |Reverse(known)| known.known_ms)
+        self.events.peek().map_or(i64::MAX, |Reverse(known)| known.from_ms)
     }
 
     /// An accepted event waits for its label, if it will ever have one and there is room.
@@ -97,7 +97,7 @@ impl Waiting {
         }
         self.events.push(Reverse(Known {
             record: 0,
-            known_ms: event.head.time_ms.saturating_add(wait_ms),
+            from_ms: event.head.time_ms.saturating_add(wait_ms),
             sequence,
             is_fraud: label == 1,
             time_ms: event.head.time_ms,
