@@ -65,6 +65,11 @@ impl Deployment {
         Self { active: Some(active.to_owned()), previous: self.active.clone() }
     }
 
+    /// The deployment in which the model before is active again. There is none before it: a rollback is not rolled back by another.
+    pub(crate) fn rolled_back(&self) -> Option<Self> {
+        self.previous.clone().map(|previous| Self { active: Some(previous), previous: None })
+    }
+
     /// Puts it in the place of the one before, `self` being what it was.
     pub(crate) fn replace(&self, models: &Path, by: &Self, action: &str) -> Result<(), String> {
         let entry = Entry {
@@ -119,6 +124,8 @@ mod tests {
         let read = Deployment::read(models).expect("whole");
         assert_eq!(read.previous.as_deref(), Some("checkout/1"));
         assert_eq!(read.folder(models), Some(models.join("checkout/2")));
+        let back = read.rolled_back().expect("there is one before");
+        assert_eq!((back.active.as_deref(), back.rolled_back()), (Some("checkout/1"), None));
         let audit = fs::read_to_string(models.join(AUDIT)).expect("a log");
         assert_eq!(audit.lines().count(), 2);
         assert!(audit.lines().nth(1).expect("two").contains("\"from\":\"checkout/1\",\"to\":\"checkout/2\""));

@@ -2,7 +2,9 @@
 
 use crate::config::Config;
 use crate::model::{self, Fault};
-use cartguard_engine::batch::{Engine, EngineSettings, IdSettings, Scorer};
+use cartguard_engine::batch::{
+    Engine, EngineSettings, IdSettings, OutputFeatures, OutputSettings, ReasonSettings, Scorer,
+};
 use cartguard_engine::features::plan::Plan;
 use cartguard_io::Trouble;
 use cartguard_recovery::{By, MODEL, Models, Opening, Versions};
@@ -17,7 +19,8 @@ pub(crate) fn plan(config: &Config) -> Arc<Plan> {
 
 /// The model that the configuration names, for an engine that computes these features.
 pub(crate) fn scorer(config: &Config, plan: &Plan) -> Result<Option<Scorer>, Fault> {
-    config.model.as_deref().map(|folder| model::load(folder, plan)).transpose()
+    let load = |folder: &Path| model::load(folder, plan).map(|(_, scorer)| scorer);
+    config.model.as_deref().map(load).transpose()
 }
 
 /// An engine with an empty state, and the model that the configuration names. `source` is what the source says of itself: where a history is kept
@@ -59,9 +62,25 @@ fn versions(config: &Config) -> Result<Versions, Trouble> {
     let model = model.map_err(|fault| Trouble::refuse(fault.to_string()))?;
     Ok(vec![
         (MODEL.to_owned(), model.unwrap_or_else(|| NO_MODEL.to_owned())),
-        ("output".to_owned(), format!("{:?}", config.output)),
-        ("reasons".to_owned(), format!("{:?}", config.reasons)),
+        ("output".to_owned(), output_version(&config.output)),
+        ("reasons".to_owned(), reasons_version(config.reasons)),
     ])
+}
+
+/// How lines are written, in the words of the configuration: histories are compared by it, so it never changes for the same lines.
+fn output_version(output: &OutputSettings) -> String {
+    let features = match output.features {
+        OutputFeatures::All => "all",
+        OutputFeatures::Model => "model",
+        OutputFeatures::None => "none",
+    };
+    let features_as = if output.as_array { "array" } else { "object" };
+    format!("features={features} features_as={features_as} event={}", output.event)
+}
+
+/// The same of reasons.
+fn reasons_version(ReasonSettings { top, max_share }: ReasonSettings) -> String {
+    format!("top={top} max_share={max_share}")
 }
 
 /// The version that says that no model decides.
@@ -87,11 +106,23 @@ impl Models for ModelFolders {
         };
         let name = version.split_whitespace().next().unwrap_or_default();
         let folder = self.root.join(name);
-        let found = model::version_of(&folder).map_err(|fault| refused(&fault))?;
+        let (found, scorer) = model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
         if found != version {
             return Err(refused(&format!("{} is {found} now", folder.display())));
         }
-        let scorer = model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
         Ok(Some(Arc::new(scorer)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Another text would have every history refused that has a tail.
+    #[test]
+    fn versions_are_texts_that_stay() {
+        let output = OutputSettings { features: OutputFeatures::Model, as_array: true, event: false };
+        assert_eq!(output_version(&output), "features=model features_as=array event=false");
+        assert_eq!(reasons_version(ReasonSettings { top: 5, max_share: 0.01 }), "top=5 max_share=0.01");
     }
 }

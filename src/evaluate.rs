@@ -89,7 +89,11 @@ fn evaluate(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
     let plan = engine::plan(config);
     let mut scorers = Vec::new();
     for folder in &arguments.model {
-        scorers.push(model::load(folder, &plan).map_err(|fault| Refusal(fault.to_string()))?);
+        scorers.push(
+            model::load(folder, &plan)
+                .map(|(_, scorer)| scorer)
+                .map_err(|fault| Refusal(fault.to_string()))?,
+        );
     }
     let card = training::card(config, arguments.eye.card.as_deref())?;
     let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card };

@@ -26,8 +26,8 @@ use cartguard_recovery::History;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub(crate) struct Around<'a> {
     /// Where the stages leave what they do.
     pub(crate) vitals: &'a Vitals,
     /// Models that are to decide from the next batch on.
-    pub(crate) switches: Option<&'a Receiver<Switch>>,
+    pub(crate) switches: Option<&'a Switches>,
 }
 
 /// How far a pipeline is, told after every batch.
@@ -142,6 +142,36 @@ pub(crate) struct Switch {
     /// What the order log says of it.
     pub(crate) version: String,
     pub(crate) scorer: Arc<Scorer>,
+}
+
+/// The switch that waits for a batch: of several only the last.
+#[derive(Debug, Default)]
+pub(crate) struct Switches(Arc<Mutex<Option<Switch>>>);
+
+/// Puts switches for as long as somebody takes them.
+pub(crate) struct Switcher(Weak<Mutex<Option<Switch>>>);
+
+impl Switcher {
+    /// In the place of the one that still waits; false where nobody takes any more.
+    pub(crate) fn put(&self, switch: Switch) -> bool {
+        let Some(waiting) = self.0.upgrade() else { return false };
+        *waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(switch);
+        true
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
+impl Switches {
+    pub(crate) fn switcher(&self) -> Switcher {
+        Switcher(Arc::downgrade(&self.0))
+    }
+
+    pub(crate) fn take(&self) -> Option<Switch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Records on their way to the engine, and what happened to their partitions before them.

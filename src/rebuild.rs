@@ -70,7 +70,6 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
     }
     let opening = engine::history(config, Opening::REBUILT, |what| complain(&format!("note: {what}\n")))?;
     let engine = engine::open(config, Opening::REBUILT)?;
-    let storage = Storage::open(&arguments.output, Level::Process)?;
     let finished = pipeline::run(
         Input::Once(Box::new(source)),
         engine,
@@ -83,6 +82,8 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
         complain(&format!("cartguard: {signal}: stopped before {place}; no snapshot is stored\n"));
         return Ok(exit);
     }
+    // Only now: a folder that something is in is refused.
+    let storage = Storage::open(&arguments.output, Level::Process)?;
     let mut engine = finished.engine;
     opening.store_seed(&storage, &mut engine)?;
     let (counts, state) = (engine.counts(), engine.state());

@@ -175,10 +175,16 @@ fn records_that_are_other_ones_now_are_refused_and_nothing_is_sent() {
     let other = text.replacen("\"customer_id\":\"c4\"", "\"customer_id\":\"c7\"", 1);
     assert_ne!(text, other);
     shop.write("in.jsonl", &other);
+    let delivered = FILES.map(|file| shop.read(&format!("out/{file}")));
     let complained = shop.bad(2, &["run", "--config", "c.toml"]);
     holds(&complained, &["batch 0", "is not what was bound before; nothing of it is sent"]);
     shop.write("in.jsonl", &text[..400]);
     holds(&shop.bad(2, &["run", "--config", "c.toml"]), &["in.jsonl: 20 records up to"]);
+    assert_eq!(
+        FILES.map(|file| shop.read(&format!("out/{file}"))),
+        delivered,
+        "a refused start takes nothing away"
+    );
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn a_switch_takes_effect_between_two_batches_and_survives_a_crash() {
     fs::remove_file(shop.path("in.jsonl")).expect("a pipe");
     shop.write("in.jsonl", checkouts(0, next + 100));
     shop.good(&["model", "rollback"]);
+    holds(&shop.bad(2, &["model", "rollback"]), &["no previous model"]);
     shop.good(&["run", "--config", "c.toml"]);
     let after = models(&shop);
     assert_eq!(after.len(), next as usize + 100);
@@ -97,7 +98,9 @@ fn what_decided_before_a_crash_must_be_there_to_decide_it_again() {
     command.env("CARTGUARD_KILL_POINT", "released:5").output().expect("it is killed");
     shop.good(&["model", "activate", "shop/2"]);
     fs::rename(shop.path("models/shop/1"), shop.path("elsewhere")).expect("moved");
+    let delivered = shop.read("out/decisions.jsonl");
     let complaint = shop.bad(2, &["run", "--config", "c.toml"]);
+    assert_eq!(shop.read("out/decisions.jsonl"), delivered, "a refused start takes nothing away");
     holds(&complaint, &["model shop/1", "decided batches", "models/shop/1"]);
     fs::rename(shop.path("elsewhere"), shop.path("models/shop/1")).expect("moved back");
     shop.good(&["run", "--config", "c.toml"]);

@@ -24,7 +24,10 @@ pub(crate) use kinesis::{KinesisSink, KinesisSource};
 pub(crate) use layers::{Effective, Flag};
 pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 
-use cartguard_engine::batch::{DedupeSettings, OutputSettings, ReasonSettings, StateSettings};
+use crate::deployment::DEPLOYMENT;
+use cartguard_engine::batch::{
+    DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
+};
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
@@ -239,6 +242,14 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let log_every = (log_ms > 0).then(|| Duration::from_millis(log_ms));
     let operations = Operations { socket: socket?, log_every, stall, abort };
     let (schema, features) = (Arc::new(schema), Arc::new(features));
+    if let (Some(_), Some(OutputSettings { features: OutputFeatures::Model, as_array: true, .. })) =
+        (&model.models, &output)
+    {
+        let key = "output.features_as";
+        let what = "\"array\" with output.features = \"model\": models of model.folder read different features, and features.json names those \
+                    of one; \"object\", or features = \"all\"";
+        faults.add(&effective.place_of(key), key, what.to_owned());
+    }
     let most = Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max();
     if state.entries_per_key > most {
         let key = "state.entries_per_key";
@@ -253,7 +264,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
     Some(Config {
-        warnings: warnings(&schema),
+        warnings: warnings(&schema, &model),
         schema,
         features,
         features_name,
@@ -358,8 +369,14 @@ impl Relative<'_> {
     }
 }
 
-fn warnings(schema: &Schema) -> Vec<String> {
+fn warnings(schema: &Schema, model: &models::Models) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let models::Models { model: None, models: Some(folder) } = model {
+        warnings.push(format!(
+            "model.folder: {} names no active model, so every score is null and every decision approve; `cartguard model activate` names one",
+            folder.join(DEPLOYMENT).display()
+        ));
+    }
     if schema.scale == WindowScale::Common && matches!(schema.currency, CurrencySource::Path { .. }) {
         warnings.push(
             "money.rates: none are set, so amounts of different currencies add in major units at a common scale \

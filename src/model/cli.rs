@@ -7,6 +7,7 @@
 use super::fault::Fault;
 use super::{deploy, import, score};
 use crate::cli::{ConfigArguments, complain, say};
+use crate::config::Config;
 use crate::exit::Exit;
 use cartguard_engine::features::plan::Plan;
 use clap::{Args, Subcommand};
@@ -41,9 +42,9 @@ enum Command {
 /// Arguments of `model list` and `rollback`.
 #[derive(Args, Debug)]
 pub(crate) struct DeployArguments {
-    /// Folder of models
-    #[arg(long, value_name = "DIR", default_value = "models")]
-    models: PathBuf,
+    /// Folder of models [default: model.folder of the configuration, else models]
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Configuration whose features the models must find
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -130,14 +131,13 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     let result = match &arguments.command {
         Command::Import(arguments) => Ok(import::import(arguments)),
         Command::Score(arguments) => Ok(score::score(arguments)),
-        Command::List(at) => planned(at.config.as_deref(), |plan| deploy::list(&at.models, plan)),
-        Command::Check(CheckArguments { model, config }) => {
-            planned(config.as_deref(), |plan| deploy::check(model, plan))
-        }
+        Command::List(at) => at.planned(deploy::list),
+        Command::Check(CheckArguments { model, config }) => load(config.as_deref())
+            .map(|config| deploy::check(model, config.map(|config| config.plan()).as_ref())),
         Command::Activate(ActivateArguments { version, at }) => {
-            planned(at.config.as_deref(), |plan| deploy::activate(&at.models, version, plan))
+            at.planned(|models, plan| deploy::activate(models, version, plan))
         }
-        Command::Rollback(at) => planned(at.config.as_deref(), |plan| deploy::rollback(&at.models, plan)),
+        Command::Rollback(at) => at.planned(deploy::rollback),
         Command::Diff(DiffArguments { one, other }) => Ok(deploy::diff(one, other)),
     };
     let result = match result {
@@ -156,10 +156,19 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-/// Does something with the features of a configuration, where one is given; its faults are printed here.
-fn planned<T>(config: Option<&Path>, act: impl FnOnce(Option<&Plan>) -> T) -> Result<T, Exit> {
-    let Some(config) = config else { return Ok(act(None)) };
+impl DeployArguments {
+    /// Does something with a folder of models, and the features of a configuration where one is given; its faults are printed here.
+    fn planned<T>(&self, act: impl FnOnce(&Path, Option<&Plan>) -> T) -> Result<T, Exit> {
+        let config = load(self.config.as_deref())?;
+        let configured = config.as_ref().and_then(|config| config.models.clone());
+        let models = self.models.clone().or(configured).unwrap_or_else(|| PathBuf::from("models"));
+        Ok(act(&models, config.map(|config| config.plan()).as_ref()))
+    }
+}
+
+/// The configuration that is named; its faults are printed here.
+fn load(config: Option<&Path>) -> Result<Option<Config>, Exit> {
+    let Some(config) = config else { return Ok(None) };
     let arguments = ConfigArguments { config: Some(config.to_path_buf()), set: Vec::new() };
-    let loaded = arguments.load(Vec::new())?;
-    Ok(act(Some(&loaded.config.plan())))
+    Ok(Some(arguments.load(Vec::new())?.config))
 }

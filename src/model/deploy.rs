@@ -10,6 +10,7 @@ use super::manifest::Manifest;
 use super::{names, plan_names};
 use crate::deployment::{DEPLOYMENT, Deployment};
 use cartguard_engine::features::plan::Plan;
+use cartguard_io::Lock;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -58,6 +59,7 @@ pub(super) fn activate(models: &Path, version: &str, plan: Option<&Plan>) -> Res
         return Err(Fault::refused(models, what));
     }
     check_folder(&models.join(version), plan)?;
+    let _lock = lock(models)?;
     let now = read(models)?;
     if now.active.as_deref() == Some(version) {
         return Ok(format!("{version} is active already\n"));
@@ -67,12 +69,15 @@ pub(super) fn activate(models: &Path, version: &str, plan: Option<&Plan>) -> Res
 
 /// Goes back to the model before.
 pub(super) fn rollback(models: &Path, plan: Option<&Plan>) -> Result<String, Fault> {
+    let _lock = lock(models)?;
     let now = read(models)?;
-    let Some(previous) = &now.previous else {
+    let Some(next) = now.rolled_back() else {
         return Err(Fault::refused(&models.join(DEPLOYMENT), "names no previous model to go back to"));
     };
-    check_folder(&models.join(previous), plan)?;
-    replace(models, &now, &now.with_active(previous), "rollback")
+    if let Some(folder) = next.folder(models) {
+        check_folder(&folder, plan)?;
+    }
+    replace(models, &now, &next, "rollback")
 }
 
 /// What two models differ in.
@@ -99,6 +104,12 @@ pub(super) fn diff(one: &Path, other: &Path) -> Result<String, Fault> {
         }
     }
     Ok(if text.is_empty() { "no difference\n".to_owned() } else { text })
+}
+
+/// One command at a time writes the deployment.
+fn lock(models: &Path) -> Result<Lock, Fault> {
+    Lock::take(models, ".deployment.lock", "changes the deployment")
+        .map_err(|why| Fault::refused(models, why))
 }
 
 fn read(models: &Path) -> Result<Deployment, Fault> {

@@ -27,24 +27,36 @@ pub(super) struct Folder {
     pub(super) model: Model,
     pub(super) features: Vec<String>,
     pub(super) thresholds: Thresholds,
+    /// What the version says of the manifest.
+    manifest_hash: String,
 }
 
-/// The model of a folder, for an engine that computes these features.
-pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Scorer, Fault> {
+/// The model of a folder, for an engine that computes these features, and its version (see [`version_of`]).
+pub(crate) fn load(path: &Path, plan: &Plan) -> Result<(String, Scorer), Fault> {
     let name = names::of_folder(path)?;
     let folder = open(path)?;
+    let version = version(&name, &folder.manifest_hash);
     let computed = plan.set.features.iter().map(|feature| feature.name.as_str());
     let features = plan_names::find(&folder.features, computed)
         .map_err(|table| Fault::refused(&path.join(MANIFEST), table))?;
-    Ok(Scorer { name, model: Arc::new(folder.model), features, thresholds: folder.thresholds })
+    let scorer = Scorer { name, model: Arc::new(folder.model), features, thresholds: folder.thresholds };
+    Ok((version, scorer))
 }
 
 /// What tells the model of a folder from every other: its name and version, and the BLAKE3 hash of its manifest, which has those of
 /// everything else.
 pub(crate) fn version_of(path: &Path) -> Result<String, Fault> {
     let name = names::of_folder(path)?;
-    let manifest = files::read(&files::inside(path, MANIFEST)?, TEXT_BYTES_MAX)?;
-    Ok(format!("{name} {}", blake3::hash(&manifest)))
+    let manifest = files::read_text(&files::inside(path, MANIFEST)?, TEXT_BYTES_MAX)?;
+    Ok(version(&name, &hash(&manifest)))
+}
+
+fn version(name: &str, manifest_hash: &str) -> String {
+    format!("{name} {manifest_hash}")
+}
+
+fn hash(manifest: &str) -> String {
+    blake3::hash(manifest.as_bytes()).to_string()
 }
 
 /// Reads and checks a folder, whatever it is called.
@@ -56,7 +68,9 @@ pub(super) fn open(path: &Path) -> Result<Folder, Fault> {
     }
     let manifest_path = path.join(MANIFEST);
     files::inside(path, MANIFEST)?;
-    let manifest = Manifest::read(&manifest_path)?;
+    // Read once, so that what is checked is what the version names.
+    let text = files::read_text(&manifest_path, TEXT_BYTES_MAX)?;
+    let manifest = Manifest::parse(&manifest_path, &text)?;
     let thresholds = manifest.thresholds.check().map_err(|what| Fault::refused(&manifest_path, what))?;
 
     let bytes = checked(path, "model", &manifest.model, MODEL_BYTES_MAX)?;
@@ -85,7 +99,7 @@ pub(super) fn open(path: &Path) -> Result<Folder, Fault> {
     let golden_path = path.join(&manifest.golden.file);
     let golden = Golden::parse(&golden_path, &bytes, model.precision(), model.feature_count())?;
     golden.verify(&golden_path, &model)?;
-    Ok(Folder { model, features: manifest.features, thresholds })
+    Ok(Folder { model, features: manifest.features, thresholds, manifest_hash: hash(&text) })
 }
 
 /// Reads a file of the folder; `key` is its table in the manifest.

@@ -150,8 +150,12 @@ pub(super) enum PrecisionName {
 impl Manifest {
     /// Reads and checks it.
     pub(super) fn read(path: &Path) -> Result<Self, Fault> {
-        let text = files::read_text(path, files::TEXT_BYTES_MAX)?;
-        let manifest: Self = toml::from_str(&text).map_err(|error| Fault::refused(path, error))?;
+        Self::parse(path, &files::read_text(path, files::TEXT_BYTES_MAX)?)
+    }
+
+    /// Of the text of a file; `path` is for messages.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, Fault> {
+        let manifest: Self = toml::from_str(text).map_err(|error| Fault::refused(path, error))?;
         manifest.thresholds.check().map_err(|what| Fault::refused(path, what))?;
         if let Err((at, what)) = names::check_features(&manifest.features) {
             return Err(Fault::refused(path, format_args!("features, {}: {what}", at + 1)));

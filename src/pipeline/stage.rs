@@ -5,7 +5,8 @@
 //! Not here: who reads and who writes (`pipeline`), in which order a batch is bound and released (`cartguard_recovery::Processor`).
 
 use super::{
-    Ended, Input, Made, Place, Progress, Settings, Switch, Taken, join, new_histogram, read_all, spawn,
+    Ended, Input, Made, Place, Progress, Settings, Switch, Switches, Taken, join, new_histogram, read_all,
+    spawn,
 };
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
@@ -109,7 +110,7 @@ impl<'a> Stage<'a> {
         mut self,
         scope: &'scope thread::Scope<'scope, '_>,
         source: Option<Box<dyn Source + 'scope>>,
-        switches: Option<&Receiver<Switch>>,
+        switches: Option<&Switches>,
         mut tell: impl FnMut(&Progress<'_>),
     ) -> Result<Worked, Trouble>
     where
@@ -142,7 +143,7 @@ impl<'a> Stage<'a> {
         &mut self,
         waiting: &Receiver<Taken>,
         empty: &Sender<Records>,
-        switches: Option<&Receiver<Switch>>,
+        switches: Option<&Switches>,
         tell: &mut impl FnMut(&Progress<'_>),
     ) -> Result<(), Trouble> {
         let mut next = None;
@@ -156,7 +157,7 @@ impl<'a> Stage<'a> {
             };
             self.vitals.set(At::Engine, Doing::Working);
             next = take_waiting(&mut batch, waiting, empty, self.settings);
-            while let Some(Ok(Switch { version, scorer })) = switches.map(Receiver::try_recv) {
+            if let Some(Switch { version, scorer }) = switches.and_then(Switches::take) {
                 self.processor.set_model(&version, Some(scorer));
             }
             let changes = std::mem::take(&mut batch.changes);

@@ -64,7 +64,7 @@ pub struct Orders {
     pub changes: Vec<Change>,
     /// Nothing that descends from these opens before somebody accepts them.
     pub lost: Vec<Lost>,
-    /// A shard is finished and its children are not listed yet: list again.
+    /// A shard is finished and its children are not listed yet, or it is listed as open still: list again.
     pub is_listing_short: bool,
 }
 
@@ -146,6 +146,9 @@ impl Lineage {
     /// What to do now. With all changes applied and the same listing there is nothing more to do.
     pub fn orders(&self, taken: &Partitions, claim: impl Fn(&Shard) -> Claim) -> Orders {
         let mut orders = Orders::default();
+        if self.is_older_than(taken) {
+            return Orders { is_listing_short: true, ..orders };
+        }
         let is_fresh = taken.list().is_empty();
         let standing = |name: &str| self.standing(name, taken, &claim);
         for (number, partition) in taken.list().iter().enumerate() {
@@ -266,6 +269,14 @@ impl Lineage {
     fn range_of_children(&self, name: &str) -> Option<HashRange> {
         let children = self.shards.values().filter(|shard| shard.parents().any(|parent| parent == name));
         children.map(|shard| shard.range).reduce(HashRange::with)
+    }
+
+    /// A shard that was read to its end is still open in the listing: nothing that it lacks is lost.
+    fn is_older_than(&self, taken: &Partitions) -> bool {
+        let finished = taken.list().iter().filter(|partition| partition.is_finished);
+        finished
+            .filter_map(|partition| self.shards.get(&partition.opened.name))
+            .any(|shard| shard.until.is_none() && self.range_of_children(&shard.name).is_none())
     }
 
     /// Every shard that ends has children; the listing may be older than they are.

@@ -80,7 +80,8 @@ impl History {
     pub fn left(&self) -> Left {
         let known = self.tail.last().map_or(0, |bound| bound.delivered);
         let Standing { tip, output_bytes, .. } = &self.standing;
-        Left { batch: tip.batch, bytes: *output_bytes, delivered: known.max(tip.batch) }
+        let next = self.tail.last().map_or(tip.batch, |bound| bound.batch + 1);
+        Left { batch: tip.batch, bytes: *output_bytes, delivered: known.max(tip.batch), next }
     }
 
     /// Whether a process before this one had begun it.

@@ -38,7 +38,8 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn source(&self, is_patient: bool) -> ShardSource<SimService> {
         let settings = cartguard_shards::Settings { start: Start::Oldest, accept_gap: false };
-        ShardSource::new(self.stream.service(is_patient), settings, self.stream.listing(false))
+        let is_old = !is_patient && self.world.lock().chance.percent(30);
+        ShardSource::new(self.stream.service(is_patient), settings, self.stream.listing(is_old))
     }
 }
 

@@ -143,6 +143,21 @@ impl Stream {
         let listed =
             listed.filter(|kin| !is_old || kin.generation == 0 || kin.generation < contents.generation);
         let listed = listed.map(|kin| kin.shard.clone());
+        // What the missing ones came of is still open.
+        let reopened = |mut shard: Shard| {
+            let newest = contents
+                .shards
+                .iter()
+                .filter(|kin| is_old && kin.generation == contents.generation && kin.generation > 0);
+            if newest
+                .flat_map(|kin| [&kin.shard.parent, &kin.shard.adjacent_parent])
+                .flatten()
+                .any(|parent| *parent == shard.name)
+            {
+                shard.until = None;
+            }
+            shard
+        };
         let orphaned = |mut shard: Shard| {
             if is_lie {
                 (shard.parent, shard.adjacent_parent) = (None, None);
@@ -150,7 +165,7 @@ impl Stream {
             }
             shard
         };
-        listed.map(orphaned).collect()
+        listed.map(reopened).map(orphaned).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Contents> {

@@ -36,6 +36,9 @@ pub struct FileSink {
     files: [Lane; 3],
     sync: bool,
     finished: bool,
+    /// Batches before this were written by a process before. While only they come again the files keep what they have behind them: a
+    /// recovery that goes no further has taken nothing away.
+    kept_until: Option<u64>,
 }
 
 pub(super) struct Lane {
@@ -57,12 +60,24 @@ impl FileSink {
         }
         let lane = |name| Lane::open(folder.join(name));
         let files = [lane("decisions.jsonl")?, lane("alerts.jsonl")?, lane("rejects.jsonl")?];
-        Ok(Self { folder: folder.to_path_buf(), files, sync: options.sync, finished: false })
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            files,
+            sync: options.sync,
+            finished: false,
+            kept_until: None,
+        })
     }
 }
 
 impl Sink for FileSink {
     fn write(&mut self, batch: &Output<'_>) -> Result<(), Trouble> {
+        if self.kept_until.is_some_and(|next| batch.batch >= next) {
+            for lane in &mut self.files {
+                lane.cut()?;
+            }
+            self.kept_until = None;
+        }
         let lists = [batch.decisions, batch.alerts, batch.rejects];
         let mut failed = None;
         for (lane, pieces) in self.files.iter_mut().zip(lists) {
@@ -80,17 +95,24 @@ impl Sink for FileSink {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Every output is in the files once: they are cut to where the snapshot stands and written on from there.
+    /// Every output is in the files once: they are written over from where the snapshot stands, with the same bytes, and cut before the
+    /// first batch that is new.
     fn resume(&mut self, left: &Left) -> Result<u64, Trouble> {
         for (lane, bytes) in self.files.iter_mut().zip(left.bytes) {
             lane.resume(bytes)?;
         }
+        self.kept_until = Some(left.next);
         Ok(left.batch)
     }
 
     fn finish(&mut self) -> Result<(), Trouble> {
         for lane in &mut self.files {
-            lane.finish(self.sync)?;
+            if self.kept_until.is_none() {
+                lane.cut()?;
+            }
+            if self.sync {
+                lane.sync()?;
+            }
         }
         self.finished = true;
         if self.sync {
@@ -105,7 +127,7 @@ impl Sink for FileSink {
 impl Drop for FileSink {
     /// A run that ends early leaves no lines of the run before. There is nobody to tell of an error.
     fn drop(&mut self) {
-        if !self.finished {
+        if !self.finished && self.kept_until.is_none() {
             for lane in &mut self.files {
                 let _ = lane.file.set_len(lane.bytes);
             }
@@ -120,9 +142,10 @@ impl Lane {
         Ok(Self { path, file, bytes: 0 })
     }
 
-    /// Cuts the file to what it held at the snapshot.
+    /// Goes to what the file held at the snapshot.
     fn resume(&mut self, bytes: u64) -> Result<(), Trouble> {
-        let failed = |e| Trouble::at(&self.path, format_args!("cannot be cut to {bytes} bytes")).because(e);
+        let failed =
+            |e| Trouble::at(&self.path, format_args!("cannot be gone on with at byte {bytes}")).because(e);
         let held = self.file.metadata().map_err(failed)?.len();
         if held < bytes {
             let what = format!(
@@ -130,7 +153,7 @@ impl Lane {
             );
             return Err(Trouble::refused(&self.path, what));
         }
-        self.file.set_len(bytes).and_then(|()| self.file.seek(SeekFrom::Start(bytes))).map_err(failed)?;
+        self.file.seek(SeekFrom::Start(bytes)).map_err(failed)?;
         self.bytes = bytes;
         Ok(())
     }
@@ -166,18 +189,19 @@ impl Lane {
             .map_err(|e| Trouble::at(&self.path, "cannot be taken back to the last batch").because(e))
     }
 
-    pub(super) fn finish(&mut self, sync: bool) -> Result<(), Trouble> {
+    /// Takes away what the file has behind its batches.
+    pub(super) fn cut(&mut self) -> Result<(), Trouble> {
         let cut = self.file.set_len(self.bytes);
         cut.map_err(|e| {
             Trouble::at(&self.path, format_args!("cannot be cut to {} bytes", self.bytes)).because(e)
-        })?;
-        if sync {
-            let synced = self.file.sync_all();
-            synced.map_err(|e| {
-                Trouble::at(&self.path, format_args!("its {} bytes cannot be synced", self.bytes)).because(e)
-            })?;
-        }
-        Ok(())
+        })
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), Trouble> {
+        let synced = self.file.sync_all();
+        synced.map_err(|e| {
+            Trouble::at(&self.path, format_args!("its {} bytes cannot be synced", self.bytes)).because(e)
+        })
     }
 }
 

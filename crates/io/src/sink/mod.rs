@@ -62,6 +62,8 @@ pub struct Left {
     pub bytes: [u64; 3],
     /// The first batch that was not known to be delivered; at least `batch`.
     pub delivered: u64,
+    /// The first batch that was never bound. Those before it come with the bytes that they had.
+    pub next: u64,
 }
 
 /// The frontier of a sink: every batch before it was acknowledged, whatever came back first. Clones watch the same sink.

@@ -29,7 +29,8 @@ impl Sink for RejectsFile {
     }
 
     fn finish(&mut self) -> Result<(), Trouble> {
-        self.0.finish(true)
+        self.0.cut()?;
+        self.0.sync()
     }
 }
 

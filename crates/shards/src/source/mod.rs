@@ -61,8 +61,10 @@ pub struct ShardSource<S: Service> {
     /// A shard ended or a listing came: who opens now?
     is_unsettled: bool,
     listing: Listing,
-    /// Listings that have agreed with one in which something was lost.
-    confirmations: u32,
+    /// Listings that were heard.
+    listings: u64,
+    /// Shards that something was lost of by a listing: its number.
+    suspected: Vec<(String, u64)>,
     last: Position,
 }
 
@@ -88,7 +90,8 @@ impl<S: Service> ShardSource<S> {
             is_resumed: false,
             is_unsettled: true,
             listing: Listing::First,
-            confirmations: 0,
+            listings: 0,
+            suspected: Vec::new(),
             last: Position::default(),
         }
     }

@@ -10,9 +10,6 @@ use cartguard_history::{Change, Place, Start};
 use cartguard_io::Trouble;
 use std::time::Duration;
 
-/// Further listings that must agree before something counts as lost.
-const CONFIRMATIONS: u32 = 1;
-
 impl<S: Service> ShardSource<S> {
     /// Opens what may open, and begins to read it.
     pub(super) fn settle(&mut self) -> Result<(), Trouble> {
@@ -23,11 +20,9 @@ impl<S: Service> ShardSource<S> {
                 self.tell(&change);
                 self.decide(change)?;
             }
-            match orders.lost.first() {
-                None => self.confirmations = 0,
-                // The listing may be an old one.
-                Some(_) if self.confirmations < CONFIRMATIONS => self.list(),
-                Some(lost) => self.accept(lost)?,
+            self.suspected.retain(|(shard, _)| orders.lost.iter().any(|lost| lost.shard == *shard));
+            if let Some(lost) = orders.lost.first() {
+                self.suspect(lost)?;
             }
             if orders.is_listing_short {
                 self.list();
@@ -35,6 +30,19 @@ impl<S: Service> ShardSource<S> {
         }
         self.start_readers();
         Ok(())
+    }
+
+    /// A loss counts once a listing that came after the first one says so again: that may be an old one.
+    fn suspect(&mut self, lost: &Lost) -> Result<(), Trouble> {
+        match self.suspected.iter().find(|(shard, _)| *shard == lost.shard) {
+            Some((_, listing)) if *listing < self.listings => self.accept(lost),
+            Some(_) => Ok(()),
+            None => {
+                self.suspected.push((lost.shard.clone(), self.listings));
+                self.list();
+                Ok(())
+            }
+        }
     }
 
     fn accept(&mut self, lost: &Lost) -> Result<(), Trouble> {
@@ -127,7 +135,7 @@ impl<S: Service> ShardSource<S> {
                     self.list();
                     return Ok(());
                 }
-                self.confirmations += 1;
+                self.listings += 1;
                 self.is_unsettled = true;
                 self.read_again();
             }
