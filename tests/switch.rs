@@ -6,7 +6,7 @@ use serde_json::Value;
 use shop::{Shop, checkouts, holds, signal, wait_for};
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
 const CONFIG: &str = "[model]\nfolder = \"models\"\n[source]\ntype = \"file\"\npaths = [\"in.jsonl\"]\n\
@@ -135,15 +135,16 @@ fn a_model_that_is_not_whole_is_refused_and_the_one_before_goes_on() {
         "p.toml",
         config.replace("folder = \"data\"", "folder = \"other\"").replace("\"out\"", "\"lines\""),
     );
-    let child = shop.start(&["run", "--config", "p.toml"]);
+    let mut child = shop.start(&["run", "--config", "p.toml"]);
+    let mut told =
+        BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("text"));
     let mut pipe = fs::File::options().write(true).open(shop.path("pipe.jsonl")).expect("a reader");
     shop.write("models/deployment.toml", "active = \"shop/9\"\n");
-    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    assert!(told.any(|line| line.contains("shop/9") && line.contains("still shop/1")), "it says so");
     pipe.write_all(checkouts(0, 50).as_bytes()).expect("a reader");
     drop(pipe);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success());
-    holds(&String::from_utf8_lossy(&output.stderr), &["shop/9", "still shop/1"]);
+    told.for_each(drop);
+    assert!(child.wait().expect("it ends").success());
     assert!(shop.read("lines/decisions.jsonl").lines().all(|line| line.contains("\"model\":\"shop/1\"")));
     holds(
         &shop.bad(2, &["check", "--config", "c.toml", "--set", "model.path=models/shop/1"]),

@@ -100,7 +100,7 @@ impl<'a> Stage<'a> {
                 }
             }
         };
-        vitals.enter(Phase::Running);
+        vitals.enter(if source.is_some() { Phase::Running } else { Phase::Ending });
         vitals.set(At::Engine, Doing::Nothing);
         Ok((Self { processor, outlet, latency: new_histogram(), settings, stop, failed, vitals }, source))
     }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Within so many seeds every lie is found out.
-const LIES_WITHIN: u64 = 40;
+const LIES_WITHIN: u64 = 60;
 
 /// What has to have happened in many stories, or they prove little.
 const RARE: [&str; 11] = [
@@ -69,7 +69,16 @@ fn a_seed_is_one_story() {
 #[test]
 fn every_lie_is_found_out() {
     for lie in Lie::ALL {
-        let found = (0..LIES_WITHIN).find_map(|seed| tell(seed, Some(lie), false).err());
-        assert!(found.is_some(), "{lie:?} is not found out within {LIES_WITHIN} seeds");
+        // By what it breaks, and not by a simulator that got stuck on it.
+        let broken = match lie {
+            Lie::ReleaseBeforeBind | Lie::SnapshotAlone => "two payloads under",
+            Lie::LatestChildren => "records were put, and",
+            Lie::ImpatientChildren => "was decided before",
+            Lie::IgnorePartialFailure | Lie::PositionsBeforeOutputs => "was lost:",
+            Lie::UnboundSwitch => "is not what was bound before",
+        };
+        let mut failures = (0..LIES_WITHIN).filter_map(|seed| tell(seed, Some(lie), false).err());
+        let found = failures.any(|failure| failure.why.contains(broken));
+        assert!(found, "{lie:?} is not found out within {LIES_WITHIN} seeds");
     }
 }
