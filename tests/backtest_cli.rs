@@ -106,7 +106,7 @@ fn scored(shop: &Shop, output: &str, more: &[&str]) -> String {
 
 /// The scores of the first days.
 fn until(scored: &str, day: &str) -> String {
-    let early = |line: &&str| line.rsplitn(4, ',').nth(2).is_some_and(|time| time < day);
+    let early = |line: &&str| line.rsplit(',').nth(2).is_some_and(|time| time < day);
     scored.lines().skip(1).filter(early).map(|line| format!("{line}\n")).collect()
 }
 
