@@ -240,7 +240,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         return None;
     }
     let (schema, (features_name, features)) = (schema?, features?);
-    let (mut state, engine, model) = (state?, engine?, model?);
+    let (mut state, engine, model, labels) = (state?, engine?, model?, labels?);
     state.lateness_ms = time?.lateness_ms;
     if engine.workers > state.shards {
         let what =
@@ -266,7 +266,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
-    if let (Some(Some(_)), Some(Some(_))) = (&labels, &history) {
+    if let (Some(_), Some(Some(_))) = (&labels, &history) {
         let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
         faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
