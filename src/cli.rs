@@ -1,14 +1,14 @@
 //! The command line: arguments -> one command.
 //!
-//! main -> **cli** -> check, list, replay, rebuild, run, bench, demo, model, train, evaluate, rows, dedupe, verify, snapshot, status
+//! main -> **cli** -> check, list, replay, rebuild, run, bench, demo, model, train, evaluate, backtest, rows, dedupe, verify, snapshot, status
 //!
 //! Not here: what a command does. Usage errors end with code 2, as clap has it.
 
 use crate::config::{self, Flag, Given, Loaded};
 use crate::exit::Exit;
 use crate::{
-    bench, check, dedupe, demo, evaluate, list, model, rebuild, replay, rows, run, snapshot, status, train,
-    verify,
+    backtest, bench, check, dedupe, demo, evaluate, list, model, rebuild, replay, rows, run, snapshot,
+    status, train, verify,
 };
 use cartguard_engine::document::Fault;
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +41,8 @@ enum Command {
     Train(Box<train::Arguments>),
     /// Judge a model, or two side by side, on history whose truth is known
     Evaluate(evaluate::Arguments),
+    /// Score history as it would have been, by models made again and again on what was known then
+    Backtest(backtest::Arguments),
     /// Write training rows, for training with other tools
     Rows(rows::Arguments),
     /// Check a configuration and its features file: every fault at once
@@ -100,6 +102,7 @@ pub(crate) fn main() -> Exit {
         Command::Model(arguments) => model::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        Command::Backtest(arguments) => backtest::run(&arguments),
         Command::Rows(arguments) => rows::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => list::config(&arguments),

@@ -3,6 +3,7 @@
 //! arguments -> `cli` -> command -> exit code
 
 mod adapters;
+mod backtest;
 mod bench;
 mod check;
 mod cli;

@@ -17,6 +17,8 @@ use std::{fs, io};
 const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FEATURES, SUMMARY];
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
+/// What a backtest writes, by itself.
+const JUDGED: [&str; 3] = ["scored.csv", "report.html", "report.json"];
 /// See [`Lock`].
 const LOCK: &str = ".cartguard.lock";
 
@@ -89,7 +91,7 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
 
 /// Refuses inputs that are outputs too, by whatever name or link.
 fn spare(inputs: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
-    for name in NAMES {
+    for name in NAMES.into_iter().chain(JUDGED) {
         let output = folder.join(name);
         let Some(overwritten) = identity(&output) else { continue };
         if let Some(input) = inputs.iter().find(|input| identity(input) == Some(overwritten)) {

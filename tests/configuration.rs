@@ -65,7 +65,7 @@ fn config_says_what_holds_and_why() {
     let lines: Vec<_> =
         printed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for expected in [
-        "event.currency = { constant = \"EUR\" } # config/handbook.toml:10:12",
+        "event.currency = { constant = \"EUR\" } # config/handbook.toml:11:12",
         "time.skew = \"5m\" # flag --set time.skew=5m",
         "output.features = \"all\" # built-in default:",
     ] {

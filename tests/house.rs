@@ -156,6 +156,7 @@ const SERVICE: &[(&str, &[&str])] = &[
     ("train", &["cli", "config", "exit", "model", "run", "signals", "training"]),
     // `train` has the flags of how a model is looked at.
     ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),
+    ("backtest", &["cli", "config", "exit", "output", "run", "signals", "train", "training"]),
     ("rows", &["cli", "config", "exit", "run", "signals", "training"]),
     ("bench", &["cli", "config", "engine", "exit", "run", "synthetic"]),
     (
@@ -165,8 +166,8 @@ const SERVICE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "bench", "check", "config", "dedupe", "demo", "evaluate", "exit", "list", "model", "rebuild",
-            "replay", "rows", "run", "snapshot", "status", "train", "verify",
+            "backtest", "bench", "check", "config", "dedupe", "demo", "evaluate", "exit", "list", "model",
+            "rebuild", "replay", "rows", "run", "snapshot", "status", "train", "verify",
         ],
     ),
     ("main", &["cli", "exit", "panics"]),

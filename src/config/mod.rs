@@ -1,12 +1,13 @@
 //! Configuration: four layers of text -> one checked [`Config`], or everything that is wrong with them.
 //!
-//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `adapters`, `settings`) -> commands
+//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `adapters`, `backtest`, `settings`) -> commands
 //!
 //! Holds: only what was checked leaves this module; every fault is told at once, with its place, its dotted key and
 //! the accepted form. Reads the configuration file and the features file, and nothing else of the world.
 //! Not here: what a features file may say (the engine's `features::file`), opening models, sources and sinks.
 
 mod adapters;
+mod backtest;
 mod event;
 mod kinesis;
 mod labels;
@@ -18,6 +19,7 @@ mod settings;
 mod tests;
 
 pub(crate) use adapters::{Sink, Source, Synthetic, World};
+pub(crate) use backtest::Backtest;
 pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource};
@@ -82,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) history: Option<History>,
     pub(crate) snapshot: cartguard_recovery::Settings,
     pub(crate) operations: Operations,
+    pub(crate) backtest: Backtest,
     /// What is allowed but seldom meant.
     pub(crate) warnings: Vec<String>,
 }
@@ -130,6 +133,14 @@ impl Config {
     /// Whether shards are to be read by subscription.
     pub(crate) fn reads_by_subscription(&self) -> bool {
         matches!(&self.source, Source::Kinesis(settings) if settings.fan_out)
+    }
+
+    /// The same with the features of backtests.
+    pub(crate) fn for_backtest(mut self) -> Self {
+        if let Some((name, features)) = self.backtest.features.take() {
+            (self.features_name, self.features) = (name, features);
+        }
+        self
     }
 
     /// The features, in the order of their file.
@@ -225,13 +236,14 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     if let (Some(schema), Some(table)) = (&schema, root.table("labels")) {
         labels::check_apart(schema, &table);
     }
-    let features = section(&mut root, "features", |table| read_features(table, schema.as_ref(), &at));
+    let features = section(&mut root, "features", |table| read_features(table, "file", schema.as_ref(), &at));
+    let backtest = section(&mut root, "backtest", |table| backtest::backtest(table, schema.as_ref(), &at));
     root.finish();
     if !whole {
         return None;
     }
     let (schema, (features_name, features)) = (schema?, features?);
-    let (mut state, engine, model) = (state?, engine?, model?);
+    let (mut state, engine, model, labels) = (state?, engine?, model?, labels?);
     state.lateness_ms = time?.lateness_ms;
     if engine.workers > state.shards {
         let what =
@@ -250,8 +262,14 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
                     of one; \"object\", or features = \"all\"";
         faults.add(&effective.place_of(key), key, what.to_owned());
     }
-    let most = Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max();
-    if state.entries_per_key > most {
+    let of_backtest = backtest.as_ref().and_then(|backtest| backtest.features.as_ref());
+    let sets = [Some(&features), of_backtest.map(|(_, features)| features)];
+    let most = |features: &Arc<FeatureSet>| {
+        Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max()
+    };
+    if let Some(most) =
+        sets.into_iter().flatten().map(most).min().filter(|most| state.entries_per_key > *most)
+    {
         let key = "state.entries_per_key";
         let what = format!(
             "{} are more than a key with these features can hold; at most {most}",
@@ -259,7 +277,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
-    if let (Some(Some(_)), Some(Some(_))) = (&labels, &history) {
+    if let (Some(_), Some(Some(_))) = (&labels, &history) {
         let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
         faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
@@ -281,6 +299,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         history: history?,
         snapshot: snapshot?,
         operations,
+        backtest: backtest?,
     })
 }
 
@@ -296,13 +315,14 @@ fn section<'a, T>(
     result
 }
 
-/// The features file, and what it is called.
+/// The features file that a key names, and what it is called.
 fn read_features(
     table: &mut Reader<'_>,
+    key: &str,
     schema: Option<&Schema>,
     at: &Relative<'_>,
 ) -> Option<(String, FeatureSet)> {
-    let given = table.text("file")?;
+    let given = table.text(key)?;
     let faults = table.faults();
     if let Some((name, text)) = BUILTIN_FEATURES.iter().find(|(name, _)| *name == given) {
         return match file::read(text, Layer::Default, name, schema?) {
@@ -314,22 +334,22 @@ fn read_features(
                      name a features file of your own",
                     found.len()
                 );
-                table.fault("file", what);
+                table.fault(key, what);
                 None
             }
         };
     }
     if given.is_empty() || given.starts_with("builtin:") {
         let names: Vec<_> = BUILTIN_FEATURES.iter().map(|(name, _)| *name).collect();
-        table.fault("file", format!("{given:?} is no features file; a path, or {}", names.join(", ")));
+        table.fault(key, format!("{given:?} is no features file; a path, or {}", names.join(", ")));
         return None;
     }
-    let path = at.resolve(table, "file", &given);
+    let path = at.resolve(table, key, &given);
     let name = path.display().to_string();
     let text = match read_file(&path) {
         Ok(text) => text,
         Err(why) => {
-            table.fault("file", format!("{name:?} cannot be read: {why}"));
+            table.fault(key, format!("{name:?} cannot be read: {why}"));
             return None;
         }
     };

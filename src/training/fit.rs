@@ -98,14 +98,15 @@ pub(crate) fn fit(history: &Gathered, split: &Split, wish: &Wish, bars: &Bars) -
     let calibration = calibrate::fit(Margins { margins: &margins, fraud: &fraud, days: &days })
         .context("the part of the training that is calibrated on")?;
     let unseen: Vec<f64> = margins.iter().map(|margin| calibration.map.score_of(*margin)).collect();
-    let (review_at, decline_at) = thresholds(&unseen, &fraud, split, wish);
+    let span = (split.calibrate.1 - split.calibrate.0) as f64 / DAY_MS as f64;
+    let (review_at, decline_at) = thresholds(&unseen, &fraud, span, wish);
     let (set, infinite) = self::set(history, &whole, known, wish)?;
     let trained = train(trainer.as_ref(), &set, &bars.steps("fit 2 of 2"))?;
     let frauds = set.fraud().iter().filter(|fraud| **fraud).count();
     Ok(Fitted { trained, trainer, calibration, review_at, decline_at, rows: whole, frauds, unseen, infinite })
 }
 
-fn trainer(wish: &Wish) -> Box<dyn Trainer> {
+pub(super) fn trainer(wish: &Wish) -> Box<dyn Trainer> {
     let Wish { trees, depth, rate, seed, threads, .. } = *wish;
     match wish.algorithm {
         Algorithm::Logistic => Box::new(Logistic { threads, ..Logistic::default() }),
@@ -123,14 +124,19 @@ fn trainer(wish: &Wish) -> Box<dyn Trainer> {
 }
 
 /// The events of a time whose label was known.
-fn chosen(history: &Gathered, (from, until): (i64, i64), known: i64) -> Vec<u32> {
+pub(super) fn chosen(history: &Gathered, (from, until): (i64, i64), known: i64) -> Vec<u32> {
     let in_time = |at: &u32| (from..until).contains(&history.events[*at as usize].time_ms);
     let labelled = |at: &u32| history.truth_at(*at as usize, known).is_some();
     (0..history.events.len() as u32).filter(in_time).filter(labelled).collect()
 }
 
 /// Their rows; an infinite value, which no trainer takes, counts as missing.
-fn set(history: &Gathered, events: &[u32], known: i64, wish: &Wish) -> anyhow::Result<(TrainingSet, usize)> {
+pub(super) fn set(
+    history: &Gathered,
+    events: &[u32],
+    known: i64,
+    wish: &Wish,
+) -> anyhow::Result<(TrainingSet, usize)> {
     let width = history.width();
     let mut values = Vec::with_capacity(events.len() * width);
     for &at in events {
@@ -163,8 +169,8 @@ pub(super) fn scores(model: &Model, history: &Gathered, events: &[u32]) -> Vec<S
     scores
 }
 
-fn thresholds(scores: &[f64], fraud: &[bool], split: &Split, wish: &Wish) -> (f32, f32) {
-    let days = (split.calibrate.1 - split.calibrate.0) as f64 / DAY_MS as f64;
+/// From which score on is reviewed and declined, by scores of so many days.
+pub(super) fn thresholds(scores: &[f64], fraud: &[bool], days: f64, wish: &Wish) -> (f32, f32) {
     let budget = match wish.alerts_per_day {
         Some(alerts) => (alerts * days) as usize,
         None => (scores.len() as f64 * ALERT_SHARE) as usize,

@@ -12,10 +12,10 @@ use crate::engine;
 use crate::exit::Refusal;
 use anyhow::anyhow;
 use cartguard_engine::batch::rows::Row;
-use cartguard_engine::batch::{BATCH_RECORDS_MAX, OutputFeatures, Outputs};
+use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, OutputFeatures, Outputs};
 use cartguard_engine::currency::Currency;
 use cartguard_engine::record::Records;
-use cartguard_io::{FileSource, Read, Source};
+use cartguard_io::{FileSource, Meter, Read, Source};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,11 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Nothing so far, of these features.
+    pub(crate) fn of(names: Vec<String>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.names.len()
     }
@@ -84,7 +89,9 @@ impl Gathered {
         self.events[event].first.iter().chain(later).find(|known| known.fraud).map(|known| known.at_ms)
     }
 
-    fn push(&mut self, row: &Row<'_>, amount: f64, card: u64, known: &[Known]) {
+    /// Adds the event that comes next.
+    pub(crate) fn push(&mut self, row: &Row<'_>, passing: &Passing<'_>, card: u64) {
+        let Passing { amount, known, .. } = *passing;
         if let [_, more @ ..] = known
             && !more.is_empty()
         {
@@ -112,7 +119,7 @@ pub(crate) struct Passing<'a> {
 pub(crate) fn gather(ask: Ask<'_>, bars: &Bars) -> anyhow::Result<Gathered> {
     let mut gathered = Gathered::default();
     let without_event = run(ask, bars, |row, passing, card| {
-        gathered.push(row, passing.amount, card, passing.known);
+        gathered.push(row, passing, card);
         Ok(())
     })?;
     gathered.names = names(ask.config);
@@ -142,35 +149,72 @@ fn run(
     bars: &Bars,
     mut take: impl FnMut(&Row<'_>, &Passing<'_>, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
-    let config = ask.config;
-    let file = ask.labels.map(LabelFile::read).transpose()?;
-    let mut source = FileSource::open_mapped(ask.input, &config.mapped())?;
-    let mut quiet = config.clone();
-    (quiet.model, quiet.history) = (None, None);
-    (quiet.output.features, quiet.output.event) = (OutputFeatures::None, false);
-    let mut engine = engine::open(&quiet, FileSource::IDENTITY)?;
-    engine.set_partitions(source.partitions());
-    let features: Vec<usize> = (0..config.feature_set().features.len()).collect();
-    engine.hand_out_rows(&features);
-    let meter = source.meter();
-    let bar = bars.bytes("history", &meter);
-    let (mut records, mut outputs) = (Records::default(), Outputs::default());
-    let mut found = 0;
-    let batch_max = config.engine.batch_max.min(BATCH_RECORDS_MAX);
-    while source.read(&mut records, BATCH_BYTES, batch_max)? != Read::End {
-        if bars.is_stopped() {
+    let mut passage = Passage::open(ask)?;
+    let bar = bars.bytes("history", &passage.meter);
+    let mut records = Records::default();
+    while passage.read(&mut records, bars)? {
+        passage.process(&mut records, &mut take)?;
+        bar.tick(&passage.meter);
+    }
+    Ok(passage.labels_without_event())
+}
+
+/// A history on its way through an engine, batch by batch.
+pub(crate) struct Passage<'a> {
+    ask: Ask<'a>,
+    file: Option<LabelFile>,
+    source: FileSource,
+    pub(crate) engine: Engine,
+    outputs: Outputs,
+    pub(crate) meter: Meter,
+    /// Events that the file has labels of.
+    found: usize,
+}
+
+impl<'a> Passage<'a> {
+    /// An engine without a model, at the begin of the history.
+    pub(crate) fn open(ask: Ask<'a>) -> anyhow::Result<Self> {
+        let config = ask.config;
+        let file = ask.labels.map(LabelFile::read).transpose()?;
+        let source = FileSource::open_mapped(ask.input, &config.mapped())?;
+        let mut quiet = config.clone();
+        (quiet.model, quiet.history) = (None, None);
+        (quiet.output.features, quiet.output.event) = (OutputFeatures::None, false);
+        quiet.reasons.top = 0;
+        let mut engine = engine::open(&quiet, FileSource::IDENTITY)?;
+        engine.set_partitions(source.partitions());
+        let features: Vec<usize> = (0..config.feature_set().features.len()).collect();
+        engine.hand_out_rows(&features);
+        let meter = source.meter();
+        Ok(Self { ask, file, source, engine, outputs: Outputs::default(), meter, found: 0 })
+    }
+
+    /// The next records; whether there were any. Ends with an error where a signal came.
+    pub(crate) fn read(&mut self, records: &mut Records, bars: &Bars) -> anyhow::Result<bool> {
+        let batch_max = self.ask.config.engine.batch_max.min(BATCH_RECORDS_MAX);
+        let read = self.source.read(records, BATCH_BYTES, batch_max)?;
+        if read != Read::End && bars.is_stopped() {
             return Err(anyhow!(cartguard_train::TrainError::Cancelled));
         }
-        engine.process(&mut records, &mut outputs);
-        for row in outputs.rows() {
+        Ok(read != Read::End)
+    }
+
+    /// Takes records through the engine and hands on each accepted event: its row, what is known of it, its card.
+    pub(crate) fn process(
+        &mut self,
+        records: &mut Records,
+        mut take: impl FnMut(&Row<'_>, &Passing<'_>, u64) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.engine.process(records, &mut self.outputs);
+        for row in self.outputs.rows() {
             let event = &row.head.event;
             let bytes = records.bytes_of(row.head.record);
             let id = unescaped(&bytes[event.id.start as usize..][..event.id.len as usize]);
             let column;
-            let known = match (&file, &config.schema().labels) {
+            let known = match (&self.file, &self.ask.config.schema().labels) {
                 (Some(file), _) => {
                     let known = file.of(&id);
-                    found += usize::from(!known.is_empty());
+                    self.found += usize::from(!known.is_empty());
                     known
                 }
                 (None, Some(labels)) => {
@@ -189,12 +233,15 @@ fn run(
                 known,
                 values: row.values,
             };
-            let card = ask.card.map_or(0, |card| row.keys[card]);
-            take(&row, &passing, card)?;
+            take(&row, &passing, self.ask.card.map_or(0, |card| row.keys[card]))?;
         }
-        bar.tick(&meter);
+        Ok(())
     }
-    Ok(file.map_or(0, |file| file.len().saturating_sub(found)))
+
+    /// Labels whose event did not come.
+    pub(crate) fn labels_without_event(&self) -> usize {
+        self.file.as_ref().map_or(0, |file| file.len().saturating_sub(self.found))
+    }
 }
 
 /// An id as it was meant: its text stands in the record as JSON has it.

@@ -75,6 +75,16 @@ impl Seen {
 
 /// Scores what is looked at.
 pub(crate) fn scored(history: &Gathered, model: &ScoredModel<'_>, eye: &Eye) -> anyhow::Result<Seen> {
+    seen(history, eye, (model.review_at, model.decline_at), |events| model_scores(history, model, events))
+}
+
+/// What is looked at, with scores that may have been given long ago, and the thresholds that go with them.
+pub(crate) fn seen(
+    history: &Gathered,
+    eye: &Eye,
+    (review_at, decline_at): (f32, f32),
+    scores: impl FnOnce(&[u32]) -> Vec<f64>,
+) -> anyhow::Result<Seen> {
     let (from, until) = eye.time;
     let mut events: Vec<u32> = (0..history.events.len() as u32)
         .filter(|at| (from..until).contains(&history.events[*at as usize].time_ms))
@@ -98,16 +108,12 @@ pub(crate) fn scored(history: &Gathered, model: &ScoredModel<'_>, eye: &Eye) -> 
     }
     let of = |at: &u32| history.events[*at as usize];
     Ok(Seen {
-        scores: model_scores(history, model, &events),
+        scores: scores(&events),
         fraud,
         time_ms: events.iter().map(|at| of(at).time_ms).collect(),
         amount: events.iter().map(|at| of(at).amount).collect(),
         cards: if eye.cards { events.iter().map(|at| of(at).card).collect() } else { Vec::new() },
-        settings: Settings {
-            k: eye.k,
-            review_at: f64::from(model.review_at),
-            decline_at: f64::from(model.decline_at),
-        },
+        settings: Settings { k: eye.k, review_at: f64::from(review_at), decline_at: f64::from(decline_at) },
         events,
     })
 }

@@ -1,6 +1,6 @@
-//! From history to rows with labels, to a model, to a report: what `rows`, `train` and `evaluate` share.
+//! From history to rows with labels, to a model, to a report: what `rows`, `train`, `evaluate` and `backtest` share.
 //!
-//! files -> engine -> **training** (`gather`, `labels` -> `split` -> `fit` -> `judge`, `report`) -> commands
+//! files -> engine -> **training** (`gather`, `labels` -> `split` -> `fit`, `refit` -> `judge`, `report`) -> commands
 //!
 //! Holds: a row is what the engine hands out when the event is scored; a label counts in training only from the time on from
 //! which it was known.
@@ -13,16 +13,18 @@ mod histogram;
 mod judge;
 mod labels;
 mod notes;
+mod refit;
 mod report;
 mod split;
 
 pub(crate) use bars::Bars;
 pub(crate) use fit::{Algorithm, Fitted, Wish, fit};
-pub(crate) use gather::{Ask, Gathered, gather, names, pass};
-pub(crate) use judge::{Eye, ScoredModel, judge, midnight, scored};
+pub(crate) use gather::{Ask, Gathered, Passage, gather, names, pass};
+pub(crate) use judge::{Eye, ScoredModel, judge, midnight, scored, seen};
 pub(crate) use notes::training;
+pub(crate) use refit::{Refits, Refitted};
 pub(crate) use report::{ModelReport, Report, html, json, text};
-pub(crate) use split::{Said, Split, duration, shown, time};
+pub(crate) use split::{Said, Split, duration, instant, shown, time};
 
 use crate::cli::complain;
 use crate::config::Config;

@@ -106,10 +106,14 @@ pub(crate) fn duration(text: &str) -> Result<i64, String> {
     ms.ok_or_else(|| format!("{text:?} is no duration; a whole number and ms, s, m, h or d, such as 7d"))
 }
 
+/// A time as in files: RFC 3339, UTC.
+pub(crate) fn instant(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
 /// For people: a day where it is one's begin.
 pub(crate) fn shown(ms: i64) -> String {
-    let Ok(time) = Timestamp::from_millisecond(ms) else { return ms.to_string() };
-    let text = time.to_string();
+    let text = instant(ms);
     text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)
 }
 
