@@ -91,7 +91,7 @@ fn faults_of_windows() {
     table_fault(
         &base.replace("count", "cuont"),
         &[
-            "f.toml:7:15: feature.aggregates: \"cuont\" is no aggregate; one of count, sum, mean, min, max, std, zscore, distinct, share, run, seconds_since_last, seconds_since_first, ratio; did you mean \"count\"?",
+            "f.toml:7:15: feature.aggregates: \"cuont\" is no aggregate; one of count, sum, mean, min, max, std, zscore, distinct, share, last, run, seconds_since_last, seconds_since_first, ratio; did you mean \"count\"?",
         ],
     );
     table_fault(
@@ -157,10 +157,25 @@ fn faults_of_aggregates() {
         &["f.toml:6:11: feature.windows: run takes no window; give it a table of its own"],
     );
     table_fault(
-        &table("seconds_since_first", "where = 'night'\n"),
+        "entity = 'card'\naggregates = 'seconds_since_first'\nwhere = 'night'\n",
         &[
-            "f.toml:6:11: feature.windows: seconds_since_first takes no window; give it a table of its own",
-            "f.toml:8:9: feature.where: seconds_since_first takes no condition; give it a table of its own",
+            "f.toml:4:1: feature.windows: is missing; seconds_since_first with a condition looks back over a window",
+        ],
+    );
+    table_fault(
+        &table("seconds_since_first", "inclusive = true\n"),
+        &[
+            "f.toml:8:13: feature.inclusive: seconds_since_first over a window never counts the event itself; leave inclusive out",
+        ],
+    );
+    table_fault(
+        &table("last", ""),
+        &["f.toml:4:1: feature.where: is missing; the condition that last is about"],
+    );
+    table_fault(
+        &table("last", "where = 'night'\ninclusive = true\n"),
+        &[
+            "f.toml:9:13: feature.inclusive: last would always be about the event itself; leave inclusive out",
         ],
     );
     table_fault(
