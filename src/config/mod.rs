@@ -239,7 +239,8 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let log_every = (log_ms > 0).then(|| Duration::from_millis(log_ms));
     let operations = Operations { socket: socket?, log_every, stall, abort };
     let (schema, features) = (Arc::new(schema), Arc::new(features));
-    let most = Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max();
+    let plan = Plan::new(schema.clone(), features.clone(), state.lateness_ms);
+    let most = plan.entries_per_key_max();
     if state.entries_per_key > most {
         let key = "state.entries_per_key";
         let what = format!(
@@ -248,8 +249,9 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
-    if let (Some(Some(_)), Some(Some(_))) = (&labels, &history) {
-        let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
+    if let (true, Some(Some(_))) = (plan.reads_labels(), &history) {
+        let what =
+            "labels are no part of a snapshot yet; leave out [history], or the features that have label";
         faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
     Some(Config {
