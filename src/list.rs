@@ -194,7 +194,11 @@ fn memory(config: &Config) -> String {
     let mut text = String::from("bytes that count against state.memory (docs/semantics.md, 5)\n");
     let named = |entity: usize, layer: usize| {
         let name = &schema.entities[entity].name;
-        if layer == 0 { name.clone() } else { format!("{name}, layer {layer}") }
+        match layer {
+            0 => name.clone(),
+            layer if layer == plan.layers() => format!("{name}, labels"),
+            layer => format!("{name}, layer {layer}"),
+        }
     };
     let names = plan.memory_formula().map(|((entity, layer), _)| named(entity, layer).len());
     let name = names.max().unwrap_or(0).max(6);
@@ -208,6 +212,13 @@ fn memory(config: &Config) -> String {
     for ((entity, layer), [key, entry, span, value]) in plan.memory_formula() {
         let entity = named(entity, layer);
         put(&mut text, format_args!("{entity:<name$}  {key:>6}  {entry:>6}  {span:>6}  {value:>14}\n"));
+    }
+    if plan.reads_labels()
+        && let Some(labels) = &schema.labels
+    {
+        let (each, all) = (plan.waiting_bytes(), labels.memory_bytes);
+        put(&mut text, format_args!("an event that waits for its label: {each} bytes of labels.memory, "));
+        put(&mut text, format_args!("which has room for {}\n", all / each));
     }
     text
 }

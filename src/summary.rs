@@ -55,6 +55,10 @@ pub(crate) struct State {
     pub(crate) ids: u64,
     /// Bytes of the pages and tables that the keys lie in.
     pub(crate) resident_bytes: u64,
+    /// Events whose label does not count yet.
+    pub(crate) waiting: u64,
+    /// Labels lost for want of `labels.memory`.
+    pub(crate) lost_labels: u64,
 }
 
 /// Microseconds.
@@ -119,6 +123,8 @@ impl Summary {
                 values: state.values,
                 ids: state.ids,
                 resident_bytes: state.resident_bytes,
+                waiting: state.waiting,
+                lost_labels: state.lost_labels,
             },
             latency_us,
         }

@@ -1,7 +1,7 @@
 //! The Fraud Detection Handbook's transactions, replayed whole, against a second, naive calculation.
 //!
 //! The test reads back each decision's own `event`, and adds up the windows of a sample of customers and terminals from those
-//! alone, in cents. Needs the Handbook's file; where it is not, the test says so and passes.
+//! alone, in cents; so it does with the labels that count from 7 days after a transaction on. Needs the Handbook's file; where it is not, the test says so and passes.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -176,4 +176,83 @@ fn the_handbook_replayed_whole() {
     }
     assert!(checked > 100_000, "{checked}");
     println!("{checked} values of {} customers and {} terminals", customers.len(), terminals.len());
+}
+
+/// A transaction of a terminal, its label, and what the engine said of the terminal.
+struct Labelled {
+    at: i64,
+    is_fraud: bool,
+    features: serde_json::Map<String, serde_json::Value>,
+}
+
+#[test]
+fn the_handbook_with_its_labels() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let input = root.join("../shared/data/handbook.parquet");
+    if !input.is_file() {
+        println!("skipped: the Handbook's file is not at ../shared/data/handbook.parquet");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = Command::new(env!("CARGO_BIN_EXE_cartguard"))
+        .args(["replay", "--config"])
+        .arg(root.join("config/handbook-labels.toml"))
+        .arg("--input")
+        .arg(&input)
+        .arg("--output")
+        .arg(folder.path())
+        .output()
+        .expect("cartguard runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let summary = std::fs::read(folder.path().join("summary.json")).expect("a summary");
+    let summary: serde_json::Value = serde_json::from_slice(&summary).expect("JSON");
+    assert_eq!(summary["accepted"], TRANSACTIONS);
+    assert_eq!((&summary["state"]["lost_labels"], &summary["degraded"]), (&0.into(), &0.into()));
+    assert!(summary["state"]["waiting"].as_u64().is_some_and(|waiting| waiting > 50_000), "a week waits");
+
+    let mut terminals: BTreeMap<u64, Vec<Labelled>> = BTreeMap::new();
+    let lines = BufReader::new(File::open(folder.path().join("decisions.jsonl")).expect("decisions"));
+    for line in lines.lines() {
+        let line = line.expect("a line");
+        let (_, terminal) = line.split_once("\"terminal_id\":").expect("an event with its terminal");
+        let digits = terminal.find(|digit: char| !digit.is_ascii_digit()).expect("an end");
+        let terminal: u64 = terminal[..digits].parse().expect("a number");
+        if !terminal.is_multiple_of(EVERY_TERMINAL) {
+            continue;
+        }
+        let decision: serde_json::Value = serde_json::from_str(&line).expect("a decision");
+        let event = &decision["event"];
+        terminals.entry(terminal).or_default().push(Labelled {
+            at: millis(event["tx_datetime"].as_str().expect("a time")),
+            is_fraud: event["tx_fraud"] == 1 || event["tx_fraud"] == true,
+            features: decision["features"].as_object().expect("by name").clone(),
+        });
+    }
+    assert!(terminals.len() > 90, "the sample is empty");
+    let (mut checked, mut risky) = (0, 0);
+    for (key, past) in &terminals {
+        for (present, Labelled { at, features, .. }) in past.iter().enumerate() {
+            for days in [1, 7, 30] {
+                let known = past[..present]
+                    .iter()
+                    .filter(|one| at - (days + 7) * DAY_MS < one.at && one.at <= at - 7 * DAY_MS);
+                let count = known.clone().count();
+                let fraud = known.filter(|one| one.is_fraud).count();
+                let said = &features[&format!("terminal.count_{days}d_delay_7d")];
+                assert_eq!(said.as_u64(), Some(count as u64), "terminal {key}, {present}, {days} days");
+                // Rounded once; without labels the file's `or`.
+                let share = if count == 0 { 0.0 } else { (fraud as f64 / count as f64) as f32 };
+                let said = features[&format!("terminal.share_fraud_{days}d")].as_f64().expect("a share");
+                assert_eq!(
+                    (said as f32).to_bits(),
+                    share.to_bits(),
+                    "terminal {key}, {present}, {days} days"
+                );
+                checked += 2;
+                risky += u32::from(fraud > 0);
+            }
+        }
+    }
+    assert!(checked > 50_000 && risky > 500, "{checked} values, {risky} of them with fraud");
+    println!("{checked} values of {} terminals", terminals.len());
 }

@@ -22,7 +22,10 @@ pub(super) fn labels(table: &mut Reader<'_>) -> Option<Option<Labels>> {
     let (delay_ms, maturity_ms, memory_bytes) = (delay_ms?, maturity_ms?, memory_bytes?);
     if column.is_empty() {
         if maturity_ms.is_some() {
-            table.fault("maturity", "says when an event without a label is genuine, and there are no labels");
+            table.fault(
+                "maturity",
+                "says when an event without a label is genuine, and there are no labels; give labels.column",
+            );
         }
         return Some(None);
     }

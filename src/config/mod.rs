@@ -243,7 +243,8 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         return None;
     }
     let (schema, (features_name, features)) = (schema?, features?);
-    let (mut state, engine, model, labels) = (state?, engine?, model?, labels?);
+    let (mut state, engine, model) = (state?, engine?, model?);
+    labels?;
     state.lateness_ms = time?.lateness_ms;
     if engine.workers > state.shards {
         let what =
@@ -277,8 +278,10 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
-    if let (Some(_), Some(Some(_))) = (&labels, &history) {
-        let what = "labels are no part of a snapshot yet; leave out [history], or labels.column";
+    let plan = Plan::new(schema.clone(), features.clone(), state.lateness_ms);
+    if let (true, Some(Some(_))) = (plan.reads_labels(), &history) {
+        let what =
+            "labels are no part of a snapshot yet; leave out [history], or the features that have label";
         faults.add(&effective.place_of("history.folder"), "history.folder", what);
     }
     Some(Config {

@@ -78,7 +78,7 @@ fn state(state: &StateSize, about: &About) -> Value {
     json!({
         "bytes": state.bytes, "bytes_max": about.state_memory, "keys": state.keys, "entries": state.entries,
         "values": state.values, "ids": state.ids, "resident_bytes": state.resident_bytes, "evicted": state.evicted,
-        "evicted_ids": state.evicted_ids,
+        "evicted_ids": state.evicted_ids, "waiting": state.waiting, "lost_labels": state.lost_labels,
     })
 }
 

@@ -138,11 +138,24 @@ impl Case {
     /// The same with conditions over fields in the place of flags, and no label.
     #[must_use]
     pub fn without_flags(mut self) -> Self {
+        self = self.without_labels();
         self.flags.clear();
+        for definition in &mut self.definitions {
+            definition.condition = definition.condition.map(|condition| condition % self.conditions);
+        }
+        self
+    }
+
+    /// The same without labels; what is of no use without one counts.
+    #[must_use]
+    pub fn without_labels(mut self) -> Self {
         self.labels = None;
         for definition in &mut self.definitions {
-            definition.label = None;
-            definition.condition = definition.condition.map(|condition| condition % self.conditions);
+            let was_label = definition.label.take().is_some();
+            let needs_condition = matches!(definition.aggregate, Aggregate::Share | Aggregate::Last);
+            if was_label && needs_condition && definition.condition.is_none() {
+                definition.aggregate = Aggregate::Count;
+            }
         }
         self
     }

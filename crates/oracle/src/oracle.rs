@@ -158,13 +158,12 @@ impl Oracle {
     fn is_duplicate(&mut self, event: &Event, stream_time: i64) -> bool {
         let bounds = &self.settings.bounds;
         let shard = &mut self.ids[(self.settings.shard_of_id)(event.id)];
-        if let Some((_, t0)) = shard.iter_mut().find(|(id, _)| *id == event.id) {
-            if *t0 > stream_time - bounds.dedupe_span_ms {
+        if let Some(at) = shard.iter().position(|(id, _)| *id == event.id) {
+            if shard[at].1 > stream_time - bounds.dedupe_span_ms {
                 return true;
             }
-            // "accepting it again replaces its t0": it keeps its place in the order.
-            *t0 = event.time_ms;
-            return false;
+            // "as good as forgotten": accepted anew, it is the last of those accepted.
+            shard.remove(at);
         }
         shard.push((event.id, event.time_ms));
         if shard.len() > bounds.dedupe_ids_per_shard {

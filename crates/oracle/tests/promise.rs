@@ -173,7 +173,10 @@ fn random_histories_reach_every_rule() {
             };
             for (at, value) in values.iter().enumerate() {
                 let name = format!("{:?}", case.definitions[at].aggregate);
-                let name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
+                let mut name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
+                if name == "SecondsSinceFirst" && case.definitions[at].window_ms.is_none() {
+                    name.push_str(" of all");
+                }
                 values_seen.insert((name.clone(), "missing", *value == Value::Missing));
                 values_seen.insert((name.clone(), "saturated", saturated[at]));
                 values_seen.insert((name, "degraded", degraded[at]));
@@ -196,12 +199,12 @@ fn random_histories_reach_every_rule() {
     }
     let all = BTreeSet::from(["duplicate", "late", "evicted keys", "evicted ids", "spans", "values"]);
     assert_eq!(seen, all);
-    // 13 aggregates, three marks, set and not set; all but these can be.
-    let never = [("SecondsSinceFirst", "saturated", true)];
+    // 14 aggregates, one of them with and without a window, three marks, set and not set; all but these can be.
+    let never = [("SecondsSinceFirst of all", "saturated", true)];
     for (name, mark, set) in never {
         assert!(!values_seen.contains(&(name.to_owned(), mark, set)), "{name} {mark}");
     }
-    assert_eq!(values_seen.len(), 13 * 6 - never.len(), "{values_seen:#?}");
+    assert_eq!(values_seen.len(), 15 * 6 - never.len(), "{values_seen:#?}");
 }
 
 #[test]

@@ -60,6 +60,23 @@ fn a_shard_of_ids_forgets_the_first_accepted() {
     assert_eq!((counts.ids, counts.evicted_ids), (2, 2));
 }
 
+#[test]
+fn an_id_accepted_anew_is_no_longer_the_first() {
+    let bounds =
+        Bounds { dedupe_span_ms: 60_000, dedupe_shards: 1, dedupe_ids_per_shard: 2, ..Bounds::default() };
+    let counts = check_with(
+        &bounds,
+        "00:00 card=A #1 1
+         00:30 card=A #2 1
+         01:00 card=A #1 1 => card.count_1h=2    // its t0 was out of the span: now #2 is the first
+         01:10 card=A #3 1                       // #2 goes
+         01:11 card=A #1 1 => duplicate
+         01:12 card=A #2 1 => card.count_1h=4",
+        "",
+    );
+    assert_eq!((counts.ids, counts.evicted_ids), (2, 2));
+}
+
 // §2
 
 #[test]

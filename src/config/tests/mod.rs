@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod fuzz;
+mod labels;
 mod layers;
 
 use super::{Flag, Given, Loaded, load_text};

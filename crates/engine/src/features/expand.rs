@@ -249,9 +249,6 @@ impl Context<'_> {
             }
             return None;
         };
-        if aggregates.contains(&"seconds_since_first") && reader.place_of("windows") == reader.place() {
-            reader.fault("where", "seconds_since_first without a window takes no condition");
-        }
         let found = self.conditions.find(reader, &text, name, self.schema)?;
         if has_label && self.conditions.used[found.0].flag.is_some() {
             reader.fault("where", format!("{text:?} is a flag; beside label a condition over fields"));
@@ -399,11 +396,9 @@ impl Table {
                 .any(|word| !matches!(*word, "seconds_since_last" | "seconds_since_first"));
             if others {
                 reader.fault("windows", "is missing; a list such as [\"10m\", \"24h\"]");
-            } else if has("seconds_since_last") && self.condition.is_some() {
-                reader.fault(
-                    "windows",
-                    "is missing; seconds_since_last with a condition looks back over a window",
-                );
+            } else if let (Some(word), Some(_)) = (self.aggregates.first(), &self.condition) {
+                let what = format!("is missing; {word} with a condition looks back over a window");
+                reader.fault("windows", what);
             }
         }
         if self.delay.is_some() && self.inclusive == Some(true) {

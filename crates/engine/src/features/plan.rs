@@ -14,6 +14,7 @@ use crate::features::cell::{Cell, Shape};
 use crate::features::expression::{Context, Program};
 use crate::features::graph::Graph;
 use crate::features::spec::{Aggregate, Column, Definition, FeatureSet};
+use crate::limits::LABEL_BYTES;
 use crate::schema::Schema;
 use crate::window::layout::Layout;
 use std::ops::Range;
@@ -140,6 +141,21 @@ impl Plan {
             .collect();
         operands.retain(|&operand| graph.is_window(operand));
         Self { schema, set, shapes, entities, layers, labels, expressions, operands, defaults }
+    }
+
+    /// Whether a feature looks at labels.
+    pub fn reads_labels(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    /// Bytes that an event which waits for its label counts for (docs/semantics.md, 7).
+    pub fn waiting_bytes(&self) -> u64 {
+        LABEL_BYTES + 8 * (self.schema.entities.len() + self.schema.slots()) as u64
+    }
+
+    /// Layers of windows.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
     }
 
     /// Parts of the state: the layers, and the windows of labels, with `state.shards` shards each.

@@ -92,10 +92,10 @@ impl Words {
         let kind = self.noun(parts.entity);
         let field = self.noun(parts.field);
         let spaced = |text: &str| if text.is_empty() { String::new() } else { format!(" {text}") };
-        let condition = with_label(subject);
-        let condition_or_one = spaced(&condition);
+        let met = with_label(subject);
+        let condition_or_one = spaced(&met);
         let condition = chosen(&condition_or_one, false);
-        let predicate = condition.strip_prefix("that ").map(str::to_owned);
+        let predicate = met.strip_prefix("that ").map(str::to_owned);
         let earlier = if subject.inclusive || !parts.delay.is_empty() { "" } else { "earlier " };
         let counted = if subject.inclusive { " (counting this one)" } else { "" };
         let period = period(parts);
@@ -156,7 +156,8 @@ fn unit_and_meaning(subject: &Subject<'_>, phrases: &Phrases) -> (String, String
             ("share", format!("Share of {label} among {orders} with this {kind} {among}{period}"))
         }
         "last" => {
-            ("0 or 1", format!("Whether the latest {order} with this {kind}{period} is one{condition}"))
+            let one = chosen(&with_label(subject), true);
+            ("0 or 1", format!("Whether the latest {order} with this {kind}{period} is one {one}"))
         }
         "share" => ("share", format!("Share of {orders} with this {kind}{period}{condition}")),
         "run" => (orders.as_str(), format!("Number of latest {orders} in a row with this {kind}{condition}")),
@@ -219,6 +220,17 @@ fn sentences(subject: &Subject<'_>, phrases: &Phrases) -> Sentences {
             format!("no {fields} among {seen}"),
             missing.clone(),
         ),
+        "share" if !parts.label.is_empty() => {
+            let earlier = if parts.delay.is_empty() { "earlier " } else { "" };
+            let among = chosen(&label_phrase("known", subject.condition), false);
+            let all = format!("{earlier}{orders} with this {kind} {among}{period}");
+            let label = parts.label;
+            with_zero(
+                format!("{{value}} of the {all} are {label}"),
+                format!("none of the {all} is {label}"),
+                format!("no {all}"),
+            )
+        }
         "share" => with_zero(
             format!("{{value}} of the {all} {predicate}"),
             format!("none of the {all} {predicate}"),
@@ -242,11 +254,14 @@ fn sentences(subject: &Subject<'_>, phrases: &Phrases) -> Sentences {
                 missing.clone(),
             )
         }
-        "last" => with_zero(
-            format!("the latest {order} with this {kind}{period} was one {predicate}"),
-            format!("the latest {order} with this {kind}{period} was not one {predicate}"),
-            missing.clone(),
-        ),
+        "last" => {
+            let one = chosen(&with_label(subject), true);
+            with_zero(
+                format!("the latest {order} with this {kind}{period} is one {one}"),
+                format!("the latest {order} with this {kind}{period} is not one {one}"),
+                format!("no {all}"),
+            )
+        }
         "seconds_since_first" if !parts.window.is_empty() => {
             let condition = chosen(&with_label(subject), true);
             let condition = if condition.is_empty() { condition } else { format!(" {condition}") };

@@ -243,6 +243,20 @@ mod tests {
     }
 
     #[test]
+    fn an_id_accepted_anew_is_no_longer_the_first() {
+        let mut ids = ids(100, 3);
+        assert!(ids.accept(1, 2_000, 2_000));
+        assert!(ids.accept(2, 1_000, 2_000));
+        assert!(ids.accept(3, 2_000, 2_000));
+        assert!(ids.accept(2, 2_000, 2_000), "1000 <= 2000 - 100");
+        for id in [4, 5] {
+            assert!(ids.accept(id, 2_000, 2_000), "in the place of 1 and 3");
+        }
+        assert_eq!((ids.len(), ids.evicted), (3, 2));
+        assert!(!ids.accept(2, 2_000, 2_000));
+    }
+
+    #[test]
     fn an_expired_id_behind_a_living_one_is_still_expired() {
         let mut ids = ids(100, 10);
         assert!(ids.accept(1, 2_000, 2_000));

@@ -6,7 +6,7 @@
 
 use crate::event::{EventRef, Head, MISSING};
 use crate::features::plan::Plan;
-use crate::limits::{DEDUPE_SHARDS, LABEL_BYTES};
+use crate::limits::DEDUPE_SHARDS;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -63,11 +63,10 @@ impl Waiting {
     pub(crate) fn new(plan: &Plan) -> Self {
         let schema = &plan.schema;
         let labels = schema.labels.as_ref();
-        let bytes = LABEL_BYTES + 8 * (schema.entities.len() + schema.slots()) as u64;
         let memory = labels.map_or(0, |labels| labels.memory_bytes);
         Self {
             events: BinaryHeap::new(),
-            capacity: (memory / DEDUPE_SHARDS as u64 / bytes).max(1) as usize,
+            capacity: (memory / DEDUPE_SHARDS as u64 / plan.waiting_bytes()).max(1) as usize,
             label_slot: schema.label_slot().unwrap_or_default(),
             delay_ms: labels.map_or(0, |labels| labels.delay_ms),
             maturity_ms: labels.and_then(|labels| labels.maturity_ms),

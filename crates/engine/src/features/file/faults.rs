@@ -4,6 +4,8 @@ use super::read;
 use super::tests::{features, names, schema};
 use crate::document::Layer;
 use crate::limits::{CONDITIONS_MAX, FEATURES_MAX};
+use crate::schema::samples::path;
+use crate::schema::{Labels, Schema};
 
 #[track_caller]
 fn faults(text: &str, expected: &[&str]) {
@@ -91,7 +93,7 @@ fn faults_of_windows() {
     table_fault(
         &base.replace("count", "cuont"),
         &[
-            "f.toml:7:15: feature.aggregates: \"cuont\" is no aggregate; one of count, sum, mean, min, max, std, zscore, distinct, share, run, seconds_since_last, seconds_since_first, ratio; did you mean \"count\"?",
+            "f.toml:7:15: feature.aggregates: \"cuont\" is no aggregate; one of count, sum, mean, min, max, std, zscore, distinct, share, last, run, seconds_since_last, seconds_since_first, ratio; did you mean \"count\"?",
         ],
     );
     table_fault(
@@ -157,11 +159,24 @@ fn faults_of_aggregates() {
         &["f.toml:6:11: feature.windows: run takes no window; give it a table of its own"],
     );
     table_fault(
-        &table("seconds_since_first", "where = 'night'\n"),
+        "entity = 'card'\naggregates = 'seconds_since_first'\nwhere = 'night'\n",
         &[
-            "f.toml:6:11: feature.windows: seconds_since_first takes no window; give it a table of its own",
-            "f.toml:8:9: feature.where: seconds_since_first takes no condition; give it a table of its own",
+            "f.toml:4:1: feature.windows: is missing; seconds_since_first with a condition looks back over a window",
         ],
+    );
+    table_fault(
+        &table("seconds_since_first", "inclusive = true\n"),
+        &[
+            "f.toml:8:13: feature.inclusive: seconds_since_first over a window never counts the event itself; leave inclusive out",
+        ],
+    );
+    table_fault(
+        &table("last", ""),
+        &["f.toml:4:1: feature.where: is missing; the condition that last is about"],
+    );
+    table_fault(
+        &table("last", "where = 'night'\ninclusive = true\n"),
+        &["f.toml:9:13: feature.inclusive: last would always be about the event itself; leave inclusive out"],
     );
     table_fault(
         "entity = 'card'\naggregates = 'seconds_since_last'\nwhere = 'night'\n",
@@ -278,6 +293,49 @@ fn faults_of_names_and_expressions() {
             "f.toml:3:19: x: card.cuont_1h is no mapped field, feature, flag or built-in name; did you mean \"card.count_1h\"?",
         ],
     );
+}
+
+#[test]
+fn faults_of_labels() {
+    let column = Labels { column: path("fraud"), delay_ms: 0, maturity_ms: None, memory_bytes: 1 << 20 };
+    let with_labels = Schema { labels: Some(column), ..schema() };
+    let label = |aggregate: &str, label: &str, more: &str| {
+        format!("[[feature]]\n{}", table(aggregate, &format!("label = '{label}'\n{more}")))
+    };
+    let told = |text: &str, schema: &Schema| {
+        let found = read(text, Layer::File, "f.toml", schema).err();
+        found.iter().flatten().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&label("share", "fraud", ""), &with_labels), [""; 0]);
+    assert_eq!(
+        told(&label("count", "fraud", ""), &schema()),
+        ["f.toml:5:9: feature.label: no label is ever known; give [labels] column in the configuration"]
+    );
+    for (text, fault) in [
+        (
+            label("count", "fruad", ""),
+            "f.toml:5:9: feature.label: \"fruad\" is not known; one of known, fraud, genuine; did you mean \"fraud\"?",
+        ),
+        (label("ratio", "fraud", "over = '7d'\n"), "f.toml:4:14: feature.aggregates: ratio takes no label"),
+        (
+            label("share", "known", ""),
+            "f.toml:5:9: feature.label: share of the known would always be 1; fraud or genuine",
+        ),
+        (
+            label("count", "fraud", "inclusive = true\n"),
+            "f.toml:6:13: feature.inclusive: the label of the current event is not known; leave inclusive out",
+        ),
+        (
+            label("count", "fraud", "").replace("windows = ['1h']\n", ""),
+            "f.toml:1:1: feature.windows: is missing; labels are looked back at over windows",
+        ),
+        (
+            format!("[flags]\nlarge = 'amount > 5'\n{}", label("count", "fraud", "where = 'large'\n")),
+            "f.toml:8:9: feature.where: \"large\" is a flag; beside label a condition over fields",
+        ),
+    ] {
+        assert_eq!(told(&text, &with_labels), [fault], "{text}");
+    }
 }
 
 #[test]
