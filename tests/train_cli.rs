@@ -296,10 +296,10 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
     let shop = shop();
     for (more, what) in [
         (&["--set", "labels.column="][..], "no labels: give --labels FILE, or set labels.column"),
-        (&["--set", "labels.column=who"], "labels.column: \"who\" is mapped, so features reach it"),
-        (&["--set", "labels.column=amount"], "labels.column: \"amount\" is mapped"),
-        (&["--set", "labels.column=id"], "labels.column: \"id\" is mapped"),
-        (&["--set", "labels.column=at"], "labels.column: \"at\" is mapped"),
+        (&["--set", "labels.column=who"], "labels.column: \"who\" is the label, and \"who\" is mapped too"),
+        (&["--set", "labels.column=amount"], "labels.column: \"amount\" is the label"),
+        (&["--set", "labels.column=id"], "labels.column: \"id\" is the label"),
+        (&["--set", "labels.column=at"], "labels.column: \"at\" is the label"),
         (&["--until", "2025-01-01"], "nothing is left to train on"),
         (&["--rate", "7"], "--rate 7: a number above 0 and up to 1"),
         (&["--trees", "0"], "--trees 0: a number from 1 on"),

@@ -232,7 +232,8 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
     let labels = section(&mut root, "labels", labels::labels);
-    let schema = schema.map(|schema| Schema { labels: labels.clone().flatten(), ..schema });
+    // Where the labels are at fault, what features ask of them is not.
+    let schema = schema.zip(labels.clone()).map(|(schema, labels)| Schema { labels, ..schema });
     if let (Some(schema), Some(table)) = (&schema, root.table("labels")) {
         labels::check_apart(schema, &table);
     }
