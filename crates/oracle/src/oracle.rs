@@ -165,6 +165,9 @@ impl Oracle {
             // "as good as forgotten": accepted anew, it is the last of those accepted.
             shard.remove(at);
         }
+        if event.time_ms <= stream_time - bounds.dedupe_span_ms {
+            return false; // "as good as forgotten" at once: it is not kept.
+        }
         shard.push((event.id, event.time_ms));
         if shard.len() > bounds.dedupe_ids_per_shard {
             shard.remove(0);

@@ -27,7 +27,8 @@ pub(crate) fn shard_of(id_hash: u64) -> usize {
 #[derive(Debug)]
 pub(crate) struct IdShard {
     table: HashTable<Seen>,
-    /// Accepted ids in the order of acceptance; one that was accepted again is there twice, and only the later counts.
+    /// Accepted ids in the order of acceptance; one that was accepted again is there twice, and only the later counts. At most twice as
+    /// many as are in store, and [`ORDER_MIN`].
     order: VecDeque<Seen>,
     span_ms: i64,
     capacity: usize,
@@ -48,6 +49,8 @@ struct Capture {
     pool: FramePool,
 }
 
+/// An order as short as this is left as it is.
+const ORDER_MIN: usize = 64;
 /// Words of a part's head: ids, evicted.
 const IDS_HEAD_WORDS: usize = 2;
 /// Ids of a frame.
@@ -102,8 +105,14 @@ impl IdShard {
             let old = *seen;
             self.remove(old);
         }
+        if time_ms <= bound_ms {
+            return true;
+        }
         self.table.insert_unique(key, Seen { hash, time_ms }, |seen| seen.hash.rotate_right(16));
         self.order.push_back(Seen { hash, time_ms });
+        if self.order.len() > 2 * self.table.len().max(ORDER_MIN / 2) {
+            self.tidy();
+        }
         while self.table.len() > self.capacity {
             let Some(oldest) = self.pop() else { break };
             if self.remove(oldest) {
@@ -123,6 +132,16 @@ impl IdShard {
             capture.held = capture.held.saturating_sub(1);
         }
         self.order.pop_front()
+    }
+
+    /// Takes those out of the order that were accepted again since: an id that comes anew each time that it is forgotten would fill it.
+    #[cold]
+    fn tidy(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            capture.copy(&self.order, capture.left);
+        }
+        let table = &self.table;
+        self.order.retain(|seen| table.find(seen.hash.rotate_right(16), |held| held == seen).is_some());
     }
 
     /// Frames that a snapshot copies.
@@ -254,6 +273,35 @@ mod tests {
         }
         assert_eq!((ids.len(), ids.evicted), (3, 2));
         assert!(!ids.accept(2, 2_000, 2_000));
+    }
+
+    #[test]
+    fn an_id_that_is_accepted_again_and_again_takes_no_room() {
+        let mut ids = ids(10_000, 10);
+        assert!(ids.accept(1, 10_000, 10_000));
+        ids.begin_capture(&FramePool::default());
+        for again in 0..9_000 {
+            assert!(ids.accept(2, again + 1, 10_000 + again), "forgotten a millisecond later");
+            assert!(ids.order.len() <= ORDER_MIN, "{} in order", ids.order.len());
+        }
+        assert_eq!((ids.len(), ids.evicted), (2, 0));
+        let mut bytes = Vec::new();
+        ids.end_capture(0, &FramePool::default()).push_bytes(&mut bytes);
+        let cut = [1u64, 0].map(u64::to_le_bytes).concat();
+        assert!(bytes.windows(cut.len()).any(|words| words == cut), "of the cut, one id and none evicted");
+        for id in [1, 2] {
+            assert!(!ids.accept(id, 10_000, 18_999));
+        }
+    }
+
+    #[test]
+    fn an_id_as_old_as_the_span_is_not_kept() {
+        let mut ids = ids(100, 10);
+        assert!(ids.accept(1, 2_000, 2_000));
+        for _ in 0..3 {
+            assert!(ids.accept(2, 1_900, 2_000), "1900 <= 2000 - 100");
+        }
+        assert_eq!((ids.len(), ids.order.len()), (1, 1));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //!
 //! For each group of windows with the same near edge the windows are walked from the shortest to the longest. Those of a big
 //! history are totalled already, if the event is in order (`sliding`); else each adds the rows that the one before did
-//! not have. A window that has no more rows than the one before has its values.
+//! not have. A window that has no more rows than the one before has its values, unless a span lies across the edge of either: what
+//! happened within a span is known by last times alone (distinct), which the edges part.
 //!
 //! Most entities have amounts and counts only; `plain` reads these with less work, to the same values.
 
@@ -149,7 +150,7 @@ impl Reader<'_> {
         let to = sliding.near(at, history);
         let across_near = history.is_across(near_ms, to);
         let present = group.inclusive.then_some(self.event);
-        let mut events_before = 0;
+        let (mut events_before, mut was_across) = (0, false);
         let mut marks = 0;
         for (index, window) in group.windows.iter().enumerate() {
             let edge_ms = near_ms - window.window_ms;
@@ -157,14 +158,13 @@ impl Reader<'_> {
             let across_edge = from < to && history.is_across(edge_ms, from);
             if index > 0
                 && events == events_before
-                && !across_edge
-                && !across_near
+                && !(across_edge || was_across || across_near)
                 && copy_same(window, self.cells)
             {
                 marks |= distinct::dropped_within(window, history, edge_ms);
                 continue;
             }
-            events_before = events;
+            (events_before, was_across) = (events, across_edge);
             sliding.totals(at, index, present, &mut self.scratch.totals);
             let range = Range { edge_ms, near_ms, from, to, across_edge, across_near };
             marks |= self.window(group, window, &range);
@@ -176,7 +176,7 @@ impl Reader<'_> {
         self.begin(group);
         let to = history.after(near_ms, history.end());
         let across_near = history.is_across(near_ms, to);
-        let mut from = to;
+        let (mut from, mut was_across) = (to, false);
         let mut marks = 0;
         for (index, window) in group.windows.iter().enumerate() {
             let edge_ms = near_ms - window.window_ms;
@@ -185,10 +185,15 @@ impl Reader<'_> {
             let is_same = earlier == from;
             from = earlier;
             let across_edge = from < to && history.is_across(edge_ms, from);
-            if index > 0 && is_same && !across_edge && !across_near && copy_same(window, self.cells) {
+            if index > 0
+                && is_same
+                && !(across_edge || was_across || across_near)
+                && copy_same(window, self.cells)
+            {
                 marks |= distinct::dropped_within(window, history, edge_ms);
                 continue;
             }
+            was_across = across_edge;
             let range = Range { edge_ms, near_ms, from, to, across_edge, across_near };
             marks |= self.window(group, window, &range);
         }
