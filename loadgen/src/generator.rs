@@ -91,6 +91,15 @@ pub(crate) struct Moment {
 pub(crate) struct Truth {
     pub(crate) fraud: bool,
     pub(crate) kind: &'static str,
+    /// Which attack it belongs to, counted from 1 in the order in which they began; none: it stands alone.
+    pub(crate) attack: Option<u64>,
+}
+
+impl Truth {
+    /// An event that belongs to no attack.
+    pub(crate) fn alone(fraud: bool, kind: &'static str) -> Self {
+        Self { fraud, kind, attack: None }
+    }
 }
 
 impl Generator {
@@ -162,6 +171,7 @@ impl Arrivals {
             fraud: truth.fraud,
             known_at_ms: time_ms + after_ms,
             kind: truth.kind,
+            attack: truth.attack,
         });
         EventInfo { time_ms, index, repeat: false, label }
     }

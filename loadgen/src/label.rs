@@ -41,6 +41,8 @@ pub struct Label {
     pub known_at_ms: i64,
     /// Which attack, or which legitimate behaviour.
     pub kind: &'static str,
+    /// Which attack of its world it belongs to, counted from 1; none: it stands alone.
+    pub attack: Option<u64>,
 }
 
 impl Label {
@@ -54,6 +56,7 @@ impl Label {
             fraud,
             known_at_ms: row.time_s * 1_000 + i64::from(days) * 86_400_000,
             kind: row.kind(),
+            attack: None,
         })
     }
 

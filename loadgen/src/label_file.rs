@@ -1,9 +1,9 @@
-//! Labels as a file: `event_id`, `label`, `known_at`, `kind`.
+//! Labels as a file: `event_id`, `label`, `known_at`, `kind`, `attack`.
 //!
 //! generator -> **label file** -> trainer, feedback
 //!
 //! Holds: one row a label, in order of the events; `known_at` is RFC 3339 with ms and Z, in Parquet a
-//! UTC timestamp in ms.
+//! UTC timestamp in ms; `attack` says which events belong together, and is left out (in CSV empty, in Parquet null) where one stands alone.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 use arrow_array::{
     ArrayRef, RecordBatch,
-    builder::{StringBuilder, TimestampMillisecondBuilder},
+    builder::{StringBuilder, TimestampMillisecondBuilder, UInt64Builder},
 };
 use loadgen::Label;
 
@@ -42,7 +42,7 @@ impl LabelFile {
             "jsonl" | "json" => Format::Lines(files::buffered(path, force)?),
             "csv" => {
                 let mut to = csv::Writer::from_writer(files::buffered(path, force)?);
-                to.write_record(["event_id", "label", "known_at", "kind"])
+                to.write_record(["event_id", "label", "known_at", "kind", "attack"])
                     .with_context(|| files::name(path))?;
                 Format::Csv(Box::new(to))
             }
@@ -76,14 +76,19 @@ impl LabelFile {
             Format::Lines(to) => {
                 let (id, known_at) = (label.event_id, time(label.known_at_ms)?);
                 let (word, kind) = (label.word(), label.kind);
-                writeln!(
+                write!(
                     to,
-                    "{{\"event_id\":\"{id}\",\"label\":\"{word}\",\"known_at\":\"{known_at}\",\"kind\":\"{kind}\"}}"
+                    "{{\"event_id\":\"{id}\",\"label\":\"{word}\",\"known_at\":\"{known_at}\",\"kind\":\"{kind}\""
                 )?;
+                if let Some(attack) = label.attack {
+                    write!(to, ",\"attack\":{attack}")?;
+                }
+                to.write_all(b"}\n")?;
             }
             Format::Csv(to) => {
                 let known_at = time(label.known_at_ms)?;
-                to.write_record([&label.event_id.to_string(), label.word(), &known_at, label.kind])?;
+                let attack = label.attack.map_or_else(String::new, |attack| attack.to_string());
+                to.write_record([&label.event_id.to_string(), label.word(), &known_at, label.kind, &attack])?;
             }
             Format::Parquet(columns) => columns.push(label)?,
         }
@@ -101,6 +106,7 @@ struct Columns {
     labels: StringBuilder,
     known_at: TimestampMillisecondBuilder,
     kinds: StringBuilder,
+    attacks: UInt64Builder,
     rows: usize,
 }
 
@@ -112,6 +118,7 @@ impl Columns {
             labels: StringBuilder::new(),
             known_at: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             kinds: StringBuilder::new(),
+            attacks: UInt64Builder::new(),
             rows: 0,
         })
     }
@@ -121,17 +128,19 @@ impl Columns {
         self.labels.append_value(label.word());
         self.known_at.append_value(label.known_at_ms);
         self.kinds.append_value(label.kind);
+        self.attacks.append_option(label.attack);
         self.rows += 1;
         if self.rows == ROWS { self.write() } else { Ok(()) }
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
         self.rows = 0;
-        let columns: [(&str, ArrayRef); 4] = [
+        let columns: [(&str, ArrayRef); 5] = [
             ("event_id", Arc::new(self.ids.finish())),
             ("label", Arc::new(self.labels.finish())),
             ("known_at", Arc::new(self.known_at.finish())),
             ("kind", Arc::new(self.kinds.finish())),
+            ("attack", Arc::new(self.attacks.finish())),
         ];
         self.batches.write(&RecordBatch::try_from_iter(columns)?)
     }

@@ -35,7 +35,7 @@ const RETRY: f64 = 0.65;
 const ONE_MORE: f64 = 0.015;
 /// Follow-ups an arrival, measured over a million events: keeps the total at the rate asked for.
 const FOLLOW_UPS: f64 = 0.045;
-/// Chargebacks by customers who did buy, as a share of the attacks: nothing in the event tells.
+/// Chargebacks by customers who did buy, as a share of the attacks: nothing in the event tells, but some customers do it again.
 const FRIENDLY: f64 = 0.04;
 
 pub(crate) struct Shop {
@@ -163,10 +163,10 @@ impl Shop {
             let after_ms = self.rng.between(90_000, 1_800_000) as i64;
             self.agenda.add(event.due_ms + after_ms, Task::Again(again));
         }
-        if self.rng.chance(self.friendly_chance) {
-            return Truth { fraud: true, kind: "friendly_fraud" };
+        if self.rng.chance(self.friendly_chance * self.people.dispute_factor(again.visit.who.number)) {
+            return Truth::alone(true, "friendly_fraud");
         }
-        Truth { fraud: false, kind: "normal" }
+        Truth::alone(false, "normal")
     }
 
     fn campaign(&mut self, event: Moment, mut campaign: Box<Campaign>, out: &mut Vec<u8>) -> Truth {

@@ -237,7 +237,7 @@ impl Scene for Workload {
                 self.bursts.add(due_ms + gap_ms, burst);
             }
             let kind = if burst.victim.is_some() { "account_takeover" } else { "card_testing" };
-            return Truth { fraud: true, kind };
+            return Truth::alone(true, kind);
         }
         let buyer = self.customer();
         self.write_event(event, &buyer, out);
@@ -245,7 +245,7 @@ impl Scene for Workload {
             self.begin_burst(self.next_ms);
         }
         self.next_arrival();
-        Truth { fraud: false, kind: "normal" }
+        Truth::alone(false, "normal")
     }
 }
 

@@ -29,22 +29,27 @@ enum Kind {
     AccountTakeover,
     /// A few devices, many fresh accounts, promotions, the same addresses.
     DeviceFarm,
+    /// A false shop takes orders elsewhere and fills them here: others' cards, articles in demand, parcels to those who ordered.
+    Triangulation,
     /// Many customers, one article, within minutes. Not fraud.
     FlashSale,
 }
 
 /// Kind, share of the attacks (of 1; flash sales apart), events of a campaign from and to.
-const ATTACKS: [(Kind, f64, u64, u64); 3] = [
-    (Kind::CardTesting, 0.45, 30, 140),
-    (Kind::AccountTakeover, 0.20, 1, 4),
-    (Kind::DeviceFarm, 0.35, 15, 75),
+const ATTACKS: [(Kind, f64, u64, u64); 4] = [
+    (Kind::CardTesting, 0.40, 30, 140),
+    (Kind::AccountTakeover, 0.18, 1, 4),
+    (Kind::DeviceFarm, 0.30, 15, 75),
+    (Kind::Triangulation, 0.12, 8, 40),
 ];
 const FLASH_SALE: (u64, u64) = (300, 1_100);
 
 /// How often each kind begins.
 pub(crate) struct Plan {
     /// Chances an arrival, added up.
-    chances: [(Kind, f64, u64, u64); 4],
+    chances: [(Kind, f64, u64, u64); 5],
+    /// Campaigns so far.
+    begun: u64,
 }
 
 impl Plan {
@@ -53,20 +58,20 @@ impl Plan {
         let legit = 1.0 - settings.attacks - settings.flash_sales;
         let chance =
             |share: f64, low: u64, high: u64| share / legit * events_per_arrival * 2.0 / (low + high) as f64;
-        let [a, b, c] = ATTACKS
+        let [a, b, c, d] = ATTACKS
             .map(|(kind, share, low, high)| (kind, chance(settings.attacks * share, low, high), low, high));
         let (low, high) = FLASH_SALE;
-        let mut chances = [a, b, c, (Kind::FlashSale, chance(settings.flash_sales, low, high), low, high)];
+        let mut chances = [a, b, c, d, (Kind::FlashSale, chance(settings.flash_sales, low, high), low, high)];
         let mut sum = 0.0;
         for entry in &mut chances {
             sum += entry.1;
             entry.1 = sum;
         }
-        Self { chances }
+        Self { chances, begun: 0 }
     }
 
     /// At most one campaign begins with an arrival.
-    pub(crate) fn begin(&self, zipf: &Zipf, rng: &mut Rng) -> Option<Campaign> {
+    pub(crate) fn begin(&mut self, zipf: &Zipf, rng: &mut Rng) -> Option<Campaign> {
         let draw = rng.unit();
         let &(kind, _, low, high) = self.chances.iter().find(|entry| draw < entry.1)?;
         let left = rng.between(low, high);
@@ -77,18 +82,34 @@ impl Plan {
             (Kind::AccountTakeover, _) => 15.0 * MINUTE_MS,
             (Kind::DeviceFarm, false) => (4.0 + 20.0 * rng.unit()) * MINUTE_MS,
             (Kind::DeviceFarm, true) => (60.0 + 120.0 * rng.unit()) * MINUTE_MS,
+            (Kind::Triangulation, false) => (20.0 + 60.0 * rng.unit()) * MINUTE_MS,
+            (Kind::Triangulation, true) => (120.0 + 240.0 * rng.unit()) * MINUTE_MS,
             (Kind::FlashSale, _) => (0.5 + 2.5 * rng.unit()) * SECOND_MS,
         };
         // Unpopular customers: nothing has been seen of most of them for long.
         let count = u64::from(zipf.count());
         let victim = count / 20 + rng.below(count - count / 20);
-        Some(Campaign { kind, base: rng.word(), left, done: 0, careful, mean_gap_ms, victim })
+        self.begun += 1;
+        let (number, base) = (self.begun, rng.word());
+        Some(Campaign {
+            kind,
+            number,
+            base,
+            left,
+            done: 0,
+            careful,
+            mean_gap_ms,
+            victim,
+            accounts: Vec::new(),
+        })
     }
 }
 
 /// One attack or sale that is going on.
 pub(crate) struct Campaign {
     kind: Kind,
+    /// From 1, in the order in which they began.
+    number: u64,
     /// What is the campaign's own is drawn from it.
     base: u64,
     pub(crate) left: u64,
@@ -96,6 +117,8 @@ pub(crate) struct Campaign {
     careful: bool,
     mean_gap_ms: f64,
     victim: u64,
+    /// Those that it opened to use again.
+    accounts: Vec<Who>,
 }
 
 /// Who and what a campaign can use.
@@ -113,12 +136,14 @@ impl Campaign {
     }
 
     pub(crate) fn truth(&self) -> Truth {
-        match self.kind {
-            Kind::CardTesting => Truth { fraud: true, kind: "card_testing" },
-            Kind::AccountTakeover => Truth { fraud: true, kind: "account_takeover" },
-            Kind::DeviceFarm => Truth { fraud: true, kind: "device_farm" },
-            Kind::FlashSale => Truth { fraud: false, kind: "flash_sale" },
-        }
+        let kind = match self.kind {
+            Kind::CardTesting => "card_testing",
+            Kind::AccountTakeover => "account_takeover",
+            Kind::DeviceFarm => "device_farm",
+            Kind::Triangulation => "triangulation",
+            Kind::FlashSale => return Truth::alone(false, "flash_sale"),
+        };
+        Truth { fraud: true, kind, attack: Some(self.number) }
     }
 
     /// The campaign's next event.
@@ -127,6 +152,7 @@ impl Campaign {
             Kind::CardTesting => self.card_testing(time_ms, cast),
             Kind::AccountTakeover => self.account_takeover(time_ms, cast),
             Kind::DeviceFarm => self.device_farm(time_ms, cast),
+            Kind::Triangulation => self.triangulation(time_ms, cast),
             Kind::FlashSale => self.flash_sale(time_ms, cast),
         };
         self.left -= 1;
@@ -229,6 +255,34 @@ impl Campaign {
             method: (draw >> 30 & 1) as u8,
         });
         order.outcome = Outcome::draw(cast.rng, 26, 8, 24);
+        order
+    }
+
+    fn triangulation(&mut self, time_ms: i64, cast: &mut Cast<'_>) -> Order {
+        let people = cast.people;
+        let draw = cast.rng.word();
+        // A few accounts, each on a machine of its own; the careful have more of them, and older ones.
+        let (accounts, days) = if self.careful { (6, 60) } else { (1 + self.base % 2, 5) };
+        let account = (draw % accounts) as usize;
+        while self.accounts.len() <= account {
+            let age_ms = cast.rng.between(3_600_000, days * 86_400_000);
+            self.accounts.push((cast.open)(time_ms - age_ms as i64));
+        }
+        // Who ordered from the false shop, and whose card pays: neither knows of it.
+        let buyer = u64::from(cast.zipf.draw(cast.rng));
+        let holder = cast.rng.below(u64::from(cast.zipf.count()));
+        let basket = Basket::resaleable(people.names(), mix(self.base ^ draw >> 10 & 3), draw >> 12 & 1);
+        let place = mix(self.base ^ account as u64);
+        let mut order = self.stranger(Some(self.accounts[account]), place, time_ms, cast, basket);
+        order.card = people.card(holder, 0, time_ms);
+        order.bin = people.bin(order.card);
+        order.device = Some(mix(place ^ 1));
+        order.ip = Some(address_in(order.country, mix(place ^ 2 ^ (self.done / 12) << 8)));
+        order.name = Some(mix(people.contact(buyer) ^ 2));
+        order.ship = Some(people.home(buyer, time_ms));
+        // The careful know where the holder of the card lives.
+        order.bill = order.bill.map(|_| people.home(if self.careful { holder } else { buyer }, time_ms));
+        order.outcome = Outcome::draw(cast.rng, 30, 10, if self.careful { 12 } else { 70 });
         order
     }
 

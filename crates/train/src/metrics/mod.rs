@@ -3,7 +3,8 @@
 //! scores, labels, times, amounts, cards -> **metrics** -> a `Judgement`, for the table, the JSON and the report
 //!
 //! `ranking` (ROC area, average precision, recall at few false positives), `daily` (precision of the k highest a day, of
-//! events and of cards), `honesty` (calibration, Brier score, log loss), `bootstrap` (intervals); money here.
+//! events and of cards), `honesty` (calibration, Brier score, log loss), `bootstrap` (intervals), `scenarios` (how soon
+//! each kind of attack is found); money here.
 //!
 //! Holds: every number has its definition in a test that computes it as slowly as it can be, or in one that holds it to
 //! scikit-learn's; the same scores give the same judgement.
@@ -13,6 +14,7 @@ pub mod daily;
 pub(crate) mod draw;
 pub mod honesty;
 pub mod ranking;
+pub mod scenarios;
 
 use bootstrap::Interval;
 use daily::DAY_MS;
