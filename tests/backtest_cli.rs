@@ -4,6 +4,7 @@ mod shop;
 
 use serde_json::Value;
 use shop::{Shop, holds, signal, wait_for};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 const CONFIG: &str = r#"
@@ -216,6 +217,68 @@ fn a_file_of_labels_says_what_a_column_says() {
     shop.write("labels.csv", labels);
     let column_off = [&plain[..], &["--set", "labels.column=", "--labels", "labels.csv"]].concat();
     assert!(column == scored(&shop, "b", &column_off));
+}
+
+#[test]
+fn how_soon_each_kind_of_fraud_is_found_is_told() {
+    let shop = shop();
+    let mut labels = String::from("event_id,label,known_at,kind,attack\n");
+    // What is dear stands alone; a customer's other frauds of a day are one attack.
+    let mut attacks: BTreeMap<String, (&str, String)> = BTreeMap::new();
+    for line in history(DAYS, None).lines() {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let (id, at) = (event["id"].as_str().expect("an id"), event["at"].as_str().expect("a time"));
+        let is_dear = event["amount"].as_str().expect("an amount").parse::<f64>().expect("a number") >= 200.0;
+        let (kind, attack) =
+            if is_dear { ("dear", "") } else { ("bad,\"luck\"", &*format!("{}{}", event["who"], &at[..10])) };
+        let fraud = event["fraud"] == 1;
+        let word = if fraud { "fraud" } else { "legit" };
+        let known = at.parse::<jiff::Timestamp>().expect("a time") + jiff::SignedDuration::from_hours(48);
+        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let _ = writeln!(labels, "{},{word},{known},{},{}", quoted(id), quoted(kind), quoted(attack));
+        if fraud {
+            let alone = if attack.is_empty() { id } else { attack };
+            attacks.insert(id.to_owned(), (kind, alone.to_owned()));
+        }
+    }
+    shop.write("labels.csv", labels);
+    let said = shop.good(
+        &[
+            &BACKTEST[..],
+            &["out", "--labels", "labels.csv", "--set", "labels.column=", "--set", "backtest.features="],
+        ]
+        .concat(),
+    );
+    holds(&said, &["kind of fraud", "  dear  ", "bad,\"luck\"", "events before, p50"]);
+    holds(&shop.read("out/report.html"), &["by kind of fraud", "<td>bad,&quot;luck&quot;</td>"]);
+
+    let report: Value = serde_json::from_str(&shop.read("out/report.json")).expect("JSON");
+    let review_at = report["models"][0]["review_at"].as_f64().expect("a threshold");
+    // Of each attack: its events, and how many came before the first that was reviewed.
+    let mut told: BTreeMap<(&str, &str), (u64, Option<u64>)> = BTreeMap::new();
+    let scored = shop.read("out/scored.csv");
+    for row in csv::Reader::from_reader(scored.as_bytes()).records() {
+        let row = row.expect("a row");
+        let Some((kind, attack)) = attacks.get(&row[0]) else { continue };
+        let (events, found) = told.entry((kind, attack)).or_default();
+        if row[2].parse::<f64>().expect("a score") >= review_at {
+            found.get_or_insert(*events);
+        }
+        *events += 1;
+    }
+    let scenarios = report["models"][0]["scenarios"].as_array().expect("a list");
+    assert_eq!(scenarios.len(), 2);
+    for scenario in scenarios {
+        let own = || told.iter().filter(|((kind, _), _)| scenario["kind"] == *kind).map(|(_, told)| told);
+        let mut delays: Vec<u64> = own().filter_map(|(_, found)| *found).collect();
+        delays.sort_unstable();
+        assert_eq!(scenario["events"], own().map(|(events, _)| events).sum::<u64>());
+        assert_eq!(scenario["attacks"], own().count());
+        assert_eq!(scenario["attacks_found"], delays.len());
+        assert!(delays.len() > 10, "{}: found {}", scenario["kind"], delays.len());
+        let p90 = delays[(delays.len() * 9).div_ceil(10) - 1];
+        assert_eq!(scenario["delay_events"]["p90"].as_f64(), Some(p90 as f64), "{}", scenario["kind"]);
+    }
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn replay(ask: Ask<'_>, wish: Wish, scores: &mut Scores, bars: &Bars) -> anyhow:
     if told.history.events.is_empty() {
         bail!(Refusal("the input has no event that is accepted".to_owned()));
     }
-    told.history.labels_without_event = passage.labels_without_event();
+    told.history.close(&passage);
     Ok(told)
 }
 

@@ -16,6 +16,7 @@ use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, OutputFeatures, Outputs
 use cartguard_engine::currency::Currency;
 use cartguard_engine::record::Records;
 use cartguard_io::{FileSource, Meter, Read, Source};
+use cartguard_train::metrics::scenarios::Story;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,10 @@ pub(crate) struct Gathered {
     pub(crate) events: Vec<Event>,
     /// Of an event, what became known after its first label.
     more: HashMap<usize, Vec<Known>>,
+    /// Of the events whose labels name a kind of fraud or an attack.
+    stories: HashMap<usize, Story>,
+    /// Names of the kinds.
+    pub(crate) kinds: Vec<String>,
     /// Labels whose event is not in the history.
     pub(crate) labels_without_event: usize,
 }
@@ -83,15 +88,29 @@ impl Gathered {
         self.truth_at(event, i64::MAX)
     }
 
+    /// Takes over what is known once all of the history went by.
+    pub(crate) fn close(&mut self, passage: &Passage<'_>) {
+        self.labels_without_event = passage.labels_without_event();
+        self.kinds = passage.file.as_ref().map_or_else(Vec::new, |file| file.kinds().to_vec());
+    }
+
     /// When an event was first known to be fraud.
     pub(crate) fn fraud_known_at(&self, event: usize) -> Option<i64> {
         let later = self.more.get(&event).into_iter().flatten();
         self.events[event].first.iter().chain(later).find(|known| known.fraud).map(|known| known.at_ms)
     }
 
+    /// What its labels say of an event besides fraud or not.
+    pub(crate) fn story(&self, event: usize) -> Story {
+        self.stories.get(&event).copied().unwrap_or_default()
+    }
+
     /// Adds the event that comes next.
     pub(crate) fn push(&mut self, row: &Row<'_>, passing: &Passing<'_>, card: u64) {
-        let Passing { amount, known, .. } = *passing;
+        let Passing { amount, known, story, .. } = *passing;
+        if let Some(story) = story {
+            self.stories.insert(self.events.len(), story);
+        }
         if let [_, more @ ..] = known
             && !more.is_empty()
         {
@@ -112,18 +131,20 @@ pub(crate) struct Passing<'a> {
     pub(crate) currency: &'static str,
     /// In the order in which they became known.
     pub(crate) known: &'a [Known],
+    /// Where its labels say what kind of fraud it is, or of which attack.
+    pub(crate) story: Option<Story>,
     pub(crate) values: &'a [f32],
 }
 
 /// Runs a history through the engine and keeps its rows.
 pub(crate) fn gather(ask: Ask<'_>, bars: &Bars) -> anyhow::Result<Gathered> {
     let mut gathered = Gathered::default();
-    let without_event = run(ask, bars, |row, passing, card| {
+    let passage = run(ask, bars, |row, passing, card| {
         gathered.push(row, passing, card);
         Ok(())
     })?;
     gathered.names = names(ask.config);
-    gathered.labels_without_event = without_event;
+    gathered.close(&passage);
     if gathered.events.is_empty() {
         return Err(anyhow!(Refusal("the input has no event that is accepted".to_owned())));
     }
@@ -136,7 +157,7 @@ pub(crate) fn pass(
     bars: &Bars,
     mut take: impl FnMut(&Passing<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
-    run(ask, bars, |_, passing, _| take(passing))
+    run(ask, bars, |_, passing, _| take(passing)).map(|passage| passage.labels_without_event())
 }
 
 /// The features of a configuration.
@@ -144,11 +165,11 @@ pub(crate) fn names(config: &Config) -> Vec<String> {
     config.feature_set().features.iter().map(|feature| feature.name.clone()).collect()
 }
 
-fn run(
-    ask: Ask<'_>,
+fn run<'a>(
+    ask: Ask<'a>,
     bars: &Bars,
     mut take: impl FnMut(&Row<'_>, &Passing<'_>, u64) -> anyhow::Result<()>,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<Passage<'a>> {
     let mut passage = Passage::open(ask)?;
     let bar = bars.bytes("history", &passage.meter);
     let mut records = Records::default();
@@ -156,7 +177,8 @@ fn run(
         passage.process(&mut records, &mut take)?;
         bar.tick(&passage.meter);
     }
-    Ok(passage.labels_without_event())
+    drop(bar);
+    Ok(passage)
 }
 
 /// A history on its way through an engine, batch by batch.
@@ -231,6 +253,7 @@ impl<'a> Passage<'a> {
                 amount: event.amount_minor as f64 / 10f64.powi(money.digits() as i32),
                 currency: money.code(),
                 known,
+                story: self.file.as_ref().and_then(|file| file.story_of(&id)),
                 values: row.values,
             };
             take(&row, &passing, self.ask.card.map_or(0, |card| row.keys[card]))?;
@@ -239,7 +262,7 @@ impl<'a> Passage<'a> {
     }
 
     /// Labels whose event did not come.
-    pub(crate) fn labels_without_event(&self) -> usize {
+    fn labels_without_event(&self) -> usize {
         self.file.as_ref().map_or(0, |file| file.len().saturating_sub(self.found))
     }
 }

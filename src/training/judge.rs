@@ -11,6 +11,7 @@ use super::split::DAY_MS;
 use anyhow::anyhow;
 use cartguard_forest::Model;
 use cartguard_train::metrics::daily::without_known_cards;
+use cartguard_train::metrics::scenarios::{Scenario, Story, scenarios};
 use cartguard_train::metrics::{self, Judgement, Scored, Settings};
 
 /// How it is looked at.
@@ -55,6 +56,9 @@ pub(crate) struct Seen {
     time_ms: Vec<i64>,
     amount: Vec<f64>,
     cards: Vec<u64>,
+    /// Of every event where labels name kinds of fraud; else empty.
+    stories: Vec<Story>,
+    kinds: Vec<String>,
     settings: Settings,
 }
 
@@ -70,6 +74,15 @@ impl Seen {
 
     pub(crate) fn fraud(&self) -> &[bool] {
         &self.fraud
+    }
+
+    /// How soon each kind of fraud is found; none where labels name no kinds.
+    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
+        if self.kinds.is_empty() {
+            return Vec::new();
+        }
+        let thresholds = (self.settings.review_at, self.settings.decline_at);
+        scenarios(&self.scored(), &self.stories, &self.kinds, thresholds)
     }
 }
 
@@ -113,6 +126,12 @@ pub(crate) fn seen(
         time_ms: events.iter().map(|at| of(at).time_ms).collect(),
         amount: events.iter().map(|at| of(at).amount).collect(),
         cards: if eye.cards { events.iter().map(|at| of(at).card).collect() } else { Vec::new() },
+        stories: if history.kinds.is_empty() {
+            Vec::new()
+        } else {
+            events.iter().map(|at| history.story(*at as usize)).collect()
+        },
+        kinds: history.kinds.clone(),
         settings: Settings { k: eye.k, review_at: f64::from(review_at), decline_at: f64::from(decline_at) },
         events,
     })

@@ -2,8 +2,8 @@
 //!
 //! file -> **labels** -> `gather`
 //!
-//! A file has `event_id`, `label` (`fraud` or `legit`), `known_at` and perhaps `kind`, as JSON lines, CSV or Parquet. Of several
-//! labels of one event the last that is known at a time is its truth at that time.
+//! A file has `event_id`, `label` (`fraud` or `legit`), `known_at` and perhaps `kind` and `attack`, as JSON lines, CSV or Parquet. Of
+//! several labels of one event the last that is known at a time is its truth at that time; its kind and attack are the last named.
 //!
 //! Holds: a line that is no label is a refusal that names file and line; nothing is guessed.
 
@@ -11,6 +11,7 @@ use crate::exit::Refusal;
 use anyhow::Context;
 use cartguard_engine::record::{PlaceRef, Records};
 use cartguard_io::{FileSource, Read, Source};
+use cartguard_train::metrics::scenarios::Story;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -29,6 +30,26 @@ pub(crate) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct LabelFile {
     by_id: HashMap<String, Vec<Known>>,
+    /// Of the events whose labels name a kind or an attack.
+    stories: HashMap<String, (i64, Story)>,
+    kinds: Names,
+    attacks: Names,
+}
+
+/// Texts by the order in which they were met.
+#[derive(Debug, Default)]
+struct Names {
+    places: HashMap<String, usize>,
+    list: Vec<String>,
+}
+
+impl Names {
+    fn place(&mut self, name: String) -> usize {
+        *self.places.entry(name).or_insert_with_key(|name| {
+            self.list.push(name.clone());
+            self.list.len() - 1
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -36,6 +57,19 @@ struct Line {
     event_id: Value,
     label: Value,
     known_at: Value,
+    #[serde(default)]
+    kind: Value,
+    #[serde(default)]
+    attack: Value,
+}
+
+/// A line that is a label.
+#[derive(Debug, PartialEq, Eq)]
+struct Label {
+    event_id: String,
+    known: Known,
+    kind: Option<String>,
+    attack: Option<String>,
 }
 
 impl LabelFile {
@@ -49,9 +83,9 @@ impl LabelFile {
                     PlaceRef::Row { line, .. } => format!("{}: line {line}", path.display()),
                     PlaceRef::Sequence { .. } => path.display().to_string(),
                 };
-                let (id, known) =
+                let label =
                     label(records.bytes_of(at)).map_err(|what| Refusal(format!("{}: {what}", place())))?;
-                file.by_id.entry(id).or_default().push(known);
+                file.push(label);
             }
         }
         for list in file.by_id.values_mut() {
@@ -59,6 +93,31 @@ impl LabelFile {
             list.sort_by_key(|known| known.at_ms);
         }
         Ok(file)
+    }
+
+    fn push(&mut self, label: Label) {
+        let Label { event_id, known, kind, attack } = label;
+        if kind.is_some() || attack.is_some() {
+            let story = Story {
+                kind: kind.map(|kind| self.kinds.place(kind) as u32),
+                attack: attack.map(|attack| self.attacks.place(attack) as u64),
+            };
+            let last = self.stories.entry(event_id.clone()).or_insert((known.at_ms, story));
+            if last.0 <= known.at_ms {
+                *last = (known.at_ms, story);
+            }
+        }
+        self.by_id.entry(event_id).or_default().push(known);
+    }
+
+    /// What the labels of an event say of it besides fraud or not, where they do.
+    pub(super) fn story_of(&self, id: &str) -> Option<Story> {
+        self.stories.get(id).map(|(_, story)| *story)
+    }
+
+    /// Names of the kinds, by their places in stories.
+    pub(super) fn kinds(&self) -> &[String] {
+        &self.kinds.list
     }
 
     pub(super) fn of(&self, id: &str) -> &[Known] {
@@ -71,20 +130,27 @@ impl LabelFile {
     }
 }
 
-fn label(bytes: &[u8]) -> Result<(String, Known), String> {
+fn label(bytes: &[u8]) -> Result<Label, String> {
     let line: Line = serde_json::from_slice(bytes)
         .map_err(|_| "no label; event_id, label and known_at are needed".to_owned())?;
-    let id = match line.event_id {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => return Err("event_id is neither a text nor a number".to_owned()),
-    };
+    let event_id = name(line.event_id, "event_id")?.ok_or("event_id is neither a text nor a number")?;
     let fraud = truth(&line.label).ok_or("label is none of \"fraud\" and \"legit\"")?;
     let Value::String(text) = &line.known_at else {
         return Err("known_at is no time such as \"2026-01-31T12:00:00Z\"".to_owned());
     };
     let at_ms = super::time(text).ok_or("known_at is no time such as \"2026-01-31T12:00:00Z\"")?;
-    Ok((id, Known { fraud, at_ms }))
+    let (kind, attack) = (name(line.kind, "kind")?, name(line.attack, "attack")?);
+    Ok(Label { event_id, known: Known { fraud, at_ms }, kind, attack })
+}
+
+/// A name as text; absent, null and empty are none.
+fn name(value: Value, what: &str) -> Result<Option<String>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        _ => Err(format!("{what} is neither a text nor a number")),
+    }
 }
 
 /// Whether a value says fraud, or legit, or neither.
@@ -158,10 +224,15 @@ mod tests {
     #[test]
     fn a_label_is_its_id_its_word_and_its_time() {
         let known = |at_ms, fraud| Known { fraud, at_ms };
-        let good = br#"{"event_id":"a","label":"fraud","known_at":"1970-01-01T00:00:02Z","kind":"x"}"#;
-        assert_eq!(label(good), Ok(("a".to_owned(), known(2_000, true))));
-        let number = br#"{"event_id":17,"label":"legit","known_at":"1970-01-01 00:00:01"}"#;
-        assert_eq!(label(number), Ok(("17".to_owned(), known(1_000, false))));
+        let of = |id: &str, known, kind: Option<&str>, attack: Option<&str>| {
+            let text = |text: &str| text.to_owned();
+            Ok(Label { event_id: text(id), known, kind: kind.map(text), attack: attack.map(text) })
+        };
+        let good = br#"{"event_id":"a","label":"fraud","known_at":"1970-01-01T00:00:02Z","kind":"x","attack":7}"#;
+        assert_eq!(label(good), of("a", known(2_000, true), Some("x"), Some("7")));
+        let number =
+            br#"{"event_id":17,"label":"legit","known_at":"1970-01-01 00:00:01","kind":"","attack":null}"#;
+        assert_eq!(label(number), of("17", known(1_000, false), None, None));
         for (bad, what) in [
             (&br#"{"event_id":"a","label":"fraud"}"#[..], "known_at are needed"),
             (br#"{"event_id":"a","label":"maybe","known_at":"1970-01-01T00:00:02Z"}"#, "label is none"),
@@ -170,9 +241,32 @@ mod tests {
                 br#"{"event_id":null,"label":"fraud","known_at":"1970-01-01T00:00:02Z"}"#,
                 "event_id is neither",
             ),
+            (
+                br#"{"event_id":1,"label":"fraud","known_at":"1970-01-01T00:00:02Z","attack":[1]}"#,
+                "attack is neither",
+            ),
         ] {
             assert!(label(bad).expect_err("bad").contains(what), "{what}");
         }
+    }
+
+    #[test]
+    fn an_event_has_the_kind_that_was_named_last() {
+        let mut file = LabelFile::default();
+        let mut told = |at_ms, kind: Option<&str>, attack: Option<&str>| {
+            file.push(Label {
+                event_id: "a".to_owned(),
+                known: Known { fraud: true, at_ms },
+                kind: kind.map(str::to_owned),
+                attack: attack.map(str::to_owned),
+            });
+            file.story_of("a")
+        };
+        assert_eq!(told(5, None, None), None);
+        assert_eq!(told(5, Some("farm"), Some("3")), Some(Story { kind: Some(0), attack: Some(0) }));
+        assert_eq!(told(9, Some("theft"), None), Some(Story { kind: Some(1), attack: None }));
+        assert_eq!(told(7, Some("farm"), None), Some(Story { kind: Some(1), attack: None }), "known earlier");
+        assert_eq!(file.kinds(), ["farm", "theft"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod plot;
 pub(crate) use page::html;
 
 use super::judge::Seen;
+use cartguard_train::metrics::scenarios::Scenario;
 use cartguard_train::metrics::{Difference, Estimate, Judgement};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -36,6 +37,8 @@ pub(crate) struct ModelReport {
     pub(crate) scores: Vec<ScoreBin>,
     /// Features and their shares of what moves the margin, largest first.
     pub(crate) importance: Vec<(String, f64)>,
+    /// How soon each kind of fraud is found; empty where labels name no kinds.
+    pub(crate) scenarios: Vec<Scenario>,
 }
 
 /// Scores whose log odds lie between two whole numbers.
@@ -62,6 +65,7 @@ impl ModelReport {
             judgement,
             scores: histogram(&seen.scores, seen.fraud()),
             importance,
+            scenarios: seen.scenarios(),
         }
     }
 }
@@ -114,7 +118,40 @@ pub(crate) fn text(report: &Report) -> String {
         }
         text.push('\n');
     }
+    for model in &report.models {
+        scenarios(model, &mut text);
+    }
     text
+}
+
+/// Columns of the table of scenarios, and what they show.
+const SCENARIO: [(&str, fn(&Scenario) -> String); 9] = [
+    ("events", |of| of.events.to_string()),
+    ("reviewed", |of| format!("{:.3}", of.review_recall)),
+    ("declined", |of| format!("{:.3}", of.decline_recall)),
+    ("money caught", |of| format!("{:.3}", of.money_caught_share)),
+    ("attacks", |of| of.attacks.to_string()),
+    ("found", |of| of.attacks_found.to_string()),
+    ("events before, p50", |of| format!("{:.0}", of.delay_events.p50)),
+    ("p90", |of| format!("{:.0}", of.delay_events.p90)),
+    ("money before, mean", |of| format!("{:.2}", of.delay_money.mean)),
+];
+
+fn scenarios(model: &ModelReport, text: &mut String) {
+    if model.scenarios.is_empty() {
+        return;
+    }
+    let _ = write!(text, "  {}\n  {:<24}", model.name, "kind of fraud");
+    for (name, _) in SCENARIO {
+        let _ = write!(text, "  {name:>8}");
+    }
+    for of in &model.scenarios {
+        let _ = write!(text, "\n  {:<24}", of.kind);
+        for (name, cell) in SCENARIO {
+            let _ = write!(text, "  {:>wide$}", cell(of), wide = name.len().max(8));
+        }
+    }
+    text.push('\n');
 }
 
 /// `.8790 [.8571 to .9030]`

@@ -5,7 +5,7 @@
 //! Holds: one file, no script, nothing fetched; every text from outside is escaped.
 
 use super::plot::{Axis, Plot};
-use super::{ModelReport, Report, shown};
+use super::{ModelReport, Report, SCENARIO, shown};
 use crate::training::shown as time_shown;
 use std::fmt::Write as _;
 
@@ -191,6 +191,7 @@ fn details(model: &ModelReport, page: &mut String) {
         }
         page.push_str("</table>");
     }
+    scenarios(model, &name, page);
     let _ = write!(
         page,
         "<h2>{name}: calibration</h2><table><tr><th>scores</th><th>events</th><th>frauds</th><th>said</th><th>seen</th></tr>"
@@ -223,6 +224,27 @@ fn details(model: &ModelReport, page: &mut String) {
         );
     }
     page.push_str("</table>");
+}
+
+/// How soon each kind of fraud is found.
+fn scenarios(model: &ModelReport, name: &str, page: &mut String) {
+    if model.scenarios.is_empty() {
+        return;
+    }
+    let _ = write!(page, "<h2>{name}: by kind of fraud</h2><table><tr><th></th>");
+    for (column, _) in SCENARIO {
+        let _ = write!(page, "<th>{column}</th>");
+    }
+    for of in &model.scenarios {
+        let _ = write!(page, "</tr><tr><td>{}</td>", escaped(&of.kind));
+        for (_, cell) in SCENARIO {
+            let _ = write!(page, "<td>{}</td>", cell(of));
+        }
+    }
+    page.push_str(
+        "</tr></table><p>An attack is found at its first event that is reviewed or declined; events and money before are what came of \
+         the attacks that were found before they were.</p>",
+    );
 }
 
 /// As text between tags and in attributes.
