@@ -26,7 +26,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Folder of the model that comes along, in a checkout.
-const MODEL: &str = "models/demo/1";
+const MODEL: &str = "models/demo/2";
 
 /// Event time runs faster than the clock: this many events of the shop's history are one month, so that windows of days fill.
 const EVENTS_A_MONTH: f64 = 600_000.0;

@@ -245,7 +245,17 @@ fn how_soon_each_kind_of_fraud_is_found_is_told() {
     let said = shop.good(
         &[
             &BACKTEST[..],
-            &["out", "--labels", "labels.csv", "--set", "labels.column=", "--set", "backtest.features="],
+            &[
+                "out",
+                "--labels",
+                "labels.csv",
+                "--alerts-per-day",
+                "70",
+                "--set",
+                "labels.column=",
+                "--set",
+                "backtest.features=",
+            ],
         ]
         .concat(),
     );

@@ -14,7 +14,7 @@ const CONFIG: &str = "[model]\nfolder = \"models\"\n[source]\ntype = \"file\"\np
 
 /// Two versions of the demo's model, of which the second holds everything for fraud.
 fn two_models(shop: &Shop) {
-    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/1");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/2");
     for version in ["1", "2"] {
         let folder = shop.path(&format!("models/shop/{version}"));
         fs::create_dir_all(&folder).expect("a folder");

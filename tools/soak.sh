@@ -21,7 +21,7 @@ until url="$(head -1 "$work/url")" && [ -n "$url" ]; do sleep 0.1; done
 export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 export CARTGUARD__SOURCE__ENDPOINT_URL="$url" CARTGUARD__SINK__ENDPOINT_URL="$url" CARTGUARD__SINK__REJECTS_FILE="$work/rejects.jsonl"
 export CARTGUARD__HISTORY__FOLDER="$work/data" CARTGUARD__SNAPSHOT__EVERY=60s CARTGUARD__OUTPUT__FEATURES=none
-export CARTGUARD__MODEL__PATH="$PWD/models/demo/1"
+export CARTGUARD__MODEL__PATH="$PWD/models/demo/2"
 "$bin/cartguard" run --config config/kinesis.toml 2> "$work/log" &
 cartguard=$!
 pids+=("$cartguard")

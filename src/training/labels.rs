@@ -228,7 +228,8 @@ mod tests {
             let text = |text: &str| text.to_owned();
             Ok(Label { event_id: text(id), known, kind: kind.map(text), attack: attack.map(text) })
         };
-        let good = br#"{"event_id":"a","label":"fraud","known_at":"1970-01-01T00:00:02Z","kind":"x","attack":7}"#;
+        let good =
+            br#"{"event_id":"a","label":"fraud","known_at":"1970-01-01T00:00:02Z","kind":"x","attack":7}"#;
         assert_eq!(label(good), of("a", known(2_000, true), Some("x"), Some("7")));
         let number =
             br#"{"event_id":17,"label":"legit","known_at":"1970-01-01 00:00:01","kind":"","attack":null}"#;

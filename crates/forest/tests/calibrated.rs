@@ -3,7 +3,7 @@
 use cartguard_forest::{Calibration, Format, Model, Score};
 
 const LOGISTIC: &str = r#"{"format":"cartguard.logistic","version":1,"features":["a","b"],"weights":[0.5,1.5],"intercept":-1.0}"#;
-const FOREST: &[u8] = include_bytes!("../../../models/demo/1/model.json");
+const FOREST: &[u8] = include_bytes!("../../../models/demo/2/model.json");
 
 fn map() -> Calibration {
     Calibration::new(vec![-5.0, 0.0, 3.0], vec![-9.0, -3.0, 2.5]).expect("a map")
