@@ -99,6 +99,8 @@ const ENGINE: &[(&str, &[&str])] = &[
     // What is remembered.
     ("window", &["event", "features", "limits"]),
     ("state", &["event", "features", "limits", "window"]),
+    // The store by itself, for a bench.
+    ("measured", &["features", "state", "window"]),
     // What comes of it.
     ("decide", &["limits"]),
     ("encode", &["currency", "decide", "event", "features", "limits", "record", "reject", "schema"]),

@@ -15,6 +15,8 @@ pub mod encode;
 pub mod event;
 pub mod features;
 pub mod limits;
+#[doc(hidden)]
+pub mod measured;
 pub mod record;
 pub mod reject;
 pub mod schema;

@@ -124,8 +124,11 @@ pub(crate) fn text(report: &Report) -> String {
     text
 }
 
-/// Columns of the table of scenarios, and what they show.
-const SCENARIO: [(&str, fn(&Scenario) -> String); 9] = [
+/// A column's name and what it shows.
+type Column = (&'static str, fn(&Scenario) -> String);
+
+/// Columns of the table of scenarios.
+const SCENARIO: [Column; 9] = [
     ("events", |of| of.events.to_string()),
     ("reviewed", |of| format!("{:.3}", of.review_recall)),
     ("declined", |of| format!("{:.3}", of.decline_recall)),
