@@ -84,7 +84,7 @@ fn late(n: u64) -> (u64, i64) {
 /// A million keys in proportion to a square: some have many events, most few.
 fn skewed(n: u64) -> (u64, i64) {
     let drawn = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    ((drawn * drawn >> 32) * 1_000_000 >> 32, 100 * n as i64)
+    ((((drawn * drawn) >> 32) * 1_000_000) >> 32, 100 * n as i64)
 }
 
 fn updates(criterion: &mut Criterion) {
