@@ -155,7 +155,10 @@ mod tests {
 
     const KINDS: [&str; 2] = ["farm", "card_testing"];
 
-    fn judged(events: &[(f64, bool, f64, Option<u32>, Option<u64>)]) -> Vec<Scenario> {
+    /// Score, whether it is fraud, amount, kind, attack.
+    type Judged = (f64, bool, f64, Option<u32>, Option<u64>);
+
+    fn judged(events: &[Judged]) -> Vec<Scenario> {
         let scores: Vec<f64> = events.iter().map(|event| event.0).collect();
         let fraud: Vec<bool> = events.iter().map(|event| event.1).collect();
         let amount: Vec<f64> = events.iter().map(|event| event.2).collect();
