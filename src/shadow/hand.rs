@@ -20,6 +20,8 @@ pub(super) const BUFFERS: usize = 4;
 const ROWS: usize = 4_096;
 /// Rows that are worth waking the other thread for: of fewer its thread would be woken, at some 5 us, for each batch.
 const ROWS_WORTH: usize = 512;
+/// Batches between two looks at the clock.
+const LOOKS_EVERY: u32 = 16;
 /// How long fewer may stay. Arbitrary: at once, for a person.
 const STAY_MAX: Duration = Duration::from_millis(100);
 
@@ -76,6 +78,8 @@ pub(crate) struct Hand {
     filling: Buffer,
     /// When the first of them came.
     since: Option<Instant>,
+    /// Batches so far.
+    batches: u32,
     full: Sender<Buffer>,
     empty: Receiver<Buffer>,
     when_full: WhenFull,
@@ -90,7 +94,7 @@ impl Hand {
         figures: Arc<Figures>,
     ) -> Self {
         let (rows, filling) = (Rows::default(), Buffer::default());
-        Self { roster: None, rows, filling, since: None, full, empty, when_full, figures }
+        Self { roster: None, rows, filling, since: None, batches: 0, full, empty, when_full, figures }
     }
 
     /// From the next batch on these score; what the engine is to hand out for them.
@@ -133,7 +137,11 @@ impl Hand {
         if skipped > 0 {
             self.figures.skip(skipped);
         }
-        self.pass_if_due();
+        // A look at the clock costs as much as a row.
+        self.batches = self.batches.wrapping_add(1);
+        if self.filling.heads.len() >= ROWS_WORTH || self.batches.is_multiple_of(LOOKS_EVERY) {
+            self.pass_if_due();
+        }
     }
 
     /// Whether there was room.

@@ -3,8 +3,10 @@
 mod twins;
 
 use cartguard_engine::batch::rows::{RowPlan, Rows, Share};
-use cartguard_engine::batch::{Engine, Outputs};
+use cartguard_engine::batch::{Engine, Outputs, Scorer};
+use cartguard_engine::decide::Thresholds;
 use cartguard_engine::record::Records;
+use cartguard_forest::{Format, Model};
 use cartguard_oracle::histories::{Case, Random};
 use serde_json::Value;
 use std::sync::Arc;
@@ -160,4 +162,45 @@ fn a_share_is_a_number_above_0_up_to_1() {
     }
     assert_eq!(Share::of(1.0), Some(Share::ALL));
     assert!(Share::of(0.1) < Share::of(0.2));
+}
+
+/// Where the model that decides reads the very features that are handed out, its rows are taken instead of being made again.
+#[test]
+fn rows_that_the_model_read_are_the_same_rows() {
+    for seed in 0..10 {
+        let twins = Twins::new(Case::new(seed, 400));
+        let records = twins.records();
+        let all: Vec<usize> = (0..twins.features()).collect();
+        let some: Vec<usize> = all.iter().copied().step_by(2).collect();
+        for features in [&all, &some] {
+            let plan =
+                || Some(Arc::new(RowPlan::new(twins.engine(1).preparer().plan(), features, Share::ALL)));
+            let mut without = twins.engine(1);
+            without.hand_out(plan());
+            let (wanted, _) = taken_out(&mut without, &records, seed);
+            for workers in [1, 3] {
+                let mut engine = twins.engine(workers);
+                engine.set_scorer(Some(scorer(features)));
+                engine.hand_out(plan());
+                let (found, _) = taken_out(&mut engine, &records, seed + workers as u64);
+                assert_eq!(found, wanted, "seed {seed}, {workers} workers");
+            }
+        }
+    }
+}
+
+/// Holds most for fraud, so that reasons are looked for between two rows.
+fn scorer(features: &[usize]) -> Arc<Scorer> {
+    let names: Vec<String> = features.iter().map(|feature| format!("f{feature}")).collect();
+    let text = serde_json::json!({
+        "format": "cartguard.logistic", "version": 1, "features": names, "weights": vec![0.01; names.len()], "intercept": 0.0,
+    });
+    Arc::new(Scorer {
+        name: "test/1".to_owned(),
+        model: Arc::new(
+            Model::from_bytes(Format::LogisticJson, text.to_string().as_bytes()).expect("a model"),
+        ),
+        features: features.to_vec(),
+        thresholds: Thresholds { review_at: 0.5, decline_at: 0.9 },
+    })
 }

@@ -79,6 +79,11 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
+    /// A row of what was made last, where it was of so many columns.
+    pub(crate) fn row(&self, at: usize, width: usize) -> &[f32] {
+        &self.values[at * width..(at + 1) * width]
+    }
+
     /// What a model reads of `rows` of cells, row by row.
     pub(crate) fn of(&mut self, columns: &ModelColumns, rows: &[Cell]) -> &[f32] {
         let width = columns.shapes.len();

@@ -157,12 +157,12 @@ impl Engine {
         self.shared.job.write().unwrap_or_else(PoisonError::into_inner).handed_out = plan;
     }
 
-    /// From now on hands out these features of each accepted event, by place in the plan: for training.
+    /// From now on hands out these features of each accepted event, by place in the plan, and its keys: for training.
     ///
     /// # Panics
     /// If the plan has no such feature.
     pub fn hand_out_rows(&mut self, features: &[usize]) {
-        let plan = RowPlan::new(&self.shared.plan, features, Share::ALL);
+        let plan = RowPlan::new(&self.shared.plan, features, Share::ALL).with_keys();
         self.hand_out(Some(Arc::new(plan)));
     }
 

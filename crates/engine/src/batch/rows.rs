@@ -43,6 +43,10 @@ impl Share {
 pub struct RowPlan {
     pub(crate) columns: ModelColumns,
     pub(crate) share: Share,
+    /// The same as `columns`, by place in the plan.
+    pub(crate) features: Vec<usize>,
+    /// Whether a row has the event's keys besides.
+    pub(crate) has_keys: bool,
 }
 
 impl RowPlan {
@@ -51,7 +55,14 @@ impl RowPlan {
     /// # Panics
     /// If the plan has no such feature.
     pub fn new(plan: &Plan, features: &[usize], share: Share) -> Self {
-        Self { columns: ModelColumns::new(&plan.shapes, features), share }
+        let columns = ModelColumns::new(&plan.shapes, features);
+        Self { columns, share, features: features.to_vec(), has_keys: false }
+    }
+
+    /// With the keys of each event.
+    #[must_use]
+    pub fn with_keys(self) -> Self {
+        Self { has_keys: true, ..self }
     }
 }
 
@@ -67,7 +78,7 @@ pub struct RowHead {
     pub decision: Decision,
 }
 
-/// An event, its features in the order asked for (NaN is missing), and its key of each entity, hashed.
+/// An event, its features in the order asked for (NaN is missing), and, where they are asked for, its key of each entity, hashed.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     pub head: &'a RowHead,
@@ -115,10 +126,13 @@ impl RowLane {
         event: &EventRef<'_>,
         (score, decision): (Option<f64>, Decision),
         values: &[f32],
+        has_keys: bool,
     ) {
         self.heads.push(RowHead { record, event: *event.head, score, decision });
         self.values.extend_from_slice(values);
-        self.keys.extend_from_slice(event.keys);
+        if has_keys {
+            self.keys.extend_from_slice(event.keys);
+        }
     }
 
     fn rows(&self, range: Range<usize>) -> impl Iterator<Item = Row<'_>> {

@@ -60,6 +60,8 @@ pub(crate) struct Worker {
     scored: Vec<Scored>,
     operands: Vec<f64>,
     matrix: Matrix,
+    /// The first of `scored` whose row as the model reads it is still in `matrix`, with those behind it of its block.
+    rows_from: Option<usize>,
     scores: Vec<Score>,
     contributions: Vec<f64>,
     reasons: Vec<AlertReason>,
@@ -85,6 +87,7 @@ impl Worker {
             scored: Vec::new(),
             operands: vec![f64::NAN; plan.operand_count()],
             matrix: Matrix::default(),
+            rows_from: None,
             scores: Vec::new(),
             contributions: Vec::new(),
             reasons: Vec::new(),

@@ -7,7 +7,7 @@
 
 use super::{Lanes, Worker, event_lanes, is_accepted, owner};
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane};
-use crate::batch::matrix::ModelColumns;
+use crate::batch::rows::RowPlan;
 use crate::batch::shared::{InForce, Job, Scorer, Shared};
 use crate::decide::Decision;
 use crate::encode::{Line, Reason as AlertReason, RejectLine, ScoreText};
@@ -125,6 +125,10 @@ impl Worker {
     ) {
         let mut counts = Counts::default();
         let mut next = first;
+        // What the model that decides read is what is handed out: most often all read the same features.
+        let handed_out = inputs.job.handed_out.as_deref();
+        let reads = inputs.job.in_force.scorer.as_ref().map(|scorer| &scorer.features);
+        let is_read = handed_out.is_some_and(|plan| reads == Some(&plan.features));
         let from = (out.decisions.len(), out.alerts.len(), out.rejects.len(), out.rows.len());
         for event in inputs.events(block) {
             let (lane, row) = owner(shared, event);
@@ -134,10 +138,9 @@ impl Worker {
             } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
                 let entry = inputs.events[lane].event(row);
                 self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);
-                if let Some(plan) = &inputs.job.handed_out
-                    && plan.share.has(entry.head.id_hash)
-                {
-                    self.hand_out(shared, &plan.columns, next, &entry, out);
+                if let Some(plan) = handed_out.filter(|plan| plan.share.has(entry.head.id_hash)) {
+                    let from = self.rows_from.filter(|from| is_read && *from == first);
+                    self.hand_out(shared, plan, (next, from), &entry, out);
                 }
                 next += 1;
             } else {
@@ -209,6 +212,7 @@ impl Worker {
         let features = shared.plan.features();
         let rows = &self.rows[first * features..self.scored.len() * features];
         let matrix = self.matrix.of(&in_force.columns, rows);
+        self.rows_from = Some(first);
         self.scores.clear();
         self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
         if let Some(forest) = &mut self.own.forest {
@@ -294,20 +298,27 @@ impl Worker {
     fn hand_out(
         &mut self,
         shared: &Shared,
-        columns: &ModelColumns,
-        index: usize,
+        plan: &RowPlan,
+        (index, from): (usize, Option<usize>),
         entry: &EventRef<'_>,
         out: &mut OutputLane,
     ) {
         let Scored { event, score, decision, .. } = self.scored[index];
-        let features = shared.plan.features();
-        let row = self.matrix.of(columns, &self.rows[index * features..(index + 1) * features]);
-        out.rows.push(event, entry, (score, decision), row);
+        let row = match from {
+            Some(from) => self.matrix.row(index - from, plan.features.len()),
+            None => {
+                self.rows_from = None;
+                let features = shared.plan.features();
+                self.matrix.of(&plan.columns, &self.rows[index * features..(index + 1) * features])
+            }
+        };
+        out.rows.push(event, entry, (score, decision), row, plan.has_keys);
     }
 
     /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
     fn explain(&mut self, shared: &Shared, in_force: &InForce, scorer: &Scorer, index: usize, cheap: bool) {
         let features = shared.plan.features();
+        self.rows_from = None;
         let row = self.matrix.of(&in_force.columns, &self.rows[index * features..(index + 1) * features]);
         self.contributions.clear();
         self.contributions.resize(scorer.features.len(), 0.0);
