@@ -94,11 +94,11 @@ pub(crate) struct OpenSink {
     pub(crate) output: Option<Output>,
 }
 
-/// The sink that the configuration names; a folder that is not empty is refused unless it is `force`d or written on.
+/// The sink that the configuration names; a folder that is not empty is refused unless it is forced, or it goes on there.
 pub(crate) fn open_sink(
     config: &Config,
     engine: &Engine,
-    force: bool,
+    (force, goes_on): (bool, bool),
     stop: &Stop,
 ) -> anyhow::Result<OpenSink> {
     #[cfg(not(feature = "aws"))]
@@ -106,9 +106,12 @@ pub(crate) fn open_sink(
     let mut output = None;
     let sink: Box<dyn Sink> = match &config.sink {
         SinkConfig::File { folder } => {
-            let opened = output.insert(Output::open(folder, force, &inputs(config))?);
+            let opened = output.insert(Output::open(folder, force || goes_on, &inputs(config))?);
             // Whether it may be written into was found out just now.
             opened.clear(true)?;
+            if !goes_on {
+                opened.clear_shadow()?;
+            }
             let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
             if config.output.as_array {
                 opened.write_features(&engine.feature_names_json())?;

@@ -23,6 +23,8 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+mod beside;
+
 /// Events of input at most: about 1 GB.
 const EVENTS_MAX: u64 = 2_000_000;
 /// Steps of the search: the answer is within 2 % of the range after these.
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// Write the histogram in HdrHistogram's text form
     #[arg(long, value_name = "FILE.hgrm", conflicts_with = "find_max")]
     pub(crate) hgrm: Option<PathBuf>,
+    /// Folder of a model that scores beside; with one or more, seconds without and with them alternate
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["find_max", "hgrm"])]
+    pub(crate) challenger: Vec<PathBuf>,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
@@ -93,6 +98,9 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
         ))
     );
     let input = Input::make(arguments, config, events)?;
+    if !arguments.challenger.is_empty() {
+        return beside::compare(arguments, config, &input, rate);
+    }
     let run = open_loop(engine::open(config, "synthetic")?, &input, arguments.warm_up, rate)?;
     if let Some(file) = &arguments.hgrm {
         let to = File::create(file).with_context(|| format!("{}: cannot be written", file.display()))?;
@@ -200,13 +208,7 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
     let schedule = Schedule::constant(rate)?;
     let mut cursor = Cursor { input, batch: 0, at: 0 };
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let mut left = warm_up.min(input.len() / 2);
-    let events = input.len() - left;
-    while left > 0 {
-        cursor.take(left.min(1_024) as usize, &mut batch);
-        left -= batch.len() as u64;
-        engine.process(&mut batch, &mut outputs);
-    }
+    let events = input.len() - warm(&mut engine, &mut cursor, warm_up);
     let mut latency = Latency::new();
     let mut done = 0;
     let started = Instant::now();
@@ -226,6 +228,19 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
         done += batch.len() as u64;
     }
     Ok(Run { latency, events, wall: started.elapsed() })
+}
+
+/// Fills the state; of how many events.
+fn warm(engine: &mut Engine, cursor: &mut Cursor<'_>, warm_up: u64) -> u64 {
+    let (mut batch, mut outputs) = (Records::default(), Outputs::default());
+    let events = warm_up.min(cursor.input.len() / 2);
+    let mut left = events;
+    while left > 0 {
+        cursor.take(left.min(1_024) as usize, &mut batch);
+        left -= batch.len() as u64;
+        engine.process(&mut batch, &mut outputs);
+    }
+    events
 }
 
 /// Halves the range between a rate that holds and one that does not.

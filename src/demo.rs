@@ -135,7 +135,7 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
             engine,
             &mut NullSink::default(),
             settings,
-            Around { stop: &stop, vitals: &Vitals::default(), switches: None },
+            Around { stop: &stop, vitals: &Vitals::default(), switches: None, hand: None },
             |progress| {
                 board.tell(progress);
             },

@@ -1,7 +1,9 @@
 //! From a checked configuration to an engine: compile the features, load the model.
 
 use crate::config::Config;
-use crate::model::{self, Fault};
+use crate::deployment::Deployment;
+use crate::model::{self, Fault, Loaded, Standing};
+use crate::shadow::CHALLENGERS_MAX;
 use cartguard_engine::batch::{
     Engine, EngineSettings, IdSettings, OutputFeatures, OutputSettings, ReasonSettings, Scorer,
 };
@@ -19,8 +21,23 @@ pub(crate) fn plan(config: &Config) -> Arc<Plan> {
 
 /// The model that the configuration names, for an engine that computes these features.
 pub(crate) fn scorer(config: &Config, plan: &Plan) -> Result<Option<Scorer>, Fault> {
-    let load = |folder: &Path| model::load(folder, plan).map(|(_, scorer)| scorer);
+    let load = |folder: &Path| model::load(folder, plan).map(|loaded| loaded.scorer);
     config.model.as_deref().map(load).transpose()
+}
+
+/// The models that score beside, and what the one that decides was trained on. A challenger that cannot be loaded is told of.
+pub(crate) fn standing(config: &Config, plan: &Plan, tell: fn(&str)) -> Result<Standing, Trouble> {
+    let refused = |why: String| Trouble::refuse(why);
+    let mut standing =
+        Standing::of_active(config.model.as_deref(), plan).map_err(|fault| refused(fault.to_string()))?;
+    let Some(models) = &config.models else { return Ok(standing) };
+    let deployment = Deployment::read(models).map_err(refused)?;
+    for (name, share) in deployment.shadow.iter().take(CHALLENGERS_MAX) {
+        if let Err(fault) = standing.add(models, name, *share, plan) {
+            tell(&format!("model {name} is refused, and does not score in shadow: {fault}"));
+        }
+    }
+    Ok(standing)
 }
 
 /// An engine with an empty state, and the model that the configuration names. `source` is what the source says of itself: where a history is kept
@@ -106,7 +123,8 @@ impl Models for ModelFolders {
         };
         let name = version.split_whitespace().next().unwrap_or_default();
         let folder = self.root.join(name);
-        let (found, scorer) = model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
+        let Loaded { version: found, scorer, .. } =
+            model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
         if found != version {
             return Err(refused(&format!("{} is {found} now", folder.display())));
         }

@@ -91,7 +91,7 @@ fn evaluate(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
     for folder in &arguments.model {
         scorers.push(
             model::load(folder, &plan)
-                .map(|(_, scorer)| scorer)
+                .map(|loaded| loaded.scorer)
                 .map_err(|fault| Refusal(fault.to_string()))?,
         );
     }

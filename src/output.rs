@@ -8,6 +8,7 @@
 //! Not here: lines (`cartguard_io::FileSink`).
 
 use crate::exit::Refusal;
+use crate::shadow;
 use anyhow::{Context, bail};
 use cartguard_io::{Lock, identity};
 use std::path::{Path, PathBuf};
@@ -17,8 +18,8 @@ use std::{fs, io};
 const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FEATURES, SUMMARY];
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
-/// What a backtest writes, by itself.
-const JUDGED: [&str; 3] = ["scored.csv", "report.html", "report.json"];
+/// What a backtest writes, by itself, and what challengers say.
+const BESIDE: [&str; 5] = ["scored.csv", "report.html", "report.json", shadow::SCORES, shadow::FIGURES];
 /// See [`Lock`].
 const LOCK: &str = ".cartguard.lock";
 
@@ -51,16 +52,22 @@ impl Output {
     pub(crate) fn clear(&self, lines: bool) -> anyhow::Result<()> {
         let kept = if lines { 3 } else { 0 };
         // The summary first: from here on the rest is not what it tells of.
-        for name in NAMES[kept..].iter().rev() {
-            let path = self.folder.join(name);
-            match fs::remove_file(&path) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => {
-                    return Err(why).with_context(|| format!("{}: cannot be removed", path.display()));
-                }
-                Ok(()) | Err(_) => {}
+        NAMES[kept..].iter().rev().try_for_each(|name| self.remove(name))
+    }
+
+    /// Removes what challengers said in a run before, which this one does not go on with.
+    pub(crate) fn clear_shadow(&self) -> anyhow::Result<()> {
+        [shadow::FIGURES, shadow::SCORES].iter().try_for_each(|name| self.remove(name))
+    }
+
+    fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                Err(why).with_context(|| format!("{}: cannot be removed", path.display()))
             }
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the names of the features, where decisions carry values alone.
@@ -91,7 +98,7 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
 
 /// Refuses inputs that are outputs too, by whatever name or link.
 fn spare(inputs: &[PathBuf], folder: &Path) -> Result<(), Refusal> {
-    for name in NAMES.into_iter().chain(JUDGED) {
+    for name in NAMES.into_iter().chain(BESIDE) {
         let output = folder.join(name);
         let Some(overwritten) = identity(&output) else { continue };
         if let Some(input) = inputs.iter().find(|input| identity(input) == Some(overwritten)) {

@@ -1,5 +1,5 @@
 //! A panic ends the process at once, wherever it is, so that nothing half-done goes on; only calls that are known to be guarded
-//! (a record's decoding, a library on a corrupt file) come to an end of their own.
+//! (a record's decoding, a library on a corrupt file, a challenger that decides nothing) come to an end of their own.
 
 use nix::sys::resource::{Resource, setrlimit};
 use std::panic;
@@ -8,7 +8,10 @@ use std::panic;
 pub(crate) fn end_the_process() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if cartguard_engine::batch::decode_is_guarded() || cartguard_io::panic_is_caught() {
+        if cartguard_engine::batch::decode_is_guarded()
+            || cartguard_io::panic_is_caught()
+            || crate::shadow::is_guarded()
+        {
             return;
         }
         print(info);

@@ -14,11 +14,17 @@
 //! Not here: what a record means (engine), signals (`run`), what is printed (`replay`, `demo`).
 
 mod stage;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::switch::{Switch, Switcher, Switches};
 
 use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};
+use crate::shadow::Hand;
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
-use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs, Scorer};
+use cartguard_engine::batch::{BATCH_RECORDS_MAX, Counts, Engine, Outputs};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Advice, Delivered, Output, Read, Replayable, Sink, Source, Trouble};
@@ -27,7 +33,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use hdrhistogram::Histogram;
 use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,7 +87,6 @@ impl Settings {
 }
 
 /// What the rest of the process lends a pipeline.
-#[derive(Clone, Copy)]
 pub(crate) struct Around<'a> {
     /// Set once all is to end.
     pub(crate) stop: &'a AtomicBool,
@@ -90,6 +94,8 @@ pub(crate) struct Around<'a> {
     pub(crate) vitals: &'a Vitals,
     /// Models that are to decide from the next batch on.
     pub(crate) switches: Option<&'a Switches>,
+    /// Where rows go that others score too.
+    pub(crate) hand: Option<&'a mut Hand>,
 }
 
 /// How far a pipeline is, told after every batch.
@@ -136,44 +142,6 @@ impl Display for Place {
     }
 }
 
-/// From the next batch on this model decides.
-#[derive(Debug)]
-pub(crate) struct Switch {
-    /// What the order log says of it.
-    pub(crate) version: String,
-    pub(crate) scorer: Arc<Scorer>,
-}
-
-/// The switch that waits for a batch: of several only the last.
-#[derive(Debug, Default)]
-pub(crate) struct Switches(Arc<Mutex<Option<Switch>>>);
-
-/// Puts switches for as long as somebody takes them.
-pub(crate) struct Switcher(Weak<Mutex<Option<Switch>>>);
-
-impl Switcher {
-    /// In the place of the one that still waits; false where nobody takes any more.
-    pub(crate) fn put(&self, switch: Switch) -> bool {
-        let Some(waiting) = self.0.upgrade() else { return false };
-        *waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(switch);
-        true
-    }
-
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.0.strong_count() > 0
-    }
-}
-
-impl Switches {
-    pub(crate) fn switcher(&self) -> Switcher {
-        Switcher(Arc::downgrade(&self.0))
-    }
-
-    pub(crate) fn take(&self) -> Option<Switch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// Records on their way to the engine, and what happened to their partitions before them.
 struct Taken {
     changes: Vec<Change>,
@@ -215,7 +183,7 @@ pub(crate) fn run(
     around: Around<'_>,
     tell: impl FnMut(&Progress<'_>),
 ) -> Result<Finished, Trouble> {
-    let Around { stop, vitals, switches } = around;
+    let Around { stop, vitals, switches, hand } = around;
     let (partitions, no_room) = match &input {
         Input::Once(source) => (source.watch(), None),
         Input::Again(source, history) => (source.watch(), Some(history.no_room())),
@@ -248,7 +216,7 @@ pub(crate) fn run(
         // The stage goes with its outlet, so that the writer learns that no more lines come.
         let worked =
             Stage::begin(input, engine, (wanted, delivered), outlet, settings, [stop, failed], vitals)
-                .and_then(|(stage, source)| stage.work(scope, source, switches, tell));
+                .and_then(|(stage, source)| stage.work(scope, source, (switches, hand), tell));
         (worked, join(writer))
     });
     let (processor, latency, ended) = match written {

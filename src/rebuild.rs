@@ -79,7 +79,7 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
         engine,
         &mut NullSink::default(),
         pipeline::Settings::of_history(config),
-        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
+        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None, hand: None },
         |_| {},
     )?;
     if let (Ended::Stopped(place), Some((signal, exit))) = (&finished.ended, stop.signal()) {

@@ -7,13 +7,14 @@ use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::run::flags_of;
+use crate::shadow::{self, Hand, Shadow, WhenFull};
 use crate::summary::Summary;
 use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_history::Partitions;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Output as Lines, Sink};
+use cartguard_io::{FileSink, FileSinkOptions, FileSource, Meter, NullSink, Output as Lines, Sink, Trouble};
 use cartguard_recovery::{Found, Retelling, Storage, Which};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -96,16 +97,18 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     let bar = Bar::new(meter);
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let settings = pipeline::Settings::of_history(config);
-    let finished = pipeline::run(
-        Input::Once(source),
-        engine,
-        sink.as_mut(),
-        settings,
-        Around { stop: &stop.flag, vitals: &Vitals::default(), switches: None },
-        |_| {
-            bar.tick();
-        },
-    )?;
+    let (shadow, mut hand) = match open_shadow(arguments, config, &engine)? {
+        Some((shadow, hand)) => (Some(shadow), Some(hand)),
+        None => (None, None),
+    };
+    let vitals = Vitals::default();
+    let around = Around { stop: &stop.flag, vitals: &vitals, switches: None, hand: hand.as_mut() };
+    let finished = pipeline::run(Input::Once(source), engine, sink.as_mut(), settings, around, |_| {
+        bar.tick();
+    });
+    drop(hand);
+    let written = shadow.map_or(Ok(()), Shadow::finish);
+    let finished = finished?;
     bar.finish();
     if let (Ended::Stopped(place), Some((name, exit))) = (&finished.ended, stop.signal()) {
         complain(&format!(
@@ -113,9 +116,31 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
         ));
         return Ok(exit);
     }
+    written.map_err(Trouble::stop)?;
     let summary = Summary::of(&finished);
     output.write_summary(&summary.to_json())?;
     Ok(say(&summary.to_text()))
+}
+
+/// The challengers of the folder of models, where there are any: here they score every event of their share.
+fn open_shadow(
+    arguments: &Arguments,
+    config: &Config,
+    engine: &Engine,
+) -> anyhow::Result<Option<(Shadow, Hand)>> {
+    let plan = engine.preparer().plan().clone();
+    let tell = |what: &str| complain(&format!("warning: {what}\n"));
+    let standing = engine::standing(config, &plan, tell)?;
+    // Drift alone would be told to nobody.
+    let Some(roster) = standing.roster(&plan, config.drift_share).filter(|_| standing.has_challengers())
+    else {
+        return Ok(None);
+    };
+    let path = (!arguments.discard).then(|| arguments.output.join(shadow::SCORES));
+    let settings = shadow::Settings { path, append: false };
+    let (shadow, mut hand, _) = Shadow::start(settings, WhenFull::Wait, tell)?;
+    hand.follow(Some(roster));
+    Ok(Some((shadow, hand)))
 }
 
 /// What an order log has, in its order, with its batches.
@@ -166,6 +191,7 @@ fn open_output(
     let inputs = [&arguments.input[..], &config.label_input].concat();
     let output = Output::open(&arguments.output, arguments.force, &inputs)?;
     output.clear(!arguments.discard)?;
+    output.clear_shadow()?;
     if arguments.discard {
         return Ok((output, Box::new(NullSink::default())));
     }

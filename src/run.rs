@@ -2,16 +2,17 @@
 
 use crate::adapters::{OpenSink, OpenSource, open_sink, open_source};
 use crate::cli::{ConfigArguments, complain};
-use crate::config::{Config, Flag, Source as SourceConfig};
+use crate::config::{Config, Flag, Sink as SinkConfig, Source as SourceConfig};
 use crate::exit::{Exit, Refusal};
-use crate::model::Watched;
+use crate::model::{Standing, Watched};
 use crate::pipeline::{self, Around, Ended, Finished, Input};
+use crate::shadow::{self, Shadow, WhenFull};
 use crate::summary::Summary;
-use crate::vitals::Vitals;
+use crate::vitals::{ModelsSeen, Vitals};
 use crate::watch::{self, Watcher};
 use crate::{engine, overlap, panics, signals};
 use anyhow::bail;
-use cartguard_engine::batch::Engine;
+use cartguard_engine::batch::{Engine, Preparer};
 use cartguard_io::{Replayable, Trouble};
 use cartguard_recovery::{Opening, Storage};
 use clap::Args;
@@ -102,34 +103,68 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
         }
         OpenSource::Once(source) => (Input::Once(source), engine::open(config, "")?),
     };
-    let OpenSink { mut sink, output } =
-        open_sink(config, &engine, arguments.force || input.goes_on(), &stop)?;
+    let goes_on = input.goes_on();
+    let OpenSink { mut sink, output } = open_sink(config, &engine, (arguments.force, goes_on), &stop)?;
     let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
     let vitals = Arc::new(Vitals::default());
     let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
-    let switches = watched(config).map(Watched::start).transpose()?;
-    let around = Around { stop: &stop.flag, vitals: &vitals, switches: switches.as_ref() };
-    let finished = pipeline::run(input, engine, sink.as_mut(), settings, around, |_| {})?;
-    drop(watcher);
+    let active = engine.scorer().map(|scorer| scorer.name.clone());
+    vitals.see_models(ModelsSeen { active, ..ModelsSeen::default() });
+    let plan = engine.preparer().plan().clone();
+    let standing = engine::standing(config, &plan, note)?;
+    // Where there is a folder of models challengers may come at any time.
+    let roster = standing.roster(&plan, config.drift_share);
+    let shadow = if config.models.is_some() || roster.is_some() {
+        let settings = shadow::Settings { path: scores(config), append: goes_on };
+        Some(Shadow::start(settings, WhenFull::Skip, note)?)
+    } else {
+        None
+    };
+    let (shadow, mut hand) = match shadow {
+        Some((shadow, mut hand, figures)) => {
+            hand.follow(roster);
+            vitals.watch_shadow(figures);
+            (Some(shadow), Some(hand))
+        }
+        None => (None, None),
+    };
+    let watched = watched(config, standing, engine.preparer(), Arc::clone(&vitals));
+    let switches = watched.map(Watched::start).transpose()?;
+    let around =
+        Around { stop: &stop.flag, vitals: &vitals, switches: switches.as_ref(), hand: hand.as_mut() };
+    let finished = pipeline::run(input, engine, sink.as_mut(), settings, around, |_| {});
+    drop((watcher, hand));
+    // What it could not write was told when it was so, and is no fault of the run.
+    let _ = shadow.map(Shadow::finish);
+    let finished = finished?;
     if let Some(output) = output {
         output.write_summary(&Summary::of(&finished).to_json())?;
     }
     Ok(finished)
 }
 
+fn note(what: &str) {
+    complain(&format!("note: {what}\n"));
+}
+
+/// Where challengers write.
+fn scores(config: &Config) -> Option<PathBuf> {
+    let beside = match &config.sink {
+        SinkConfig::File { folder } => Some(folder.join(shadow::SCORES)),
+        SinkConfig::Stdout | SinkConfig::Null | SinkConfig::Kinesis(_) => None,
+    };
+    config.shadow_path.clone().or(beside)
+}
+
 /// The folder of models, where the configuration names one.
-fn watched(config: &Config) -> Option<Watched> {
+fn watched(config: &Config, standing: Standing, preparer: Preparer, vitals: Arc<Vitals>) -> Option<Watched> {
     let models = config.models.clone()?;
     // What the configuration found there when it was read.
     let active = config.model.as_ref().and_then(|folder| folder.strip_prefix(&models).ok());
     let active = active.map(|active| active.display().to_string());
-    Some(Watched {
-        models,
-        active,
-        plan: engine::plan(config),
-        tell: |what| complain(&format!("note: {what}\n")),
-    })
+    let (start, drift) = (config.model_start, config.drift_share);
+    Some(Watched { models, active, standing, preparer, start, drift, vitals, tell: note })
 }
 
 /// The source with its history, where one is configured, and an engine as of its snapshot.

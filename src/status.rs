@@ -3,19 +3,12 @@
 //! admin socket -> **status** -> standard output
 
 use crate::cli::{ConfigArguments, complain, say};
-use crate::exit::{Exit, Refusal};
+use crate::exit::Exit;
 use crate::watch;
-use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long the process may take to answer; it looks ten times a second.
-const PATIENCE: Duration = Duration::from_secs(5);
+use std::path::PathBuf;
 
 /// Arguments of `status`.
 #[derive(Args, Debug)]
@@ -39,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             Err(exit) => return exit,
         },
     };
-    match status(socket.as_deref()) {
+    match watch::ask(socket.as_deref()) {
         Ok(report) if arguments.json => say(&format!("{report:#}\n")),
         Ok(report) => say(&text(&report)),
         Err(why) => {
@@ -47,30 +40,6 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             Exit::of(&why)
         }
     }
-}
-
-fn status(socket: Option<&Path>) -> anyhow::Result<Value> {
-    let Some(socket) = socket else {
-        bail!(Refusal(
-            "admin.socket: is empty, and without history.folder there is no other; set it, such as admin.socket = \"admin.sock\""
-                .to_owned()
-        ));
-    };
-    let name = socket.display();
-    let mut stream = UnixStream::connect(socket).map_err(|why| match why.kind() {
-        ErrorKind::NotFound => anyhow!("{name}: there is no socket; no process runs with this configuration"),
-        ErrorKind::ConnectionRefused => {
-            anyhow!("{name}: nobody answers at this socket; its process was killed, and the next start replaces it")
-        }
-        ErrorKind::PermissionDenied => anyhow!("{name}: belongs to another user: {why}"),
-        _ => anyhow!("{name}: cannot be connected to: {why}"),
-    })?;
-    stream.set_read_timeout(Some(PATIENCE)).with_context(|| format!("{name}"))?;
-    let mut text = String::new();
-    stream
-        .read_to_string(&mut text)
-        .with_context(|| format!("{name}: no answer within {} s", PATIENCE.as_secs()))?;
-    serde_json::from_str(&text).with_context(|| format!("{name}: the answer is no report"))
 }
 
 /// For a person; what is not there is left out.
@@ -128,6 +97,19 @@ fn text(report: &Value) -> String {
             ("taking", "/history/snapshot/taking"),
         ],
     );
+    row(
+        "model",
+        &[("", "/models/active"), ("switches", "/models/switches"), ("skipped in shadow", "/shadow/skipped")],
+    );
+    row(
+        "drift",
+        &[
+            ("", "/shadow/drift/model"),
+            ("events", "/shadow/drift/events"),
+            ("score psi", "/shadow/drift/score/psi"),
+            ("features that moved far", "/shadow/drift/large"),
+        ],
+    );
     for (label, list, members) in [
         ("stage", "/stages", &["stage", "doing", "done"][..]),
         ("partition", "/partitions", &["name", "place", "lag_ms", "mode", "throttles", "reconnects"]),
@@ -136,6 +118,10 @@ fn text(report: &Value) -> String {
             "/sink/streams",
             &["output", "records", "waiting_records", "oldest_ms", "throttles", "failed_calls"],
         ),
+        ("in shadow", "/models/challengers", &["model", "share"]),
+        ("waiting", "/models/waiting", &["model", "why"]),
+        ("refused", "/models/refused", &["model", "why"]),
+        ("scored", "/shadow/models", &["model", "scored", "agreed", "out_of_range"]),
         ("degraded", "/degraded", &["code", "what"]),
     ] {
         for one in report.pointer(list).and_then(Value::as_array).into_iter().flatten() {

@@ -6,6 +6,7 @@
 //! somebody asked.
 //! Not here: what it means (`watch`).
 
+use crate::shadow::Figures;
 use cartguard_engine::batch::{Counts, StateSize};
 use cartguard_io::{WatchPartitions, WatchStreams};
 use cartguard_recovery::{Look, Processor};
@@ -86,6 +87,19 @@ pub(crate) struct Told {
     pub(crate) history: Option<Look>,
 }
 
+/// The folder of models, as whoever watches it last saw it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModelsSeen {
+    /// Which decides; none: none does.
+    pub(crate) active: Option<String>,
+    /// Who scores beside it, each with its share.
+    pub(crate) challengers: Vec<(String, f64)>,
+    /// Folders that are not whole yet, each with what is not.
+    pub(crate) waiting: Vec<(String, String)>,
+    /// Folders that were refused, each with the reason.
+    pub(crate) refused: Vec<(String, String)>,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Vitals {
@@ -98,6 +112,11 @@ pub(crate) struct Vitals {
     partitions: OnceLock<WatchPartitions>,
     streams: OnceLock<WatchStreams>,
     no_room: OnceLock<Arc<AtomicBool>>,
+    models: Mutex<ModelsSeen>,
+    /// Models that were put in the place of another, and the longest time that the engine's thread spent on it, ns.
+    switches: AtomicU64,
+    switch_max: AtomicU64,
+    shadow: OnceLock<Arc<Figures>>,
 }
 
 impl Vitals {
@@ -128,6 +147,35 @@ impl Vitals {
         let _ = partitions.map(|partitions| self.partitions.set(partitions));
         let _ = streams.map(|streams| self.streams.set(streams));
         let _ = no_room.map(|no_room| self.no_room.set(no_room));
+    }
+
+    /// Where challengers are told of.
+    pub(crate) fn watch_shadow(&self, figures: Arc<Figures>) {
+        // Once: they are of one pipeline.
+        let _ = self.shadow.set(figures);
+    }
+
+    pub(crate) fn shadow(&self) -> Option<&Figures> {
+        self.shadow.get().map(|figures| &**figures)
+    }
+
+    /// The engine put a model in the place of another, and took so long.
+    pub(crate) fn switched(&self, took: Duration) {
+        self.switches.fetch_add(1, ORDER);
+        self.switch_max.fetch_max(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), ORDER);
+    }
+
+    /// How often, and the longest time.
+    pub(crate) fn switches(&self) -> (u64, Duration) {
+        (self.switches.load(ORDER), Duration::from_nanos(self.switch_max.load(ORDER)))
+    }
+
+    pub(crate) fn see_models(&self, seen: ModelsSeen) {
+        *lock(&self.models) = seen;
+    }
+
+    pub(crate) fn models(&self) -> ModelsSeen {
+        lock(&self.models).clone()
     }
 
     /// The engine, between batches and while there are none.

@@ -24,9 +24,11 @@ pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource};
 pub(crate) use layers::{Effective, Flag};
+pub(crate) use models::Start;
 pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 
 use crate::deployment::DEPLOYMENT;
+use cartguard_engine::batch::rows::Share;
 use cartguard_engine::batch::{
     DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
 };
@@ -80,6 +82,12 @@ pub(crate) struct Config {
     pub(crate) models: Option<PathBuf>,
     /// Files of labels.
     pub(crate) label_input: Vec<PathBuf>,
+    /// What a model does whose folder is copied there.
+    pub(crate) model_start: Start,
+    /// File of what challengers say; none: in the sink's folder.
+    pub(crate) shadow_path: Option<PathBuf>,
+    /// Of which events drift is counted.
+    pub(crate) drift_share: Option<Share>,
     pub(crate) source: Source,
     pub(crate) sink: Sink,
     /// None: a crash loses the state.
@@ -228,6 +236,8 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let reasons = section(&mut root, "reasons", settings::reasons);
     let queue = section(&mut root, "queue", settings::queue);
     let model = section(&mut root, "model", |table| models::model(table, &at));
+    let shadow = section(&mut root, "shadow", |table| models::shadow(table, &at));
+    let drift = section(&mut root, "drift", models::drift);
     let source = section(&mut root, "source", |table| adapters::source(table, &at));
     let sink = section(&mut root, "sink", |table| adapters::sink(table, &at));
     let history = section(&mut root, "history", |table| settings::history(table, &at));
@@ -268,7 +278,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let operations = Operations { socket: socket?, log_every, stall, abort };
     let (schema, features) = (Arc::new(schema), Arc::new(features));
     if let (Some(_), Some(OutputSettings { features: OutputFeatures::Model, as_array: true, .. })) =
-        (&model.models, &output)
+        (&model.folder, &output)
     {
         let key = "output.features_as";
         let what = "\"array\" with output.features = \"model\": models of model.folder read different features, and features.json names those \
@@ -301,8 +311,11 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         reasons: reasons?,
         engine,
         queue: queue?,
-        model: model.model,
-        models: model.models,
+        model: model.active,
+        models: model.folder,
+        model_start: model.start,
+        shadow_path: shadow?,
+        drift_share: drift?,
         label_input,
         source: source?,
         sink: sink?,
@@ -401,7 +414,7 @@ impl Relative<'_> {
 
 fn warnings(schema: &Schema, model: &models::Models) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let models::Models { model: None, models: Some(folder) } = model {
+    if let models::Models { active: None, folder: Some(folder), .. } = model {
         warnings.push(format!(
             "model.folder: {} names no active model, so every score is null and every decision approve; `cartguard model activate` names one",
             folder.join(DEPLOYMENT).display()

@@ -1,18 +1,42 @@
-//! `[model]`: one model, or a folder of models whose deployment says which decides.
+//! `[model]`: one model, or a folder of models whose deployment says which decides; `[shadow]` and `[drift]`: what is done beside.
 
 use super::Relative;
 use crate::deployment::Deployment;
+use cartguard_engine::batch::rows::Share;
 use cartguard_engine::document::Reader;
 use std::path::PathBuf;
 
 /// Which model decides at the start, and where others may come from.
 pub(super) struct Models {
-    pub(super) model: Option<PathBuf>,
-    pub(super) models: Option<PathBuf>,
+    pub(super) active: Option<PathBuf>,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) start: Start,
+}
+
+/// What a model does whose folder was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Shadow,
+    Active,
+    Nothing,
+}
+
+/// Where scores of challengers go; none: the sink's folder, if it is one.
+#[expect(clippy::option_option, reason = "faulty, none, or a path")]
+pub(super) fn shadow(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Option<PathBuf>> {
+    at.path(table, "path")
+}
+
+/// Of which events drift is counted; none: of no event.
+#[expect(clippy::option_option, reason = "faulty, none, or a share")]
+pub(super) fn drift(table: &mut Reader<'_>) -> Option<Option<Share>> {
+    table.number("share", 0.0..=1.0).map(Share::of)
 }
 
 pub(super) fn model(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Models> {
     let (path, folder) = (at.path(table, "path"), at.path(table, "folder"));
+    let start = [Start::Shadow, Start::Active, Start::Nothing];
+    let start = start[table.one_of("start", &["shadow", "active", "none"])?];
     match (path?, folder?) {
         (Some(_), Some(_)) => {
             let what = "is set, and model.path too; one model, or a folder whose deployment.toml names one"
@@ -21,12 +45,14 @@ pub(super) fn model(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Models>
             None
         }
         (None, Some(models)) => match Deployment::read(&models) {
-            Ok(deployment) => Some(Models { model: deployment.folder(&models), models: Some(models) }),
+            Ok(deployment) => {
+                Some(Models { active: deployment.folder(&models), folder: Some(models), start })
+            }
             Err(why) => {
                 table.fault("folder", why);
                 None
             }
         },
-        (model, None) => Some(Models { model, models: None }),
+        (active, None) => Some(Models { active, folder: None, start }),
     }
 }

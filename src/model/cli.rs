@@ -5,10 +5,11 @@
 //! Not here: what they do.
 
 use super::fault::Fault;
-use super::{deploy, import, score};
+use super::{deploy, drift, import, score};
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::shadow::{Incomparable, SCORES, compare};
 use cartguard_engine::features::plan::Plan;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,10 @@ enum Command {
     Activate(ActivateArguments),
     /// Have the model before decide again
     Rollback(DeployArguments),
+    /// Have a model score beside the one that decides, or see how such models did
+    Shadow(ShadowArguments),
+    /// How far what comes has moved from what the model was trained on
+    Drift(DriftArguments),
     /// What two models differ in
     Diff(DiffArguments),
 }
@@ -69,6 +74,53 @@ pub(crate) struct ActivateArguments {
     version: String,
     #[command(flatten)]
     at: DeployArguments,
+}
+
+/// Arguments of `model shadow`.
+#[derive(Args, Debug)]
+pub(crate) struct ShadowArguments {
+    /// The model
+    #[arg(value_name = "NAME/VERSION", required_unless_present = "report", conflicts_with = "report")]
+    version: Option<String>,
+    /// Share of the events that it scores, above 0 up to 1; the same events every time, by a hash of their id
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    share: f64,
+    /// Take it out
+    #[arg(long, conflicts_with = "share")]
+    off: bool,
+    /// Compare what models in shadow said with what was decided: a folder with decisions.jsonl and shadow.jsonl
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// With --report: file of the scores, where shadow.path names one
+    #[arg(long, value_name = "FILE", requires = "report")]
+    scores: Option<PathBuf>,
+    /// With --report: as JSON
+    #[arg(long, requires = "report")]
+    json: bool,
+    #[command(flatten)]
+    at: DeployArguments,
+}
+
+/// Arguments of `model drift`.
+#[derive(Args, Debug)]
+pub(crate) struct DriftArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    /// Decisions to look at instead of a running process: decisions.jsonl, or a folder with one
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) decisions: Option<PathBuf>,
+    /// With --decisions: folder of the model whose training they are compared with
+    #[arg(long, value_name = "DIR", requires = "decisions")]
+    pub(crate) model: Option<PathBuf>,
+    /// The admin socket of the process, instead of that of the configuration
+    #[arg(long, value_name = "PATH", conflicts_with = "decisions")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Features to show, those that moved most first
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) top: usize,
+    /// As JSON, with all features
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Arguments of `model diff`.
@@ -138,6 +190,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             at.planned(|models, plan| deploy::activate(models, version, plan))
         }
         Command::Rollback(at) => at.planned(deploy::rollback),
+        Command::Shadow(arguments) => shadow(arguments),
+        Command::Drift(arguments) => return drift::run(arguments),
         Command::Diff(DiffArguments { one, other }) => Ok(deploy::diff(one, other)),
     };
     let result = match result {
@@ -154,6 +208,25 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             }
         }
     }
+}
+
+fn shadow(arguments: &ShadowArguments) -> Result<Result<String, Fault>, Exit> {
+    let ShadowArguments { version, share, off, report, scores, json, at } = arguments;
+    if let Some(folder) = report {
+        let scores = scores.clone().unwrap_or_else(|| folder.join(SCORES));
+        let compared = compare(&folder.join("decisions.jsonl"), &scores);
+        let compared = compared.map_err(|Incomparable { file, what }| Fault::Refused { file, what });
+        return Ok(compared.map(|compared| if *json { compared.to_json() } else { compared.to_text() }));
+    }
+    let version = version.as_deref().unwrap_or_default();
+    if *off {
+        return at.planned(|models, _| deploy::shadow_off(models, version));
+    }
+    if !(*share > 0.0 && *share <= 1.0) {
+        complain(&format!("cartguard model: --share {share}: a number above 0 and up to 1 is needed\n"));
+        return Err(Exit::Refused);
+    }
+    at.planned(|models, plan| deploy::shadow(models, version, *share, plan))
 }
 
 impl DeployArguments {

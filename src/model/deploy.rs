@@ -1,20 +1,24 @@
-//! `cartguard model list|check|activate|rollback|diff`: the models of a folder, and which of them decides.
+//! `cartguard model list|check|activate|rollback|shadow|diff`: the models of a folder, and which of them decides.
 //!
 //! `models/NAME/VERSION` -> **deploy** -> `deployment.toml`, standard output
 //!
 //! Holds: what is activated was checked first, bytes and golden rows, and against the features of the configuration where one is given.
 
 use super::fault::Fault;
-use super::folder::{self, Folder, MANIFEST};
+use super::folder::{self, Folder, MANIFEST, not_whole};
 use super::manifest::Manifest;
-use super::{names, plan_names};
-use crate::deployment::{DEPLOYMENT, Deployment};
+use super::names;
+use crate::deployment::{self, Act, DEPLOYMENT, Deployment};
+use crate::shadow::CHALLENGERS_MAX;
 use cartguard_engine::features::plan::Plan;
 use cartguard_io::Lock;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// For whoever asked.
+const TAKEN: &str = "a service with model.folder takes it within a second";
 
 /// Every model of a folder, a line each.
 pub(super) fn list(models: &Path, plan: Option<&Plan>) -> Result<String, Fault> {
@@ -23,10 +27,16 @@ pub(super) fn list(models: &Path, plan: Option<&Plan>) -> Result<String, Fault> 
     for version in versions(models)? {
         let state = match check_folder(&models.join(&version), plan) {
             Ok(folder) => format!("{} features", folder.features.len()),
-            Err(fault) => format!("refused: {fault}"),
+            Err(fault) => match not_whole(&models.join(&version)) {
+                Some(fault) => {
+                    format!("waiting (a service has it refused once it stays so for a minute): {fault}")
+                }
+                None => format!("refused: {fault}"),
+            },
         };
         let role = match &version {
             version if deployment.active.as_ref() == Some(version) => "active",
+            version if deployment.shadow.contains_key(version) => "shadow",
             version if deployment.previous.as_ref() == Some(version) => "previous",
             _ => "",
         };
@@ -48,23 +58,66 @@ pub(super) fn check(path: &Path, plan: Option<&Plan>) -> Result<String, Fault> {
 
 /// Makes a model the one that decides.
 pub(super) fn activate(models: &Path, version: &str, plan: Option<&Plan>) -> Result<String, Fault> {
-    let known = versions(models)?;
-    if !known.contains(version) {
-        let near = known
-            .iter()
-            .max_by(|one, other| strsim::jaro(version, one).total_cmp(&strsim::jaro(version, other)));
-        let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
-        let what =
-            format_args!("has no model {version:?}, NAME/VERSION as `cartguard model list` shows it{hint}");
-        return Err(Fault::refused(models, what));
-    }
-    check_folder(&models.join(version), plan)?;
+    check_folder(&known(models, version)?, plan)?;
     let _lock = lock(models)?;
     let now = read(models)?;
     if now.active.as_deref() == Some(version) {
         return Ok(format!("{version} is active already\n"));
     }
     replace(models, &now, &now.with_active(version), "activate")
+}
+
+/// Has a model score beside the one that decides, from a share of the events.
+pub(super) fn shadow(models: &Path, version: &str, share: f64, plan: Option<&Plan>) -> Result<String, Fault> {
+    check_folder(&known(models, version)?, plan)?;
+    let _lock = lock(models)?;
+    let now = read(models)?;
+    if now.active.as_deref() == Some(version) {
+        let what = format_args!("active = {version:?}: it decides, and need not score beside itself");
+        return Err(Fault::refused(&models.join(DEPLOYMENT), what));
+    }
+    let next = now.with_shadow(version, share);
+    if next.shadow.len() > CHALLENGERS_MAX {
+        let what =
+            format_args!("names {CHALLENGERS_MAX} models in shadow, and no more; take one out with --off");
+        return Err(Fault::refused(&models.join(DEPLOYMENT), what));
+    }
+    if next == now {
+        return Ok(format!("{version} is in shadow already\n"));
+    }
+    let act = Act { action: "shadow", model: Some(version), by: "command" };
+    now.replace(models, &next, act).map_err(|why| Fault::refused(models, why))?;
+    Ok(format!("{version} scores {share} of all events in shadow; {TAKEN}\n"))
+}
+
+/// Takes a model out of the shadow, which need not be there any more.
+pub(super) fn shadow_off(models: &Path, version: &str) -> Result<String, Fault> {
+    let _lock = lock(models)?;
+    let now = read(models)?;
+    if !now.shadow.contains_key(version) {
+        let names: Vec<&str> = now.shadow.keys().map(String::as_str).collect();
+        let names =
+            if names.is_empty() { "none is".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let what = format_args!("has no {version:?} in shadow; {names}");
+        return Err(Fault::refused(&models.join(DEPLOYMENT), what));
+    }
+    let act = Act { action: "shadow_off", model: Some(version), by: "command" };
+    now.replace(models, &now.without_shadow(version), act).map_err(|why| Fault::refused(models, why))?;
+    Ok(format!("{version} scores no more; {TAKEN}\n"))
+}
+
+/// The folder of a model that is there.
+fn known(models: &Path, version: &str) -> Result<PathBuf, Fault> {
+    let known = versions(models)?;
+    if known.contains(version) {
+        return Ok(models.join(version));
+    }
+    let near =
+        known.iter().max_by(|one, other| strsim::jaro(version, one).total_cmp(&strsim::jaro(version, other)));
+    let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    let what =
+        format_args!("has no model {version:?}, NAME/VERSION as `cartguard model list` shows it{hint}");
+    Err(Fault::refused(models, what))
 }
 
 /// Goes back to the model before.
@@ -108,8 +161,7 @@ pub(super) fn diff(one: &Path, other: &Path) -> Result<String, Fault> {
 
 /// One command at a time writes the deployment.
 fn lock(models: &Path) -> Result<Lock, Fault> {
-    Lock::take(models, ".deployment.lock", "changes the deployment")
-        .map_err(|why| Fault::refused(models, why))
+    deployment::lock(models).map_err(|why| Fault::refused(models, why))
 }
 
 fn read(models: &Path) -> Result<Deployment, Fault> {
@@ -117,32 +169,36 @@ fn read(models: &Path) -> Result<Deployment, Fault> {
 }
 
 fn replace(models: &Path, now: &Deployment, next: &Deployment, action: &str) -> Result<String, Fault> {
-    now.replace(models, next, action).map_err(|why| Fault::refused(models, why))?;
+    let act = Act { action, model: None, by: "command" };
+    now.replace(models, next, act).map_err(|why| Fault::refused(models, why))?;
     let [from, to] = [now, next].map(|one| one.active.as_deref().unwrap_or("none"));
-    Ok(format!("{from} -> {to}; a service with model.folder takes it within a second\n"))
+    Ok(format!("{from} -> {to}; {TAKEN}\n"))
 }
 
 fn check_folder(path: &Path, plan: Option<&Plan>) -> Result<Folder, Fault> {
     let folder = folder::open(path)?;
     if let Some(plan) = plan {
-        let computed = plan.set.features.iter().map(|feature| feature.name.as_str());
-        plan_names::find(&folder.features, computed)
-            .map_err(|table| Fault::refused(&path.join(MANIFEST), table))?;
+        folder.fit(path, plan)?;
     }
     Ok(folder)
 }
 
 /// `NAME/VERSION` of everything that looks like a model folder.
 fn versions(models: &Path) -> Result<BTreeSet<String>, Fault> {
-    let mut versions = BTreeSet::new();
+    let mut versions = named(models)?;
+    versions.retain(|version| models.join(version).join(MANIFEST).exists());
+    Ok(versions)
+}
+
+/// The same of folders that are called like one.
+pub(super) fn named(models: &Path) -> Result<BTreeSet<String>, Fault> {
+    let mut named = BTreeSet::new();
     for name in folders(models)? {
         for version in folders(&name)? {
-            if version.join(MANIFEST).exists() {
-                versions.extend(names::of_folder(&version).ok());
-            }
+            named.extend(names::of_folder(&version).ok());
         }
     }
-    Ok(versions)
+    Ok(named)
 }
 
 fn folders(path: &Path) -> Result<Vec<PathBuf>, Fault> {

@@ -3,13 +3,14 @@
 //! engine -> `load` -> **folder** (`manifest`, `files`, `golden`, `plan_names`) -> the engine's `Scorer`
 //!
 //! Holds: nothing is parsed before its size and SHA-256 are the manifest's, and nothing is used before its golden
-//! rows came out bit for bit.
+//! rows came out bit for bit, and its features, where the manifest says what they meant in training, mean the same here.
 
 use super::fault::Fault;
 use super::files::{self, GOLDEN_BYTES_MAX, TEXT_BYTES_MAX};
 use super::golden::Golden;
-use super::manifest::{FileRef, Manifest, PrecisionName};
-use super::{names, plan_names};
+use super::manifest::{FileRef, Manifest, PrecisionName, Training};
+use super::{meanings, names, plan_names};
+use crate::drift::Baseline;
 use cartguard_engine::batch::Scorer;
 use cartguard_engine::decide::Thresholds;
 use cartguard_engine::features::plan::Plan;
@@ -27,20 +28,65 @@ pub(super) struct Folder {
     pub(super) model: Model,
     pub(super) features: Vec<String>,
     pub(super) thresholds: Thresholds,
+    training: Option<Training>,
     /// What the version says of the manifest.
     manifest_hash: String,
 }
 
-/// The model of a folder, for an engine that computes these features, and its version (see [`version_of`]).
-pub(crate) fn load(path: &Path, plan: &Plan) -> Result<(String, Scorer), Fault> {
+/// A model that an engine can use.
+pub(crate) struct Loaded {
+    /// See [`version_of`].
+    pub(crate) version: String,
+    pub(crate) scorer: Scorer,
+    /// What it was trained on, where its manifest says so.
+    pub(crate) baseline: Option<Baseline>,
+}
+
+/// The model of a folder, for an engine that computes these features.
+pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Loaded, Fault> {
     let name = names::of_folder(path)?;
     let folder = open(path)?;
     let version = version(&name, &folder.manifest_hash);
-    let computed = plan.set.features.iter().map(|feature| feature.name.as_str());
-    let features = plan_names::find(&folder.features, computed)
-        .map_err(|table| Fault::refused(&path.join(MANIFEST), table))?;
+    let features = folder.fit(path, plan)?;
+    let baseline = folder.training.and_then(|training| baseline(&name, &folder.features, training));
     let scorer = Scorer { name, model: Arc::new(folder.model), features, thresholds: folder.thresholds };
-    Ok((version, scorer))
+    Ok(Loaded { version, scorer, baseline })
+}
+
+/// What the model of a folder was trained on, by its manifest alone.
+pub(crate) fn baseline_of(path: &Path) -> Result<Option<Baseline>, Fault> {
+    let name = names::of_folder(path)?;
+    let manifest = Manifest::read(&path.join(MANIFEST))?;
+    Ok(manifest.training.and_then(|training| baseline(&name, &manifest.features, training)))
+}
+
+/// Nothing where a feature has no histogram.
+fn baseline(name: &str, features: &[String], training: Training) -> Option<Baseline> {
+    let of =
+        |feature: &String| training.histograms.iter().find(|histogram| histogram.name == *feature).cloned();
+    let features: Option<Vec<_>> = features.iter().map(of).collect();
+    Some(Baseline { model: name.to_owned(), features: features?, score: training.score })
+}
+
+impl Folder {
+    /// For each of the model's features the plan's; refused where one is absent, or means something else than in training.
+    pub(super) fn fit(&self, path: &Path, plan: &Plan) -> Result<Vec<usize>, Fault> {
+        let manifest = path.join(MANIFEST);
+        let computed = plan.set.features.iter().map(|feature| feature.name.as_str());
+        let features =
+            plan_names::find(&self.features, computed).map_err(|table| Fault::refused(&manifest, table))?;
+        let Some(training) = &self.training else { return Ok(features) };
+        let meant = meanings::sha256(features.iter().map(|feature| &plan.set.features[*feature]));
+        if meant != training.features_sha256 {
+            let what = format_args!(
+                "training.features_sha256 = {:?}: name, unit and meaning of the same features are {meant} here; a feature of the same name is \
+                 something else than the model was trained on (cartguard features): take the features file of the training, or train again",
+                training.features_sha256
+            );
+            return Err(Fault::refused(&manifest, what));
+        }
+        Ok(features)
+    }
 }
 
 /// What tells the model of a folder from every other: its name and version, and the BLAKE3 hash of its manifest, which has those of
@@ -99,7 +145,44 @@ pub(super) fn open(path: &Path) -> Result<Folder, Fault> {
     let golden_path = path.join(&manifest.golden.file);
     let golden = Golden::parse(&golden_path, &bytes, model.precision(), model.feature_count())?;
     golden.verify(&golden_path, &model)?;
-    Ok(Folder { model, features: manifest.features, thresholds, manifest_hash: hash(&text) })
+    let (features, training) = (manifest.features, manifest.training);
+    Ok(Folder { model, features, thresholds, training, manifest_hash: hash(&text) })
+}
+
+/// What keeps a folder from being whole: a file that is absent, or not as large as its manifest says, or other bytes. Nothing of it is
+/// parsed but the manifest.
+pub(super) fn not_whole(path: &Path) -> Option<Fault> {
+    let whole = || {
+        files::inside(path, MANIFEST)?;
+        let manifest = Manifest::read(&path.join(MANIFEST))?;
+        // Sizes first: what is being copied has the wrong one most of the time.
+        for file in [&manifest.model, &manifest.golden] {
+            sized(path, file)?;
+        }
+        checked(path, "model", &manifest.model, MODEL_BYTES_MAX)?;
+        checked(path, "golden", &manifest.golden, GOLDEN_BYTES_MAX).map(drop)
+    };
+    whole().err()
+}
+
+/// The same without a look into the files.
+pub(super) fn not_sized(path: &Path) -> Option<Fault> {
+    let all = || {
+        let manifest = Manifest::read(&path.join(MANIFEST))?;
+        sized(path, &manifest.model).and_then(|()| sized(path, &manifest.golden))
+    };
+    all().err()
+}
+
+fn sized(folder: &Path, wanted: &FileRef) -> Result<(), Fault> {
+    let path = files::inside(folder, &wanted.file)?;
+    let size = files::size(&path)?;
+    if size == wanted.bytes {
+        return Ok(());
+    }
+    let what =
+        format_args!("has {size} bytes, its manifest says {}: half-written, or another file", wanted.bytes);
+    Err(Fault::refused(&path, what))
 }
 
 /// Reads a file of the folder; `key` is its table in the manifest.

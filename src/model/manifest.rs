@@ -42,6 +42,7 @@
 
 use super::fault::Fault;
 use super::{files, names};
+use crate::drift::Histogram;
 use cartguard_engine::decide::Thresholds;
 use cartguard_forest::{Calibration, Format, ModelError, Precision};
 use serde::{Deserialize, Serialize};
@@ -82,17 +83,6 @@ pub(crate) struct Training {
     pub(crate) parameters: toml::Table,
     pub(crate) score: Histogram,
     pub(crate) histograms: Vec<Histogram>,
-}
-
-/// Values of one feature, or scores: `counts[i]` are those below `edges[i]` and not below the edge before; the last count is of
-/// the rest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Histogram {
-    pub(crate) name: String,
-    pub(crate) edges: Vec<f32>,
-    pub(crate) counts: Vec<u64>,
-    pub(crate) missing: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -159,6 +149,11 @@ impl Manifest {
         manifest.thresholds.check().map_err(|what| Fault::refused(path, what))?;
         if let Err((at, what)) = names::check_features(&manifest.features) {
             return Err(Fault::refused(path, format_args!("features, {}: {what}", at + 1)));
+        }
+        for histogram in
+            manifest.training.iter().flat_map(|training| training.histograms.iter().chain([&training.score]))
+        {
+            histogram.check().map_err(|what| Fault::refused(path, format_args!("training: {what}")))?;
         }
         Ok(manifest)
     }

@@ -1,26 +1,30 @@
-//! Switches of models while the service runs.
+//! Models that change while the service runs.
 //!
-//! `deployment.toml` -> **watch** (a thread of its own) -> pipeline
+//! `deployment.toml`, `arrivals` -> **watch** (a thread of its own) -> pipeline
 //!
-//! Holds: a model decides only once its folder was checked as at a start, and it is checked only once it has stopped changing; one that is
-//! refused is told of, and the one before goes on; the engine waits for none of it.
+//! Holds: a model decides, or scores beside, only once its folder was checked as at a start, and it is checked only once it has stopped
+//! changing; one that is refused is told of, and the one before goes on; everything that a switch needs is made here, and what decided before
+//! is dropped here: the engine waits for none of it.
 
-use super::folder::load;
-use crate::deployment::Deployment;
+use super::arrivals::{Arrivals, Look, look_of};
+use super::folder::{Loaded, load};
+use super::standing::Standing;
+use crate::config::Start;
+use crate::deployment::{self, Act, Deployment};
 use crate::pipeline::{Switch, Switcher, Switches};
+use crate::shadow::CHALLENGERS_MAX;
+use crate::vitals::{ModelsSeen, Vitals};
 use anyhow::Context;
-use cartguard_engine::features::plan::Plan;
-use std::fs;
-use std::path::{Path, PathBuf};
+use cartguard_engine::batch::rows::Share;
+use cartguard_engine::batch::{Prepared, Preparer};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How often it is looked. Arbitrary: at once, for a person.
 const EVERY: Duration = Duration::from_millis(500);
-
-/// What a folder looks like from outside: names, sizes, times. A copy that is under way looks different each time.
-type Look = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 /// What is watched.
 pub(crate) struct Watched {
@@ -28,16 +32,21 @@ pub(crate) struct Watched {
     pub(crate) models: PathBuf,
     /// What is active, by what was last taken.
     pub(crate) active: Option<String>,
-    pub(crate) plan: Arc<Plan>,
+    /// What was loaded at the start.
+    pub(crate) standing: Standing,
+    pub(crate) preparer: Preparer,
+    /// What becomes of a model whose folder arrives.
+    pub(crate) start: Start,
+    pub(crate) drift: Option<Share>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) tell: fn(&str),
 }
 
-/// A model that is active and was not taken yet.
+/// A model that is to decide or to score, and was not taken yet.
 struct Candidate {
-    name: String,
     look: Look,
-    /// As it looked when it was refused.
-    refused: Option<Look>,
+    /// As it looked when it was refused, and why.
+    refused: Option<(Look, String)>,
 }
 
 impl Watched {
@@ -47,111 +56,213 @@ impl Watched {
         let switcher = switches.switcher();
         thread::Builder::new()
             .name("models".to_owned())
-            .spawn(move || self.run(&switcher))
+            .spawn(move || Watch::new(self, switcher).run())
             .context("the thread that watches models cannot be started")?;
         Ok(switches)
     }
+}
 
-    fn run(mut self, switcher: &Switcher) {
-        let mut candidate = None;
-        // The last trouble that was told.
-        let mut told = String::new();
-        while switcher.is_wanted() {
-            thread::sleep(EVERY);
-            match self.look(&mut candidate) {
-                Ok(None) => told.clear(),
-                Ok(Some(switch)) => {
-                    (self.tell)(&format!("model {} decides from the next batch on", switch.version));
-                    switcher.put(switch);
-                }
-                Err(why) if why == told => {}
+struct Watch {
+    of: Watched,
+    switcher: Switcher,
+    arrivals: Arrivals,
+    candidates: BTreeMap<String, Candidate>,
+    /// The model that decided before: warm until the next one retires.
+    before: Vec<Prepared>,
+    /// The last trouble that was told.
+    told: String,
+}
+
+impl Watch {
+    fn new(of: Watched, switcher: Switcher) -> Self {
+        let (arrivals, candidates) = (Arrivals::default(), BTreeMap::new());
+        Self { of, switcher, arrivals, candidates, before: Vec::new(), told: String::new() }
+    }
+
+    fn run(mut self) {
+        while self.switcher.is_wanted() {
+            self.look_for_arrivals();
+            match self.follow() {
+                Ok(()) => self.told.clear(),
+                Err(why) if why == self.told => {}
                 Err(why) => {
-                    let now = self.active.as_deref().unwrap_or("none");
-                    (self.tell)(&format!("{why}; the model that decides is still {now}"));
-                    told = why;
+                    let now = self.of.active.as_deref().unwrap_or("none");
+                    (self.of.tell)(&format!("{why}; the model that decides is still {now}"));
+                    self.told = why;
+                }
+            }
+            self.let_see();
+            thread::sleep(EVERY);
+            let retired = self.switcher.retired();
+            if !retired.is_empty() {
+                self.before = retired;
+            }
+        }
+    }
+
+    /// Folders that were copied.
+    fn look_for_arrivals(&mut self) {
+        let found = self.arrivals.look(&self.of.models, Instant::now());
+        for (name, why) in found.refused {
+            (self.of.tell)(&format!("model {name} is refused: {why}"));
+        }
+        for name in found.arrived {
+            match self.admit(&name) {
+                Ok(told) => (self.of.tell)(&format!("model {name} has arrived: {told}")),
+                Err(why) => {
+                    (self.of.tell)(&format!("model {name} is refused: {why}"));
+                    self.arrivals.refuse(&self.of.models, &name, &why);
                 }
             }
         }
     }
 
-    /// Another model that is active now, and whole.
-    fn look(&mut self, candidate: &mut Option<Candidate>) -> Result<Option<Switch>, String> {
-        let deployment = Deployment::read(&self.models)?;
-        if deployment.active == self.active {
-            *candidate = None;
-            return Ok(None);
-        }
-        let Some(name) = deployment.active else {
-            return Err(format!("{}: names no active model any more", self.models.display()));
+    /// Has a model that is whole start as is configured; what becomes of it, or why nothing does.
+    fn admit(&self, name: &str) -> Result<&'static str, String> {
+        load(&self.of.models.join(name), self.of.preparer.plan()).map_err(|fault| fault.to_string())?;
+        // A command may change the deployment at the same moment; it has it for as long as a file is written.
+        let _lock = loop {
+            match deployment::lock(&self.of.models) {
+                Ok(lock) => break lock,
+                Err(_) if self.switcher.is_wanted() => thread::sleep(EVERY),
+                Err(why) => return Err(why.to_string()),
+            }
         };
-        let folder = self.models.join(&name);
-        let look = look_of(&folder);
-        match candidate {
-            Some(known) if known.name == name && known.look == look => {
-                if known.refused.as_ref() == Some(&look) {
-                    return Ok(None);
+        let now = Deployment::read(&self.of.models)?;
+        if now.active.as_deref() == Some(name) || now.shadow.contains_key(name) {
+            return Ok("it is in the deployment already");
+        }
+        let (next, action, told) = match self.of.start {
+            Start::Nothing => return Ok("it is good, and waits for cartguard model activate or shadow"),
+            Start::Active => (now.with_active(name), "activate", "it is to decide"),
+            Start::Shadow if now.shadow.len() >= CHALLENGERS_MAX => {
+                return Err(format!(
+                    "it is good, but {CHALLENGERS_MAX} models are in shadow already; cartguard model shadow NAME/VERSION --off takes one out"
+                ));
+            }
+            Start::Shadow => (now.with_shadow(name, 1.0), "shadow", "it scores in shadow"),
+        };
+        let model = (self.of.start == Start::Shadow).then_some(name);
+        now.replace(&self.of.models, &next, Act { action, model, by: "service" })?;
+        Ok(told)
+    }
+
+    /// Takes what the deployment says now.
+    fn follow(&mut self) -> Result<(), String> {
+        let deployment = Deployment::read(&self.of.models)?;
+        let active = deployment.active.clone();
+        self.candidates
+            .retain(|name, _| active.as_ref() == Some(name) || deployment.shadow.contains_key(name));
+        let mut first = None;
+        if let Err(why) = self.follow_active(active) {
+            first = Some(why);
+        }
+        if let Err(why) = self.follow_shadow(&deployment.shadow) {
+            first.get_or_insert(why);
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn follow_active(&mut self, active: Option<String>) -> Result<(), String> {
+        if active == self.of.active {
+            return Ok(());
+        }
+        let Some(name) = active else {
+            return Err(format!("{}: names no active model any more", self.of.models.display()));
+        };
+        let Some(Loaded { version, scorer, baseline }) = self.load(&name)? else { return Ok(()) };
+        let scorer = Arc::new(scorer);
+        self.of.standing.trained = baseline.map(|baseline| (scorer.features.clone(), Arc::new(baseline)));
+        // It does not score beside itself for the time until the shadow is looked at.
+        self.of.standing.challengers.remove(&name);
+        (self.of.tell)(&format!("model {version} decides from the next batch on"));
+        let prepared = self.of.preparer.prepare(Some(scorer));
+        self.switcher.put(Switch { version, prepared });
+        self.of.active = Some(name);
+        self.put_roster();
+        Ok(())
+    }
+
+    fn follow_shadow(&mut self, shadow: &BTreeMap<String, f64>) -> Result<(), String> {
+        let mut changed = false;
+        let active = self.of.active.clone();
+        let is_wanted = |name: &String| shadow.contains_key(name) && active.as_ref() != Some(name);
+        self.of.standing.challengers.retain(|name, _| {
+            changed |= !is_wanted(name);
+            is_wanted(name)
+        });
+        let mut first = None;
+        for (name, share) in shadow.iter().filter(|(name, _)| is_wanted(name)).take(CHALLENGERS_MAX) {
+            if let Some((_, known)) = self.of.standing.challengers.get_mut(name) {
+                changed |= known != share;
+                *known = *share;
+                continue;
+            }
+            match self.load(name) {
+                Ok(None) => {}
+                Ok(Some(loaded)) => {
+                    let challenger = (Arc::new(loaded.scorer), *share);
+                    self.of.standing.challengers.insert(name.clone(), challenger);
+                    (self.of.tell)(&format!("model {name} scores in shadow from the next batch on"));
+                    changed = true;
+                }
+                Err(why) => {
+                    first.get_or_insert(why);
                 }
             }
-            // It is looked at again once it has stopped changing.
-            _ => {
-                let refused =
-                    candidate.take().filter(|known| known.name == name).and_then(|known| known.refused);
-                *candidate = Some(Candidate { name, look, refused });
+        }
+        if changed {
+            self.put_roster();
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    fn put_roster(&self) {
+        let roster = self.of.standing.roster(self.of.preparer.plan(), self.of.drift);
+        self.switcher.put_roster(roster);
+    }
+
+    /// A model that is to be taken, once it has stopped changing; nothing while it has not, or was refused as it looks now.
+    fn load(&mut self, name: &str) -> Result<Option<Loaded>, String> {
+        let folder = self.of.models.join(name);
+        let look = look_of(&folder);
+        match self.candidates.get_mut(name) {
+            Some(known) if known.look == look => {
+                if let Some((refused, why)) = &known.refused
+                    && *refused == look
+                {
+                    return Err(format!("model {name} is refused: {why}"));
+                }
+            }
+            known => {
+                let refused = known.and_then(|known| known.refused.take());
+                self.candidates.insert(name.to_owned(), Candidate { look, refused });
                 return Ok(None);
             }
         }
-        match load(&folder, &self.plan) {
-            Ok((version, scorer)) => {
-                self.active = Some(name);
-                *candidate = None;
-                Ok(Some(Switch { version, scorer: Arc::new(scorer) }))
+        match load(&folder, self.of.preparer.plan()) {
+            Ok(loaded) => {
+                self.candidates.remove(name);
+                Ok(Some(loaded))
             }
             Err(fault) => {
-                if let Some(known) = candidate {
-                    known.refused = Some(look);
-                }
-                Err(format!("model {name} is refused: {fault}"))
+                let why = fault.to_string();
+                self.candidates.insert(
+                    name.to_owned(),
+                    Candidate { look: look.clone(), refused: Some((look, why.clone())) },
+                );
+                Err(format!("model {name} is refused: {why}"))
             }
         }
     }
-}
 
-/// Nothing where it cannot be read.
-fn look_of(folder: &Path) -> Look {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut look: Look = entries
-        .filter_map(|entry| {
-            let about = entry.metadata().ok()?;
-            Some((entry.path(), about.len(), about.modified().ok()))
-        })
-        .collect();
-    look.sort();
-    look
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cartguard_engine::batch::Scorer;
-    use cartguard_engine::decide::Thresholds;
-    use cartguard_forest::{Format, Model};
-
-    #[test]
-    fn of_several_switches_before_a_batch_the_last_decides() {
-        let switches = Switches::default();
-        let switcher = switches.switcher();
-        let text =
-            r#"{"format":"cartguard.logistic","version":1,"features":["a"],"weights":[1.0],"intercept":0.0}"#;
-        let model = Arc::new(Model::from_bytes(Format::LogisticJson, text.as_bytes()).expect("a model"));
-        for version in ["good/2", "good/1"] {
-            let thresholds = Thresholds { review_at: 0.5, decline_at: 0.9 };
-            let scorer =
-                Scorer { name: version.to_owned(), model: model.clone(), features: vec![0], thresholds };
-            assert!(switcher.put(Switch { version: version.to_owned(), scorer: Arc::new(scorer) }));
-        }
-        assert_eq!(switches.take().map(|switch| switch.version).as_deref(), Some("good/1"));
-        assert!(switches.take().is_none());
-        drop(switches);
-        assert!(!switcher.is_wanted());
+    fn let_see(&self) {
+        let [waiting, mut refused] = self.arrivals.seen();
+        let of_deployment = self.candidates.iter();
+        refused.extend(of_deployment.filter_map(|(name, one)| Some((name.clone(), one.refused.clone()?.1))));
+        let challengers = self.of.standing.challengers.iter();
+        let challengers = challengers.map(|(name, (_, share))| (name.clone(), *share)).collect();
+        let active = self.of.active.clone();
+        self.of.vitals.see_models(ModelsSeen { active, challengers, waiting, refused });
     }
 }

@@ -8,6 +8,7 @@ use super::{
     Ended, Input, Made, Place, Progress, Settings, Switch, Switches, Taken, join, new_histogram, read_all,
     spawn,
 };
+use crate::shadow::Hand;
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
 use cartguard_engine::record::{Location, Records};
@@ -110,7 +111,7 @@ impl<'a> Stage<'a> {
         mut self,
         scope: &'scope thread::Scope<'scope, '_>,
         source: Option<Box<dyn Source + 'scope>>,
-        switches: Option<&Switches>,
+        (switches, mut hand): (Option<&Switches>, Option<&mut Hand>),
         mut tell: impl FnMut(&Progress<'_>),
     ) -> Result<Worked, Trouble>
     where
@@ -127,7 +128,11 @@ impl<'a> Stage<'a> {
                 stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)
             })
         });
-        let worked = self.take_all(&to_engine, &empty_records, switches, &mut tell);
+        if let Some(hand) = &mut hand {
+            // What was bound before and done again was scored then, or is not scored: its rows are not wanted twice.
+            self.processor.hand_out(hand.rows());
+        }
+        let worked = self.take_all(&to_engine, &empty_records, (switches, hand), &mut tell);
         if worked.is_err() {
             failed.store(true, Ordering::Relaxed);
         }
@@ -143,28 +148,32 @@ impl<'a> Stage<'a> {
         &mut self,
         waiting: &Receiver<Taken>,
         empty: &Sender<Records>,
-        switches: Option<&Switches>,
+        (switches, mut hand): (Option<&Switches>, Option<&mut Hand>),
         tell: &mut impl FnMut(&Progress<'_>),
     ) -> Result<(), Trouble> {
         let mut next = None;
         loop {
             let mut batch = match next.take() {
                 Some(batch) => batch,
-                None => match self.receive(waiting)? {
+                None => match self.receive(waiting, &mut hand)? {
                     Some(batch) => batch,
                     None => return Ok(()),
                 },
             };
             self.vitals.set(At::Engine, Doing::Working);
             next = take_waiting(&mut batch, waiting, empty, self.settings);
-            if let Some(Switch { version, scorer }) = switches.and_then(Switches::take) {
-                self.processor.set_model(&version, Some(scorer));
+            if let Some(switches) = switches {
+                self.switch(switches, &mut hand);
             }
+            let first_sequence = self.processor.engine().next_sequence();
             let changes = std::mem::take(&mut batch.changes);
             let outputs = &mut self.outlet.outputs;
             let number = self.processor.process(changes, &mut batch.records, outputs, self.stop)?;
             record_latency(&mut self.latency, &batch, self.settings.paced);
             tell(&Progress { counts: self.processor.engine().counts(), latency: &self.latency, outputs });
+            if let Some(hand) = &mut hand {
+                hand.take(outputs);
+            }
             self.vitals.beat(At::Engine);
             self.vitals.tell(&self.processor, &self.latency);
             self.vitals.set(At::Engine, Doing::Waiting);
@@ -176,11 +185,31 @@ impl<'a> Stage<'a> {
             if self.processor.has_history() {
                 kill_point::pass("released");
             }
+            if let Some(hand) = &mut hand {
+                hand.give(first_sequence);
+            }
+        }
+    }
+
+    /// What changes between two batches.
+    fn switch(&mut self, switches: &Switches, hand: &mut Option<&mut Hand>) {
+        let Some(waiting) = switches.take() else { return };
+        let began = Instant::now();
+        if let Some(Switch { version, prepared }) = waiting.model {
+            switches.retire(self.processor.set_model(&version, prepared));
+            self.vitals.switched(began.elapsed());
+        }
+        if let (Some(roster), Some(hand)) = (waiting.roster, hand) {
+            self.processor.hand_out(hand.follow(roster));
         }
     }
 
     /// The next batch, or nothing once the source has ended and all is taken. While there is none, what is due is done.
-    fn receive(&mut self, queue: &Receiver<Taken>) -> Result<Option<Taken>, Trouble> {
+    fn receive(
+        &mut self,
+        queue: &Receiver<Taken>,
+        hand: &mut Option<&mut Hand>,
+    ) -> Result<Option<Taken>, Trouble> {
         self.vitals.set(At::Engine, Doing::Nothing);
         loop {
             if self.settings.spin {
@@ -198,7 +227,11 @@ impl<'a> Stage<'a> {
             let patience = if is_busy { Duration::ZERO } else { MEANWHILE_EVERY };
             match queue.recv_timeout(patience) {
                 Ok(batch) => return Ok(Some(batch)),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(hand) = hand {
+                        hand.idle();
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }

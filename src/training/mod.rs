@@ -9,7 +9,6 @@
 mod bars;
 mod fit;
 mod gather;
-mod histogram;
 mod judge;
 mod labels;
 mod notes;

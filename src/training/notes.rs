@@ -4,10 +4,9 @@
 
 use super::fit::Fitted;
 use super::gather::Gathered;
-use super::histogram;
 use crate::config::Config;
-use crate::model::Training;
-use sha2::{Digest, Sha256};
+use crate::drift::Histogram;
+use crate::model::{Training, meanings};
 
 /// `[training]` of the manifest.
 pub(crate) fn training(config: &Config, history: &Gathered, fitted: &Fitted) -> Training {
@@ -15,12 +14,12 @@ pub(crate) fn training(config: &Config, history: &Gathered, fitted: &Fitted) -> 
     let width = history.width();
     let column =
         |column: usize| fitted.rows.iter().map(move |row| history.values[*row as usize * width + column]);
-    let histograms = history.names.iter().enumerate().map(|(at, name)| histogram::of(name, column(at)));
+    let histograms = history.names.iter().enumerate().map(|(at, name)| Histogram::of(name, column(at)));
     Training {
-        features_sha256: features_sha256(config),
+        features_sha256: meanings::sha256(config.feature_set().features.iter()),
         rows_blake3: fingerprint(history, &fitted.rows),
         parameters: parameters.map(|(key, value)| (key, number(value))).collect(),
-        score: histogram::of("score", fitted.unseen.iter().map(|score| *score as f32)),
+        score: Histogram::of("score", fitted.unseen.iter().map(|score| *score as f32)),
         histograms: histograms.collect(),
     }
 }
@@ -28,15 +27,6 @@ pub(crate) fn training(config: &Config, history: &Gathered, fitted: &Fitted) -> 
 /// Whole numbers are written as such.
 fn number(value: f64) -> toml::Value {
     if value.fract() == 0.0 && value.abs() < 1e15 { (value as i64).into() } else { value.into() }
-}
-
-/// What the features are called, in which unit they are, and what they mean.
-fn features_sha256(config: &Config) -> String {
-    let mut hash = Sha256::new();
-    for feature in &config.feature_set().features {
-        hash.update(format!("{}\t{}\t{}\n", feature.name, feature.unit, feature.meaning));
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// BLAKE3 of times, labels and values of rows.

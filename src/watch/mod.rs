@@ -6,9 +6,12 @@
 //! Not here: what a stage does (`vitals`), how a report is shown (`status`).
 
 mod admin;
+mod ask;
 mod report;
 mod samples;
 mod systemd;
+
+pub(crate) use self::ask::ask;
 
 use self::admin::Admin;
 use self::samples::Samples;
@@ -133,7 +136,7 @@ fn run(vitals: &Vitals, settings: &Settings, mut admin: Option<Admin>, is_over: 
             complain(&format!("{}\n", report::line(vitals, &samples, &settings.about)));
         }
         if let Some(admin) = &mut admin {
-            admin.answer(|| report::report(vitals, &samples, &settings.about).to_string());
+            admin.answer(|| report::report(vitals, &samples, &settings.about, usize::MAX).to_string());
         }
         thread::park_timeout(WAKE_EVERY);
     }

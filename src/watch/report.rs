@@ -5,7 +5,7 @@
 use super::About;
 use super::samples::Samples;
 use crate::summary::Latency;
-use crate::vitals::{Doing, Stage, Told, Vitals};
+use crate::vitals::{Doing, ModelsSeen, Stage, Told, Vitals};
 use cartguard_engine::batch::{Counts, StateSize};
 use cartguard_engine::decide::Decision;
 use cartguard_engine::reject::Reason;
@@ -23,13 +23,16 @@ const WAITS_LONG_MS: u64 = 10_000;
 /// A snapshot that is so many times later than it is due is late. Arbitrary.
 const LATE: u32 = 3;
 
+/// Features whose drift a log line tells.
+const DRIFT_LOGGED: usize = 5;
+
 /// The log line: the same report, told apart from other lines by its first member.
 pub(super) fn line(vitals: &Vitals, samples: &Samples, about: &About) -> String {
-    json!({ "log": "status", "status": report(vitals, samples, about) }).to_string()
+    json!({ "log": "status", "status": report(vitals, samples, about, DRIFT_LOGGED) }).to_string()
 }
 
-/// All of it, as of now.
-pub(super) fn report(vitals: &Vitals, samples: &Samples, about: &About) -> Value {
+/// All of it, as of now, with so many features that moved most.
+pub(super) fn report(vitals: &Vitals, samples: &Samples, about: &About, features: usize) -> Value {
     let told = vitals.ask(PATIENCE);
     let look = told.as_ref().and_then(|told| told.history.as_ref());
     let partitions = vitals.partitions().map_or_else(Vec::new, |ask| ask());
@@ -55,7 +58,22 @@ pub(super) fn report(vitals: &Vitals, samples: &Samples, about: &About) -> Value
         "partitions": positions(look, &partitions),
         "history": look.map(|look| history(look, about)),
         "sink": { "streams": streams.iter().map(stream).collect::<Vec<_>>() },
+        "models": models(vitals),
+        "shadow": vitals.shadow().map(|figures| figures.to_json(features)),
         "degraded": degraded(vitals, samples, about, told.as_ref(), &partitions, &streams),
+    })
+}
+
+fn models(vitals: &Vitals) -> Value {
+    let ModelsSeen { active, challengers, waiting, refused } = vitals.models();
+    let (switches, longest) = vitals.switches();
+    let why = |list: Vec<(String, String)>| {
+        list.into_iter().map(|(model, why)| json!({ "model": model, "why": why })).collect::<Vec<_>>()
+    };
+    let challengers = challengers.into_iter().map(|(model, share)| json!({ "model": model, "share": share }));
+    json!({
+        "active": active, "challengers": challengers.collect::<Vec<_>>(), "waiting": why(waiting), "refused": why(refused),
+        "switches": switches, "switch_us_max": longest.as_nanos() as f64 / 1e3,
     })
 }
 
@@ -216,6 +234,13 @@ fn degraded(
                 format!("{refused} {name}s became rejects: their stream does not take them"),
             );
         }
+    }
+    for (model, why) in vitals.models().refused {
+        say("model_refused", format!("model {model} is refused: {why}"));
+    }
+    let skipped = samples.growth("shadow_skipped");
+    if skipped > 0 {
+        say("shadow_skipped", format!("{skipped} events had no room on their way to the models in shadow"));
     }
     let approximate = samples.growth("reasons_approximate");
     if approximate > 0 {

@@ -101,6 +101,7 @@ fn counters(vitals: &Vitals) -> BTreeMap<String, u64> {
         ("alerts".to_owned(), counts.alerts),
         ("degraded".to_owned(), counts.degraded),
         ("reasons_approximate".to_owned(), counts.reasons_approximate),
+        ("shadow_skipped".to_owned(), vitals.shadow().map_or(0, |figures| figures.skipped())),
     ]);
     for shard in vitals.partitions().map_or_else(Vec::new, |ask| ask()) {
         counters.insert(format!("throttles {}", shard.name), shard.throttles);

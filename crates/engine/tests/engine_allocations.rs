@@ -3,6 +3,7 @@
 
 mod counting;
 
+use cartguard_engine::batch::rows::{RowPlan, Rows, Share};
 use cartguard_engine::batch::{
     DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings, Scorer,
     StateSettings,
@@ -104,23 +105,31 @@ fn fill(batch: &mut Records, next: &mut u64, len: u64) {
     *next += len;
 }
 
-/// Counts the allocations of batches of several sizes, with and without alerts in them.
+/// Counts the allocations of batches of several sizes, with and without alerts in them, and with rows that are handed out beside.
 #[track_caller]
-fn check(scored: bool) {
+fn check(scored: bool, hands_out: bool) {
     let mut engine = engine(scored);
+    let mut rows = Rows::default();
+    if hands_out {
+        let plan = RowPlan::new(engine.preparer().plan(), &[0, 1, 2], Share::ALL);
+        engine.hand_out(Some(Arc::new(plan)));
+    }
     let (mut batch, mut outputs, mut next) = (Records::default(), Outputs::default(), 0);
     // Longer than the longest window with its lateness, so that what comes takes the room of what goes.
     for _ in 0..16 {
         fill(&mut batch, &mut next, 2_048);
         engine.process(&mut batch, &mut outputs);
+        outputs.take_rows(&mut rows);
     }
-    let mut grown = 0;
+    let (mut grown, mut taken) = (0, 0);
     for round in 0..40 {
         for len in [1, 31, 32, 512, 2_048] {
             fill(&mut batch, &mut next, len);
             let keys = engine.state().keys;
             let before = COUNT.get();
             engine.process(&mut batch, &mut outputs);
+            outputs.take_rows(&mut rows);
+            taken += rows.iter().count();
             let count = COUNT.get() - before;
             grown += count.saturating_sub(PER_BATCH);
             assert!(grown <= GROWTH_MAX, "round {round}: {count} allocations, {len} events");
@@ -130,16 +139,22 @@ fn check(scored: bool) {
     let counts = engine.counts();
     assert_eq!((counts.accepted, counts.duplicates, counts.rejected()), (next, 0, 0));
     assert_eq!(counts.alerts > 0, scored);
+    assert_eq!(taken > 0, hands_out);
 }
 
 #[test]
 fn a_large_batch_allocates_no_more_than_a_small_one() {
-    check(false);
+    check(false, false);
 }
 
 #[test]
 fn alerts_allocate_nothing() {
-    check(true);
+    check(true, false);
+}
+
+#[test]
+fn rows_that_are_handed_out_allocate_nothing() {
+    check(true, true);
 }
 
 #[test]

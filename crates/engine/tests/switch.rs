@@ -24,6 +24,36 @@ fn scorer(name: &str, amount: f64) -> Arc<Scorer> {
     })
 }
 
+/// One that was in force before comes back as it went, and workers that slept through a switch follow.
+#[test]
+fn a_model_that_was_put_aside_decides_again() {
+    let twins = Twins::new(Case::new(3, 300));
+    let records = twins.records();
+    let batches: Vec<_> = records.chunks(60).map(<[_]>::to_vec).collect();
+    let both = [scorer("test/1", 1.0), scorer("test/2", 3.0)];
+    let mut engine = twins.engine(3);
+    let preparer = engine.preparer();
+    let mut aside = Vec::from(both.each_ref().map(|one| preparer.prepare(Some(Arc::clone(one)))));
+    let models: Vec<_> = (0..batches.len()).map(|at| Arc::clone(&both[at % 2])).collect();
+    let wanted = lines(&mut twins.engine(1), &batches, &models);
+    let first = engine.set_prepared(aside.remove(0));
+    drop(first);
+    let (mut batch, mut outputs, mut found) = (Records::default(), Outputs::default(), Vec::new());
+    for records in &batches {
+        batch.clear();
+        for record in records {
+            batch.push_json(record);
+            batch.list.last_mut().expect("just pushed").place = Location::Row { line: 1, offset: 0 };
+        }
+        engine.process(&mut batch, &mut outputs);
+        let text: Vec<u8> = outputs.decisions().flatten().copied().collect();
+        found.push(String::from_utf8(text).expect("JSON").replace(",\"approximate\":true", ""));
+        let other = aside.pop().expect("one of two is aside");
+        aside.push(engine.set_prepared(other));
+    }
+    assert_eq!(found, wanted);
+}
+
 /// The decision lines of records in batches, with the model of each batch.
 fn lines(engine: &mut Engine, batches: &[Vec<Vec<u8>>], models: &[Arc<Scorer>]) -> Vec<String> {
     let (mut batch, mut outputs, mut lines) = (Records::default(), Outputs::default(), Vec::new());

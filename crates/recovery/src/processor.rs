@@ -7,7 +7,8 @@
 use crate::history::{History, Look};
 use crate::retell::{Retelling, name_partitions};
 use crate::versions::MODEL;
-use cartguard_engine::batch::{Engine, Outputs, Scorer};
+use cartguard_engine::batch::rows::RowPlan;
+use cartguard_engine::batch::{Engine, Outputs, Prepared};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
 use cartguard_io::{Delivered, Replayable, Trouble};
@@ -89,12 +90,17 @@ impl Processor {
         Ok(batch)
     }
 
-    /// From the next batch on this model decides, or none.
-    pub fn set_model(&mut self, version: &str, scorer: Option<Arc<Scorer>>) {
-        self.engine.set_scorer(scorer);
+    /// From the next batch on this model decides; gives back what decided until now, for whoever has the time to drop it.
+    pub fn set_model(&mut self, version: &str, prepared: Prepared) -> Prepared {
         if let Some(history) = &mut self.history {
             history.set_version(MODEL, version);
         }
+        self.engine.set_prepared(prepared)
+    }
+
+    /// From the next batch on rows of events are handed out with its lines, or no more.
+    pub fn hand_out(&mut self, rows: Option<Arc<RowPlan>>) {
+        self.engine.hand_out(rows);
     }
 
     /// While there is no batch: what is due some time. Whether there is more to do at once.

@@ -129,7 +129,8 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
         if let Some(model) = switch {
             let version = if world.lock().is_lie(Lie::UnboundSwitch) { first_model } else { model };
             world.lock().saw("switches");
-            processor.set_model(engines.version(version), Some(engines.scorer(model)));
+            let prepared = processor.engine().preparer().prepare(Some(engines.scorer(model)));
+            processor.set_model(engines.version(version), prepared);
         }
         match action {
             0..5 if writing.queue.len() < QUEUE => {

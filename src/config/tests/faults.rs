@@ -413,7 +413,7 @@ fn everything_wrong_is_told_at_once() {
         "shop.toml:1:1: event.currency: is missing; a path, or { constant = \"EUR\" }",
         "shop.toml:2:6: event.id: 3 is not a text; put it in quotes",
         "shop.toml:4:12: time.lateness: 1 is not a duration; a whole number and a unit (ms, s, m, h, d), such as \"90s\"",
-        "shop.toml:7:2: oops: unknown key; known here: time, event, entities, money, dedupe, state, engine, output, reasons, queue, model, source, sink, history, snapshot, admin, log, watchdog, labels, features, backtest",
+        "shop.toml:7:2: oops: unknown key; known here: time, event, entities, money, dedupe, state, engine, output, reasons, queue, model, shadow, drift, source, sink, history, snapshot, admin, log, watchdog, labels, features, backtest",
         "f.toml:3:10: x: amout is no mapped field, feature, flag or built-in name; did you mean \"amount\"?",
     ];
     assert_eq!(found, expected.map(|line| format!("{at}/{line}")));

@@ -30,7 +30,7 @@ pub use shared::{Scorer, StateSize};
 pub use worker::decode_is_guarded;
 
 use crate::batch::crew::{AbortOnPanic, Barrier};
-use crate::batch::matrix::ModelColumns;
+use crate::batch::rows::{RowPlan, Share};
 use crate::batch::shared::{InForce, Shared};
 use crate::batch::worker::Worker;
 pub use crate::encode::IdSettings;
@@ -137,18 +137,33 @@ impl Engine {
 
     /// From the next batch on another model decides, or none. The state and the sequence go on.
     pub fn set_scorer(&mut self, scorer: Option<Arc<Scorer>>) {
-        let shared = &*self.shared;
-        let in_force = InForce::new(&shared.plan, &shared.settings, scorer);
-        shared.job.write().unwrap_or_else(PoisonError::into_inner).in_force = in_force;
+        let prepared = self.preparer().prepare(scorer);
+        self.set_prepared(prepared);
     }
 
-    /// From now on hands out these features of each accepted event, by place in the plan, as [`Outputs::rows`]: for training.
+    /// Whoever makes models ready for this engine, on a thread that has the time.
+    pub fn preparer(&self) -> Preparer {
+        Preparer { plan: Arc::clone(&self.shared.plan), settings: self.shared.settings.clone() }
+    }
+
+    /// As [`Engine::set_scorer`], with nothing left to be made; gives back what decided until now, to be dropped by whoever has the time.
+    pub fn set_prepared(&mut self, prepared: Prepared) -> Prepared {
+        let mut job = self.shared.job.write().unwrap_or_else(PoisonError::into_inner);
+        Prepared(std::mem::replace(&mut job.in_force, prepared.0))
+    }
+
+    /// From now on hands out rows of accepted events as [`Outputs::rows`], or no more.
+    pub fn hand_out(&mut self, plan: Option<Arc<RowPlan>>) {
+        self.shared.job.write().unwrap_or_else(PoisonError::into_inner).handed_out = plan;
+    }
+
+    /// From now on hands out these features of each accepted event, by place in the plan: for training.
     ///
     /// # Panics
     /// If the plan has no such feature.
     pub fn hand_out_rows(&mut self, features: &[usize]) {
-        let mut job = self.shared.job.write().unwrap_or_else(PoisonError::into_inner);
-        job.handed_out = Some(ModelColumns::new(&self.shared.plan.shapes, features));
+        let plan = RowPlan::new(&self.shared.plan, features, Share::ALL);
+        self.hand_out(Some(Arc::new(plan)));
     }
 
     /// Takes a batch through all phases. `records` comes back as it was; `outputs` is filled anew.
@@ -186,6 +201,29 @@ impl Engine {
     pub fn feature_names_json(&self) -> Vec<u8> {
         let job = self.shared.job.read().unwrap_or_else(PoisonError::into_inner);
         job.in_force.lines.names_json().to_vec()
+    }
+}
+
+/// See [`Engine::preparer`].
+#[derive(Clone, Debug)]
+pub struct Preparer {
+    plan: Arc<Plan>,
+    settings: EngineSettings,
+}
+
+/// A model with everything that an engine needs to decide with it from one batch to the next.
+#[derive(Debug)]
+pub struct Prepared(InForce);
+
+impl Preparer {
+    /// Lays out lines and gives each worker its writer and its scratch memory.
+    pub fn prepare(&self, scorer: Option<Arc<Scorer>>) -> Prepared {
+        Prepared(InForce::new(&self.plan, &self.settings, scorer))
+    }
+
+    /// What the engine computes.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
     }
 }
 

@@ -6,9 +6,10 @@ use crate::batch::crew::Barrier;
 use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, EventLane, OutputLane, Outputs};
 use crate::batch::matrix::ModelColumns;
 use crate::batch::recent::Recent;
+use crate::batch::rows::RowPlan;
 use crate::batch::{BATCH_RECORDS_MAX, EngineSettings};
 use crate::decide::Thresholds;
-use crate::encode::{FeatureMeta, Id, LineOptions, LinePlan, PartitionKey};
+use crate::encode::{FeatureMeta, Id, LineOptions, LinePlan, LineWriter, PartitionKey};
 use crate::features::plan::Plan;
 use crate::features::spec::Definition;
 use crate::limits::DEDUPE_SHARDS;
@@ -18,7 +19,7 @@ use crate::state::shard::StateSettings;
 use crate::state::waiting::{Known, Waiting};
 use crate::state::{ShardOf, Shards, open};
 use crate::window::reserve::Reserve;
-use cartguard_forest::Model;
+use cartguard_forest::{Model, Scratch};
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -41,16 +42,39 @@ pub(crate) struct InForce {
     /// What the scorer's model reads.
     pub(crate) columns: ModelColumns,
     pub(crate) lines: Arc<LinePlan>,
+    /// By worker: what it takes when it begins to follow, and then what it had before, so that nothing is made or freed while events
+    /// wait.
+    own: Vec<Mutex<Own>>,
+}
+
+/// What a worker needs of its own to follow a model.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) writer: LineWriter,
+    pub(crate) forest: Option<Scratch>,
 }
 
 impl InForce {
     pub(crate) fn new(plan: &Plan, settings: &EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
         let read = scorer.as_ref().map_or(&[][..], |scorer| &scorer.features);
-        Self {
-            columns: ModelColumns::new(&plan.shapes, read),
-            lines: Arc::new(line_plan(plan, settings, scorer.as_deref())),
-            scorer,
+        let columns = ModelColumns::new(&plan.shapes, read);
+        let lines = Arc::new(line_plan(plan, settings, scorer.as_deref()));
+        let mut in_force = Self { columns, lines, scorer, own: Vec::new() };
+        in_force.own = (0..settings.workers.max(1)).map(|_| Mutex::new(in_force.new_own())).collect();
+        in_force
+    }
+
+    /// Writer and scratch memory of a further worker.
+    pub(crate) fn new_own(&self) -> Own {
+        Own {
+            writer: LineWriter::new(self.lines.clone()),
+            forest: self.scorer.as_ref().map(|scorer| scorer.model.scratch()),
         }
+    }
+
+    /// A worker takes its own, and leaves what it had.
+    pub(crate) fn swap_own(&self, worker: usize, own: &mut Own) {
+        std::mem::swap(own, &mut self.own[worker].lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -88,7 +112,7 @@ pub(crate) struct Job {
     /// Stream time before the batch.
     pub(crate) stream_ms: i64,
     /// What of each event is handed out as a row besides its lines.
-    pub(crate) handed_out: Option<ModelColumns>,
+    pub(crate) handed_out: Option<Arc<RowPlan>>,
 }
 
 impl Job {

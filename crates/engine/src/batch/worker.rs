@@ -10,11 +10,11 @@ use self::score::{Scored, settle};
 use crate::batch::labels::Labels;
 use crate::batch::lane::{BLOCK, EventLane, LabelRead, Taken};
 use crate::batch::matrix::Matrix;
-use crate::batch::shared::{InForce, Job, Shared};
+use crate::batch::shared::{InForce, Job, Own, Shared};
 use crate::batch::update::{Batch, Updates};
 use crate::decode::Decoder;
 use crate::decode::label::{Label, LabelDecoder};
-use crate::encode::{LineWriter, Reason as AlertReason};
+use crate::encode::Reason as AlertReason;
 use crate::event::{Head, KeyTexts, NO_KEY};
 use crate::features::cell::Cell;
 use crate::features::plan::WindowOperand;
@@ -48,7 +48,8 @@ pub(crate) struct Worker {
     index: usize,
     decoder: Decoder,
     label_decoder: LabelDecoder,
-    writer: LineWriter,
+    /// What follows the model in force.
+    own: Own,
     /// M at each event of the batch.
     stream_ms: Vec<i64>,
     ids: Vec<IdTask>,
@@ -62,7 +63,6 @@ pub(crate) struct Worker {
     operands: Vec<f64>,
     matrix: Matrix,
     scores: Vec<Score>,
-    forest: Option<cartguard_forest::Scratch>,
     contributions: Vec<f64>,
     reasons: Vec<AlertReason>,
     key_texts: KeyTexts,
@@ -78,7 +78,7 @@ impl Worker {
             index,
             decoder: Decoder::new(plan.schema.clone()),
             label_decoder: LabelDecoder::new(plan.schema.hash_seed),
-            writer: LineWriter::new(job.in_force.lines.clone()),
+            own: job.in_force.new_own(),
             stream_ms: Vec::new(),
             ids: Vec::new(),
             updates: Updates::new(index, plan),
@@ -89,7 +89,6 @@ impl Worker {
             operands: vec![f64::NAN; plan.operand_count()],
             matrix: Matrix::default(),
             scores: Vec::new(),
-            forest: scratch_of(&job.in_force),
             contributions: Vec::new(),
             reasons: Vec::new(),
             key_texts: KeyTexts::default(),
@@ -159,9 +158,12 @@ impl Worker {
 
     /// Writes and scores as the model in force has it.
     fn follow(&mut self, in_force: &InForce) {
-        if !self.writer.is_of(&in_force.lines) {
-            self.writer = LineWriter::new(in_force.lines.clone());
-            self.forest = scratch_of(in_force);
+        if !self.own.writer.is_of(&in_force.lines) {
+            in_force.swap_own(self.index, &mut self.own);
+        }
+        // A model that was in force before has given its own away.
+        if !self.own.writer.is_of(&in_force.lines) {
+            self.own = in_force.new_own();
         }
     }
 
@@ -294,10 +296,6 @@ impl Worker {
             self.labels.update_labels(&batch, self.index, |shard| updates.owner(shard), &mut out);
         }
     }
-}
-
-fn scratch_of(in_force: &InForce) -> Option<cartguard_forest::Scratch> {
-    in_force.scorer.as_ref().map(|scorer| scorer.model.scratch())
 }
 
 fn event_lanes(shared: &Shared) -> Lanes<'_> {

@@ -137,8 +137,10 @@ impl Worker {
             } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
                 let entry = inputs.events[lane].event(row);
                 self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);
-                if let Some(columns) = &inputs.job.handed_out {
-                    self.hand_out(shared, columns, next, &entry, out);
+                if let Some(plan) = &inputs.job.handed_out
+                    && plan.share.has(entry.head.id_hash)
+                {
+                    self.hand_out(shared, &plan.columns, next, &entry, out);
                 }
                 next += 1;
             } else {
@@ -212,7 +214,7 @@ impl Worker {
         let matrix = self.matrix.of(&in_force.columns, rows);
         self.scores.clear();
         self.scores.resize(count, Score { margin: 0.0, score: 0.0 });
-        if let Some(forest) = &mut self.forest {
+        if let Some(forest) = &mut self.own.forest {
             scorer.model.score_rows(matrix, width, forest, &mut self.scores);
         }
         for (scored, score) in self.scored[first..].iter_mut().zip(&self.scores) {
@@ -229,7 +231,7 @@ impl Worker {
             sequence: job.first_sequence + event as u64,
             reject,
         };
-        self.writer.reject(&mut out.rejects, &line);
+        self.own.writer.reject(&mut out.rejects, &line);
     }
 
     fn write_event(
@@ -284,14 +286,14 @@ impl Worker {
             cells: &self.rows[index * features..(index + 1) * features],
             reasons: &self.reasons,
         };
-        self.writer.decision(&mut out.decisions, &line);
+        self.own.writer.decision(&mut out.decisions, &line);
         if decision.is_alert() {
             self.decoder.key_texts(record, &mut self.key_texts);
-            self.writer.alert(&mut out.alerts, &line, &self.key_texts);
+            self.own.writer.alert(&mut out.alerts, &line, &self.key_texts);
         }
     }
 
-    /// An event's row for whoever trains on it.
+    /// An event's row for whoever trains on it or scores it too.
     fn hand_out(
         &mut self,
         shared: &Shared,
@@ -300,10 +302,10 @@ impl Worker {
         entry: &EventRef<'_>,
         out: &mut OutputLane,
     ) {
-        let Scored { event, score, .. } = self.scored[index];
+        let Scored { event, score, decision, .. } = self.scored[index];
         let features = shared.plan.features();
         let row = self.matrix.of(columns, &self.rows[index * features..(index + 1) * features]);
-        out.rows.push(event, entry, score, row);
+        out.rows.push(event, entry, (score, decision), row);
     }
 
     /// The reasons of an alert: what raised the margin most, largest first, ties in feature order.
@@ -312,7 +314,7 @@ impl Worker {
         let row = self.matrix.of(&in_force.columns, &self.rows[index * features..(index + 1) * features]);
         self.contributions.clear();
         self.contributions.resize(scorer.features.len(), 0.0);
-        let Some(forest) = &mut self.forest else { return };
+        let Some(forest) = &mut self.own.forest else { return };
         if cheap {
             scorer.model.path_contributions(row, forest, &mut self.contributions);
         } else {
