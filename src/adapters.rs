@@ -12,11 +12,11 @@ use crate::output::Output;
 use crate::signals::Stop;
 use crate::synthetic::SyntheticSource;
 use cartguard_engine::batch::Engine;
-#[cfg(feature = "aws")]
-use cartguard_io::Trouble;
 use cartguard_io::sink::stdout::StdoutSink;
 use cartguard_io::source::stdin::StdinSource;
-use cartguard_io::{FileSink, FileSinkOptions, FileSource, NullSink, Replayable, Sink, Source};
+use cartguard_io::{
+    FileSink, FileSinkOptions, FileSource, Labelled, Meter, NullSink, Replayable, Sink, Source, Trouble,
+};
 use std::path::PathBuf;
 #[cfg(feature = "aws")]
 use std::sync::Arc;
@@ -30,8 +30,45 @@ pub(crate) enum OpenSource {
     Again(Box<dyn Replayable>),
 }
 
-/// The source that the configuration names; a synthetic one starts its schedule at `started`.
+/// Files of history, with the labels that features look at in front.
+pub(crate) struct OpenHistory {
+    pub(crate) source: Box<dyn Source>,
+    /// Of the files of history.
+    pub(crate) meter: Meter,
+    /// What is seldom meant, and what a user should know.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// The files that a command was given.
+pub(crate) fn open_history(config: &Config, input: &[PathBuf]) -> Result<OpenHistory, Trouble> {
+    let events = FileSource::open_mapped(input, &config.mapped())?;
+    let (warnings, notes) = (events.warnings().to_vec(), events.notes().to_vec());
+    let meter = events.meter();
+    let labels = config.labels_read();
+    let source: Box<dyn Source> = if labels.is_empty() {
+        Box::new(events)
+    } else {
+        Box::new(Labelled::new(FileSource::open(labels)?, events))
+    };
+    Ok(OpenHistory { source, meter, warnings, notes })
+}
+
+/// The source that the configuration names, with its labels; a synthetic one starts its schedule at `started`.
 pub(crate) fn open_source(config: &Config, started: Instant) -> anyhow::Result<OpenSource> {
+    let events = open_events(config, started)?;
+    let labels = config.labels_read();
+    if labels.is_empty() {
+        return Ok(events);
+    }
+    let labels = FileSource::open(labels)?.following();
+    Ok(match events {
+        OpenSource::Once(events) => OpenSource::Once(Box::new(Labelled::new(labels, events))),
+        OpenSource::Again(events) => OpenSource::Again(Box::new(Labelled::new(labels, events))),
+    })
+}
+
+fn open_events(config: &Config, started: Instant) -> anyhow::Result<OpenSource> {
     Ok(match &config.source {
         SourceConfig::File { paths } => {
             let source = FileSource::open_mapped(paths, &config.mapped())?;
@@ -93,12 +130,13 @@ pub(crate) fn open_sink(
 
 /// Files that will be read.
 fn inputs(config: &Config) -> Vec<PathBuf> {
-    match &config.source {
+    let events = match &config.source {
         SourceConfig::File { paths } => paths.clone(),
         // It may be a file that the shell opened.
         SourceConfig::Stdin => vec![PathBuf::from("/dev/stdin")],
         _ => Vec::new(),
-    }
+    };
+    [&events[..], &config.label_input].concat()
 }
 
 #[cfg(feature = "aws")]

@@ -5,7 +5,7 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::train::{EyeArguments, eye};
 use crate::training::{self, Ask, Bars, ModelReport, Report, ScoredModel, ended};
 use crate::{engine, model, signals};
@@ -30,9 +30,9 @@ pub(crate) struct Arguments {
     /// History, one file after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
-    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet; without it [labels] column
-    #[arg(long, value_name = "FILE")]
-    pub(crate) labels: Option<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet (labels.input); without it [labels] column
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) labels: Vec<PathBuf>,
     /// First time that is judged on [default: the first event's]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) from: Option<i64>,
@@ -59,7 +59,7 @@ fn time(text: &str) -> Result<i64, String> {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -83,7 +83,7 @@ fn evaluate(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
     if arguments.eye.k == 0 {
         bail!(Refusal("--k 0: a number from 1 on is needed".to_owned()));
     }
-    if arguments.labels.is_none() && config.schema().labels.is_none() {
+    if config.schema().labels.is_none() {
         bail!(Refusal("no labels: give --labels FILE, or set labels.column".to_owned()));
     }
     let plan = engine::plan(config);
@@ -96,7 +96,7 @@ fn evaluate(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
         );
     }
     let card = training::card(config, arguments.eye.card.as_deref())?;
-    let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card };
+    let ask = Ask { config, input: &arguments.input, card };
     let history = training::gather(ask, bars)?;
     let times = || history.events.iter().map(|event| event.time_ms);
     let from = arguments.from.unwrap_or_else(|| times().min().unwrap_or(0));

@@ -216,9 +216,13 @@ fn memory(config: &Config) -> String {
     if plan.reads_labels()
         && let Some(labels) = &schema.labels
     {
-        let (each, all) = (plan.waiting_bytes(), labels.memory_bytes);
-        put(&mut text, format_args!("an event that waits for its label: {each} bytes of labels.memory, "));
-        put(&mut text, format_args!("which has room for {}\n", all / each));
+        let ((event, label), all) = (plan.waiting_bytes(), labels.memory_bytes);
+        let waits = if label == 0 { "that waits for its label" } else { "that is kept for labels" };
+        put(&mut text, format_args!("an event {waits}: {event} bytes of labels.memory, "));
+        put(&mut text, format_args!("which has room for {}\n", all / event));
+        if label > 0 {
+            put(&mut text, format_args!("a label until it is known: {label} bytes of labels.memory\n"));
+        }
     }
     text
 }

@@ -2,15 +2,16 @@
 //!
 //! files -> engine -> **rebuild** -> a folder with one snapshot
 
+use crate::adapters::{OpenHistory, open_history};
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::pipeline::{self, Around, Ended, Input};
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::vitals::Vitals;
 use crate::{engine, signals};
 use anyhow::bail;
-use cartguard_io::{FileSource, Level, NullSink};
+use cartguard_io::{Level, NullSink};
 use cartguard_recovery::{Opening, Storage};
 use clap::Args;
 use std::fs;
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// Files of history, oldest first, one after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     input: Vec<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet, for features of labels (labels.input)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    labels: Vec<PathBuf>,
     /// Folder of the snapshot; refused where it is not empty
     #[arg(long, value_name = "DIR")]
     output: PathBuf,
@@ -35,7 +39,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -64,14 +68,14 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
     }
     let started = Instant::now();
     let stop = signals::listen()?;
-    let source = FileSource::open_mapped(&arguments.input, &config.mapped())?;
-    for warning in source.warnings() {
+    let OpenHistory { source, warnings, .. } = open_history(config, &arguments.input)?;
+    for warning in warnings {
         complain(&format!("warning: {warning}\n"));
     }
     let opening = engine::history(config, Opening::REBUILT, |what| complain(&format!("note: {what}\n")))?;
     let engine = engine::open(config, Opening::REBUILT)?;
     let finished = pipeline::run(
-        Input::Once(Box::new(source)),
+        Input::Once(source),
         engine,
         &mut NullSink::default(),
         pipeline::Settings::of_history(config),

@@ -1,12 +1,12 @@
 //! `cartguard replay`: the engine over history in files.
 
-use crate::adapters::{OpenSource, open_source};
+use crate::adapters::{OpenHistory, OpenSource, open_history, open_source};
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
 use crate::pipeline::{self, Around, Ended, Finished, Input};
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::shadow::{self, Hand, Shadow, WhenFull};
 use crate::summary::Summary;
 use crate::vitals::Vitals;
@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Files, one after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required_unless_present = "order_log", conflicts_with = "order_log")]
     pub(crate) input: Vec<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet, for features of labels (labels.input)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) labels: Vec<PathBuf>,
     /// Data folder (history.folder) whose order log is told again from its first batch, with the configured source: the run that
     /// nobody disturbed
     #[arg(long, value_name = "DIR")]
@@ -52,7 +55,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -81,14 +84,17 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
     let stop = signals::listen()?;
-    let source = FileSource::open_mapped(&arguments.input, &config.mapped())?;
-    for warning in source.warnings() {
+    let OpenHistory { source, meter, warnings, notes } = open_history(config, &arguments.input)?;
+    for warning in warnings {
         complain(&format!("warning: {warning}\n"));
     }
-    for note in source.notes() {
+    for note in notes {
         complain(&format!("note: {note}\n"));
     }
-    let bar = Bar::new(source.meter());
+    if !config.label_input.is_empty() && config.labels_read().is_empty() {
+        complain("note: labels.input: no feature looks at labels, so none are read\n");
+    }
+    let bar = Bar::new(meter);
     let (output, mut sink) = open_output(arguments, config, &engine)?;
     let settings = pipeline::Settings::of_history(config);
     let (shadow, mut hand) = match open_shadow(arguments, config, &engine)? {
@@ -97,10 +103,9 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
     };
     let vitals = Vitals::default();
     let around = Around { stop: &stop.flag, vitals: &vitals, switches: None, hand: hand.as_mut() };
-    let finished =
-        pipeline::run(Input::Once(Box::new(source)), engine, sink.as_mut(), settings, around, |_| {
-            bar.tick();
-        });
+    let finished = pipeline::run(Input::Once(source), engine, sink.as_mut(), settings, around, |_| {
+        bar.tick();
+    });
     drop(hand);
     let written = shadow.map_or(Ok(()), Shadow::finish);
     let finished = finished?;
@@ -183,7 +188,8 @@ fn open_output(
     config: &Config,
     engine: &Engine,
 ) -> anyhow::Result<(Output, Box<dyn Sink>)> {
-    let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
+    let inputs = [&arguments.input[..], &config.label_input].concat();
+    let output = Output::open(&arguments.output, arguments.force, &inputs)?;
     output.clear(!arguments.discard)?;
     output.clear_shadow()?;
     if arguments.discard {

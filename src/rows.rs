@@ -5,7 +5,7 @@
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::signals;
 use crate::training::{Ask, Bars, ended, names, pass};
 use cartguard_io::rows::write::{About, RowWriter};
@@ -20,9 +20,9 @@ pub(crate) struct Arguments {
     /// History, one file after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
-    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet; without it [labels] column
-    #[arg(long, value_name = "FILE")]
-    pub(crate) labels: Option<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet (labels.input); without it [labels] column
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) labels: Vec<PathBuf>,
     /// Parquet to write: `event_id`, `event_time`, `event_amount`, `event_currency`, label, `label_known_at`, and every feature
     #[arg(long, value_name = "FILE.parquet")]
     pub(crate) output: PathBuf,
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 fn write(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Result<String> {
     let features = names(config);
     let mut writer = RowWriter::create(&arguments.output, &features, arguments.force)?;
-    let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card: None };
+    let ask = Ask { config, input: &arguments.input, card: None };
     let (mut rows, mut labelled, mut frauds) = (0u64, 0u64, 0u64);
     let without_event = pass(ask, bars, |event| {
         // The last label that is known by now.

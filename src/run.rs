@@ -76,6 +76,20 @@ pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
     workers.map(flag).into_iter().collect()
 }
 
+/// `--labels FILE...` as a setting.
+pub(crate) fn labels_flag(labels: &[PathBuf]) -> Vec<Flag> {
+    if labels.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = labels.iter().map(|path| format!("{:?}", path.display().to_string())).collect();
+    vec![Flag::own("--labels", "labels.input", format!("[{}]", names.join(", ")))]
+}
+
+/// Both.
+pub(crate) fn flags_of(workers: Option<usize>, labels: &[PathBuf]) -> Vec<Flag> {
+    [workers_flag(workers), labels_flag(labels)].concat()
+}
+
 fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let stop = signals::listen()?;
     let started = Instant::now();

@@ -16,6 +16,10 @@ use std::collections::BTreeMap;
 pub(crate) struct Summary {
     /// Records taken.
     pub(crate) events: u64,
+    /// Labels of an input.
+    pub(crate) labels: u64,
+    /// Those that began to count when their event was not kept, or never came.
+    pub(crate) labels_without_event: u64,
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     /// By reason; only those that occurred.
@@ -55,9 +59,9 @@ pub(crate) struct State {
     pub(crate) ids: u64,
     /// Bytes of the pages and tables that the keys lie in.
     pub(crate) resident_bytes: u64,
-    /// Events whose label does not count yet.
+    /// Events whose label does not count yet, or that are kept for labels, and labels that do not count yet.
     pub(crate) waiting: u64,
-    /// Labels lost for want of `labels.memory`.
+    /// Labels, and events kept for labels, lost for want of `labels.memory`; and labels that came again when their event lay in merged entries.
     pub(crate) lost_labels: u64,
 }
 
@@ -99,6 +103,8 @@ impl Summary {
         let decisions = Decision::ALL.iter().zip(counts.decisions);
         Self {
             events: counts.events,
+            labels: counts.labels,
+            labels_without_event: state.labels_without_event,
             accepted: counts.accepted,
             duplicates: counts.duplicates,
             rejects: rejects.map(|(reason, count)| (reason.code(), count)).collect(),

@@ -8,13 +8,14 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::model::{self, TrainedModel};
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::signals;
 use crate::training::{
     self, Algorithm, Ask, Bars, Eye, Fitted, Gathered, ModelReport, Report, Said, ScoredModel, Split, Wish,
     ended,
 };
 use anyhow::anyhow;
+use cartguard_engine::schema::LabelsFrom;
 use cartguard_train::metrics::Judgement;
 use cartguard_train::trainer::importance;
 use clap::Args;
@@ -34,9 +35,9 @@ pub(crate) struct Arguments {
     /// History, one file after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
-    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet; without it [labels] column
-    #[arg(long, value_name = "FILE")]
-    pub(crate) labels: Option<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet (labels.input); without it [labels] column
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) labels: Vec<PathBuf>,
     /// Which trainer
     #[arg(long, value_enum)]
     pub(crate) algorithm: Algorithm,
@@ -110,7 +111,7 @@ fn time(text: &str) -> Result<i64, String> {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
@@ -132,7 +133,7 @@ fn train(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Result<
     let wish = wish(arguments, config)?;
     let name = model::new_name(&arguments.output).map_err(|fault| Refusal(fault.to_string()))?;
     let card = training::card(config, arguments.eye.card.as_deref())?;
-    let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card };
+    let ask = Ask { config, input: &arguments.input, card };
     let history = training::gather(ask, bars)?;
     let read = started.elapsed();
     let begun = Instant::now();
@@ -211,7 +212,7 @@ fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
             return Err(Refusal(format!("{flag} 0: a number from 1 on is needed")));
         }
     }
-    if arguments.labels.is_none() && config.schema().labels.is_none() {
+    if config.schema().labels.is_none() {
         return Err(Refusal("no labels: give --labels FILE, or set labels.column".to_owned()));
     }
     Ok(Wish {
@@ -229,8 +230,10 @@ fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
 }
 
 fn split(arguments: &Arguments, config: &Config, history: &Gathered) -> anyhow::Result<Split> {
-    let column = config.schema().labels.as_ref().filter(|_| arguments.labels.is_none());
-    let delay = column.map_or(86_400_000, |labels| labels.delay_ms);
+    let delay = match config.schema().labels.as_ref().map(|labels| &labels.from) {
+        Some(LabelsFrom::Column { delay_ms, .. }) => *delay_ms,
+        Some(LabelsFrom::Input { .. }) | None => 86_400_000,
+    };
     let said = Said {
         from: arguments.from,
         until: arguments.until,

@@ -98,7 +98,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("features", &["currency", "decode", "document", "event", "limits", "schema", "window"]),
     // What is remembered.
     ("window", &["event", "features", "limits"]),
-    ("state", &["event", "features", "limits", "window"]),
+    ("state", &["event", "features", "limits", "schema", "window"]),
     // The store by itself, for a bench.
     ("measured", &["features", "state", "window"]),
     // What comes of it.
@@ -152,11 +152,11 @@ const SERVICE: &[(&str, &[&str])] = &[
             "summary", "vitals",
         ],
     ),
-    ("rebuild", &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "vitals"]),
+    ("rebuild", &["adapters", "cli", "config", "engine", "exit", "pipeline", "run", "signals", "vitals"]),
     ("snapshot", &["cli", "config", "exit"]),
     ("status", &["cli", "exit", "watch"]),
     ("verify", &["adapters", "cli", "config", "engine", "exit"]),
-    ("training", &["cli", "config", "drift", "engine", "exit", "model", "signals"]),
+    ("training", &["adapters", "cli", "config", "drift", "engine", "exit", "model", "signals"]),
     ("train", &["cli", "config", "exit", "model", "run", "signals", "training"]),
     // `train` has the flags of how a model is looked at.
     ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),

@@ -234,7 +234,10 @@ fn a_file_of_labels_is_joined_by_id_and_by_time() {
     assert_eq!(shop.read("models/a/1/model.json"), shop.read("models/a/2/model.json"));
     shop.write("labels.csv", labels.replace("o7,legit", "o7,perhaps"));
     let (_, why) = shop.ends(2, &[&TRAIN[..], &["--labels", "labels.csv"]].concat());
-    assert!(why.contains("labels.csv: line 9: label is none of"), "{why}");
+    assert!(
+        why.contains("labels.csv: line 9: no label: `label` of the label is neither fraud nor legit"),
+        "{why}"
+    );
 }
 
 #[test]

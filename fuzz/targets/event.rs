@@ -5,6 +5,7 @@
 mod schema;
 
 use cartguard_engine::decode::Decoder;
+use cartguard_engine::decode::label::LabelDecoder;
 use cartguard_engine::event::{EventMut, Head};
 use cartguard_engine::record::{Form, NO_ARRIVAL};
 use cartguard_engine::reject::Reject;
@@ -26,8 +27,11 @@ fn decode(decoder: &mut Decoder, record: &[u8], form: Form) -> Result<Event, Rej
 
 fuzz_target!(|bytes: &[u8]| {
     let mut stream = Decoder::new(Arc::clone(&SCHEMA));
+    let mut labels = LabelDecoder::new(SCHEMA.hash_seed);
     for record in bytes.split(|&byte| byte == b'\n').take(16) {
         assert!(stream.parsers_agree(record));
+        let label = Form::Label { is_row: false };
+        assert_eq!(labels.decode(record, label), LabelDecoder::new(SCHEMA.hash_seed).decode(record, label));
         for form in [Form::Json, Form::Row] {
             let mut alone = Decoder::new(Arc::clone(&SCHEMA));
             assert_eq!(decode(&mut stream, record, form), decode(&mut alone, record, form));

@@ -18,7 +18,7 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::exit::{Exit, Refusal};
 use crate::output::Output;
-use crate::run::workers_flag;
+use crate::run::flags_of;
 use crate::signals;
 use crate::train::{EyeArguments, eye};
 use crate::training::{
@@ -51,9 +51,9 @@ pub(crate) struct Arguments {
     /// History, one file after the other: .json(l), .csv, .parquet; text also .gz or .zst
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub(crate) input: Vec<PathBuf>,
-    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet; without it [labels] column
-    #[arg(long, value_name = "FILE")]
-    pub(crate) labels: Option<PathBuf>,
+    /// Labels (`event_id`, `label`, `known_at`) as .jsonl, .csv or .parquet (labels.input); without it [labels] column
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) labels: Vec<PathBuf>,
     /// Folder for scored.csv, report.html and report.json; refused where it is not empty
     #[arg(long, value_name = "DIR")]
     pub(crate) output: PathBuf,
@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
         Ok(loaded) => loaded.config.for_backtest(),
         Err(exit) => return exit,
     };
@@ -95,7 +95,7 @@ fn backtest(arguments: &Arguments, config: &Config, bars: &Bars) -> anyhow::Resu
     let card = training::card(config, arguments.eye.card.as_deref())?;
     let output = Output::open(&arguments.output, arguments.force, &arguments.input)?;
     let mut scores = Scores::begin(&arguments.output)?;
-    let ask = Ask { config, input: &arguments.input, labels: arguments.labels.as_deref(), card };
+    let ask = Ask { config, input: &arguments.input, card };
     let told = replay(ask, wish, &mut scores, bars)?;
     let Some((start, last)) = told.steps.first().zip(told.steps.last()) else {
         bail!(Refusal(format!(
@@ -145,7 +145,7 @@ fn every(config: &Config) -> String {
 }
 
 fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
-    if arguments.labels.is_none() && config.schema().labels.is_none() {
+    if config.schema().labels.is_none() {
         return Err(Refusal("no labels: give --labels FILE, or set labels.column".to_owned()));
     }
     if arguments.eye.k == 0 {

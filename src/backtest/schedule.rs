@@ -7,7 +7,7 @@
 
 use cartguard_engine::decode::Decoder;
 use cartguard_engine::event::{EventMut, Head, MISSING, NO_KEY};
-use cartguard_engine::record::Records;
+use cartguard_engine::record::{Form, Records};
 use cartguard_engine::schema::Schema;
 use std::ops::Range;
 use std::sync::Arc;
@@ -57,6 +57,9 @@ impl Schedule {
 
     fn time(&mut self, records: &Records, at: usize) -> Option<i64> {
         let meta = &records.list[at];
+        if matches!(meta.form, Form::Label { .. }) {
+            return None;
+        }
         let mut head = Head::default();
         let mut event = EventMut { head: &mut head, keys: &mut self.keys, slots: &mut self.slots };
         let decoded = self.decoder.decode(records.bytes_of(at), meta.form, meta.arrival_ms, &mut event);

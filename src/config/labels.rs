@@ -1,41 +1,73 @@
 //! `[labels]`: what is known of events later.
 
+use super::Relative;
 use super::path::path;
-use cartguard_engine::document::Reader;
-use cartguard_engine::schema::{Labels, Path, Schema};
+use cartguard_engine::document::{Reader, duration_text};
+use cartguard_engine::schema::{Labels, LabelsFrom, Path, Schema};
+use std::path::PathBuf;
 
 const DAY_MS: i64 = 86_400_000;
 /// A label that comes later than this is of no use to anybody.
 const DELAY_MS_MAX: i64 = 400 * DAY_MS;
 
-/// None where no column is named.
-#[expect(clippy::option_option, reason = "faulty, none, or labels")]
-pub(super) fn labels(table: &mut Reader<'_>) -> Option<Option<Labels>> {
-    let column = table.text("column")?;
+/// The section, checked.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Section {
+    /// None where no label is ever known.
+    pub(super) labels: Option<Labels>,
+    /// Files of labels; with them the column is not read.
+    pub(super) input: Vec<PathBuf>,
+    /// The column, read or not: no feature may reach it.
+    pub(super) column: Option<Path>,
+}
+
+pub(super) fn labels(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Section> {
+    let column = table.text("column");
+    let input = table
+        .texts("input")
+        .map(|paths| paths.into_iter().map(|(text, place)| at.from(place, &text)).collect::<Vec<PathBuf>>());
     let delay_ms = table.duration("delay", 0..=DELAY_MS_MAX);
     let maturity_ms = match table.node("maturity") {
-        Some(node) if node.word() != Some("") => table.duration("maturity", 1..=DELAY_MS_MAX).map(Some),
-        _ => Some(None),
+        Some(node) if node.word() == Some("") => Some(None),
+        _ => table.duration("maturity", 1..=DELAY_MS_MAX).map(Some),
     };
+    let span_ms = table.duration("span", DAY_MS..=DELAY_MS_MAX);
     // 64 KiB: an event or two in each of 64 parts.
     let memory_bytes = table.size("memory", 1 << 16..=1 << 44);
-    let (delay_ms, maturity_ms, memory_bytes) = (delay_ms?, maturity_ms?, memory_bytes?);
-    if column.is_empty() {
+    let (column, input, delay_ms, maturity_ms) = (column?, input?, delay_ms?, maturity_ms?);
+    let (span_ms, memory_bytes) = (span_ms?, memory_bytes?);
+    if column.is_empty() && input.is_empty() {
         if maturity_ms.is_some() {
             table.fault(
                 "maturity",
-                "says when an event without a label is genuine, and there are no labels; give labels.column",
+                "says when an event without a label is genuine, and there are no labels; give labels.column or labels.input",
             );
         }
-        return Some(None);
+        return Some(Section::default());
     }
-    let column = path(&column, table.place_of("column"), &table.key("column"), table.faults())?;
-    Some(Some(Labels { column, delay_ms, maturity_ms, memory_bytes }))
+    let column = match column.as_str() {
+        "" => None,
+        column => Some(path(column, table.place_of("column"), &table.key("column"), table.faults())?),
+    };
+    let from = match &column {
+        Some(path) if input.is_empty() => LabelsFrom::Column { path: path.clone(), delay_ms },
+        _ => {
+            if let Some(maturity_ms) = maturity_ms.filter(|&maturity_ms| maturity_ms > span_ms) {
+                let what = format!(
+                    "{} is longer than labels.span, {}: events are not kept for so long",
+                    duration_text(maturity_ms),
+                    duration_text(span_ms)
+                );
+                table.fault("maturity", what);
+            }
+            LabelsFrom::Input { span_ms }
+        }
+    };
+    Some(Section { labels: Some(Labels { from, maturity_ms, memory_bytes }), input, column })
 }
 
 /// Refuses a label that is mapped as something else too: a feature could then reach it.
-pub(super) fn check_apart(schema: &Schema, table: &Reader<'_>) {
-    let Some(labels) = &schema.labels else { return };
+pub(super) fn check_apart(column: &Path, schema: &Schema, table: &Reader<'_>) {
     let times = std::iter::once(&schema.time).chain(&schema.arrival).map(|time| &time.path);
     let fields = schema.fields.iter().map(|field| &field.path);
     let keys = schema.entities.iter().flat_map(|entity| &entity.key);
@@ -47,7 +79,6 @@ pub(super) fn check_apart(schema: &Schema, table: &Reader<'_>) {
         .chain(keys)
         .chain(items)
         .collect();
-    let column = &labels.column;
     if let Some(other) =
         others.into_iter().find(|other| column.0.starts_with(&other.0) || other.0.starts_with(&column.0))
     {

@@ -35,7 +35,7 @@ use cartguard_engine::batch::{
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
-use cartguard_engine::features::spec::FeatureSet;
+use cartguard_engine::features::spec::{Definition, Feature, FeatureSet};
 use cartguard_engine::schema::{CurrencySource, Path as SchemaPath, Schema, WindowScale};
 use cartguard_io::{Mapped, MappedPath};
 use std::fmt::Display;
@@ -80,6 +80,8 @@ pub(crate) struct Config {
     pub(crate) model: Option<PathBuf>,
     /// Folder of models, whose deployment says which decides.
     pub(crate) models: Option<PathBuf>,
+    /// Files of labels.
+    pub(crate) label_input: Vec<PathBuf>,
     /// What a model does whose folder is copied there.
     pub(crate) model_start: Start,
     /// File of what challengers say; none: in the sink's folder.
@@ -117,7 +119,7 @@ impl Config {
             mapped("event.time", &schema.time.path),
             mapped("event.amount", &schema.amount),
         ];
-        required.extend(schema.labels.iter().map(|labels| mapped("labels.column", &labels.column)));
+        required.extend(schema.label_column().map(|column| mapped("labels.column", column)));
         let mut optional = Vec::new();
         if let CurrencySource::Path { path, default } = &schema.currency {
             let list = if default.is_some() { &mut optional } else { &mut required };
@@ -131,6 +133,12 @@ impl Config {
             optional.extend(entity.key.iter().map(|part| mapped(&format!("entities.{}", entity.name), part)));
         }
         Mapped { required, optional }
+    }
+
+    /// Files of labels that features look at; with none of them, nothing has to read labels.
+    pub(crate) fn labels_read(&self) -> &[PathBuf] {
+        let is_of_labels = |feature: &Feature| matches!(&feature.definition, Definition::Window(window) if window.label.is_some());
+        if self.features.features.iter().any(is_of_labels) { &self.label_input } else { &[] }
     }
 
     /// Whether lines on standard error are a sink's.
@@ -241,11 +249,14 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     let schema = event.zip(entities).map(|(event, entities)| {
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
-    let labels = section(&mut root, "labels", labels::labels);
+    let labels = section(&mut root, "labels", |table| labels::labels(table, &at));
     // Where the labels are at fault, what features ask of them is not.
-    let schema = schema.zip(labels.clone()).map(|(schema, labels)| Schema { labels, ..schema });
-    if let (Some(schema), Some(table)) = (&schema, root.table("labels")) {
-        labels::check_apart(schema, &table);
+    let schema =
+        schema.zip(labels.clone()).map(|(schema, section)| Schema { labels: section.labels, ..schema });
+    if let (Some(column), Some(schema), Some(table)) =
+        (labels.as_ref().and_then(|section| section.column.as_ref()), &schema, root.table("labels"))
+    {
+        labels::check_apart(column, schema, &table);
     }
     let features = section(&mut root, "features", |table| read_features(table, "file", schema.as_ref(), &at));
     let backtest = section(&mut root, "backtest", |table| backtest::backtest(table, schema.as_ref(), &at));
@@ -255,7 +266,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
     }
     let (schema, (features_name, features)) = (schema?, features?);
     let (mut state, engine, model) = (state?, engine?, model?);
-    labels?;
+    let label_input = labels?.input;
     state.lateness_ms = time?.lateness_ms;
     if engine.workers > state.shards {
         let what =
@@ -289,12 +300,6 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         );
         faults.add(&effective.place_of(key), key, what);
     }
-    let plan = Plan::new(schema.clone(), features.clone(), state.lateness_ms);
-    if let (true, Some(Some(_))) = (plan.reads_labels(), &history) {
-        let what =
-            "labels are no part of a snapshot yet; leave out [history], or the features that have label";
-        faults.add(&effective.place_of("history.folder"), "history.folder", what);
-    }
     Some(Config {
         warnings: warnings(&schema, &model),
         schema,
@@ -311,6 +316,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         model_start: model.start,
         shadow_path: shadow?,
         drift_share: drift?,
+        label_input,
         source: source?,
         sink: sink?,
         history: history?,

@@ -7,6 +7,7 @@
 
 use super::bars::Bars;
 use super::labels::{Known, LabelFile, of_record};
+use crate::adapters::{OpenHistory, open_history};
 use crate::config::Config;
 use crate::engine;
 use crate::exit::Refusal;
@@ -15,11 +16,12 @@ use cartguard_engine::batch::rows::Row;
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, OutputFeatures, Outputs};
 use cartguard_engine::currency::Currency;
 use cartguard_engine::record::Records;
+use cartguard_engine::schema::LabelsFrom;
 use cartguard_io::{FileSource, Meter, Read, Source};
 use cartguard_train::metrics::scenarios::Story;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Bytes of records in a batch.
 const BATCH_BYTES: usize = 2 << 20;
@@ -29,8 +31,6 @@ const BATCH_BYTES: usize = 2 << 20;
 pub(crate) struct Ask<'a> {
     pub(crate) config: &'a Config,
     pub(crate) input: &'a [PathBuf],
-    /// File of labels; without one they come from `[labels] column`.
-    pub(crate) labels: Option<&'a Path>,
     /// Entity whose keys are cards, by place in the schema.
     pub(crate) card: Option<usize>,
 }
@@ -185,7 +185,7 @@ fn run<'a>(
 pub(crate) struct Passage<'a> {
     ask: Ask<'a>,
     file: Option<LabelFile>,
-    source: FileSource,
+    source: Box<dyn Source>,
     pub(crate) engine: Engine,
     outputs: Outputs,
     pub(crate) meter: Meter,
@@ -197,8 +197,9 @@ impl<'a> Passage<'a> {
     /// An engine without a model, at the begin of the history.
     pub(crate) fn open(ask: Ask<'a>) -> anyhow::Result<Self> {
         let config = ask.config;
-        let file = ask.labels.map(LabelFile::read).transpose()?;
-        let source = FileSource::open_mapped(ask.input, &config.mapped())?;
+        let labels = &config.label_input;
+        let file = (!labels.is_empty()).then(|| LabelFile::read(labels)).transpose()?;
+        let OpenHistory { source, meter, .. } = open_history(config, ask.input)?;
         let mut quiet = config.clone();
         (quiet.model, quiet.history) = (None, None);
         (quiet.output.features, quiet.output.event) = (OutputFeatures::None, false);
@@ -207,7 +208,6 @@ impl<'a> Passage<'a> {
         engine.set_partitions(source.partitions());
         let features: Vec<usize> = (0..config.feature_set().features.len()).collect();
         engine.hand_out_rows(&features);
-        let meter = source.meter();
         Ok(Self { ask, file, source, engine, outputs: Outputs::default(), meter, found: 0 })
     }
 
@@ -232,19 +232,20 @@ impl<'a> Passage<'a> {
             let event = &row.head.event;
             let bytes = records.bytes_of(row.head.record);
             let id = unescaped(&bytes[event.id.start as usize..][..event.id.len as usize]);
+            let labels_from = self.ask.config.schema().labels.as_ref().map(|labels| &labels.from);
             let column;
-            let known = match (&self.file, &self.ask.config.schema().labels) {
+            let known = match (&self.file, labels_from) {
                 (Some(file), _) => {
                     let known = file.of(&id);
                     self.found += usize::from(!known.is_empty());
                     known
                 }
-                (None, Some(labels)) => {
-                    let at_ms = event.time_ms + labels.delay_ms;
-                    column = of_record(bytes, &labels.column.0)?.map(|fraud| Known { fraud, at_ms });
+                (None, Some(LabelsFrom::Column { path, delay_ms })) => {
+                    let at_ms = event.time_ms + delay_ms;
+                    column = of_record(bytes, &path.0)?.map(|fraud| Known { fraud, at_ms });
                     column.as_slice()
                 }
-                (None, None) => &[],
+                (None, Some(LabelsFrom::Input { .. }) | None) => &[],
             };
             let money = Currency(event.currency);
             let passing = Passing {
@@ -268,7 +269,7 @@ impl<'a> Passage<'a> {
 }
 
 /// An id as it was meant: its text stands in the record as JSON has it.
-fn unescaped(id: &[u8]) -> Cow<'_, str> {
+pub(super) fn unescaped(id: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(id);
     if !text.contains('\\') {
         return text;

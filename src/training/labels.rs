@@ -7,9 +7,12 @@
 //!
 //! Holds: a line that is no label is a refusal that names file and line; nothing is guessed.
 
+use super::gather::unescaped;
 use crate::exit::Refusal;
 use anyhow::Context;
-use cartguard_engine::record::{PlaceRef, Records};
+use cartguard_engine::decode::label::LabelDecoder;
+use cartguard_engine::record::{Form, PlaceRef, Records};
+use cartguard_engine::reject::Reject;
 use cartguard_io::{FileSource, Read, Source};
 use cartguard_train::metrics::scenarios::Story;
 use serde::Deserialize;
@@ -17,7 +20,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// What was found out about an event, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +55,9 @@ impl Names {
     }
 }
 
+/// What a label may have besides.
 #[derive(Deserialize)]
-struct Line {
-    event_id: Value,
-    label: Value,
-    known_at: Value,
+struct Besides {
     #[serde(default)]
     kind: Value,
     #[serde(default)]
@@ -73,18 +74,23 @@ struct Label {
 }
 
 impl LabelFile {
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let mut source = FileSource::open(&[path])?;
+    pub(super) fn read(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut source = FileSource::open(paths)?;
         let mut records = Records::default();
         let mut file = Self::default();
+        // Ids are told apart by their texts here.
+        let mut decoder = LabelDecoder::new(0);
         while source.read(&mut records, 1 << 20, 8_192)? != Read::End {
-            for at in 0..records.len() {
-                let place = || match records.place_of(at) {
-                    PlaceRef::Row { line, .. } => format!("{}: line {line}", path.display()),
-                    PlaceRef::Sequence { .. } => path.display().to_string(),
-                };
-                let label =
-                    label(records.bytes_of(at)).map_err(|what| Refusal(format!("{}: {what}", place())))?;
+            for (at, meta) in records.list.iter().enumerate() {
+                let form = Form::Label { is_row: meta.form == Form::Row };
+                let label = label(&mut decoder, records.bytes_of(at), form).map_err(|what| {
+                    let name = &source.partitions()[meta.partition as usize];
+                    let line = match records.place_of(at) {
+                        PlaceRef::Row { line, .. } => format!(": line {line}"),
+                        PlaceRef::Sequence { .. } => String::new(),
+                    };
+                    Refusal(format!("{name}{line}: no label: {what}"))
+                })?;
                 file.push(label);
             }
         }
@@ -130,17 +136,14 @@ impl LabelFile {
     }
 }
 
-fn label(bytes: &[u8]) -> Result<Label, String> {
-    let line: Line = serde_json::from_slice(bytes)
-        .map_err(|_| "no label; event_id, label and known_at are needed".to_owned())?;
-    let event_id = name(line.event_id, "event_id")?.ok_or("event_id is neither a text nor a number")?;
-    let fraud = truth(&line.label).ok_or("label is none of \"fraud\" and \"legit\"")?;
-    let Value::String(text) = &line.known_at else {
-        return Err("known_at is no time such as \"2026-01-31T12:00:00Z\"".to_owned());
-    };
-    let at_ms = super::time(text).ok_or("known_at is no time such as \"2026-01-31T12:00:00Z\"")?;
-    let (kind, attack) = (name(line.kind, "kind")?, name(line.attack, "attack")?);
-    Ok(Label { event_id, known: Known { fraud, at_ms }, kind, attack })
+fn label(decoder: &mut LabelDecoder, bytes: &[u8], form: Form) -> Result<Label, String> {
+    let label = decoder.decode(bytes, form).map_err(Reject::of_label)?;
+    let event_id = unescaped(label.id).into_owned();
+    let known = Known { fraud: label.is_fraud, at_ms: label.known_ms };
+    let Besides { kind, attack } =
+        serde_json::from_slice(bytes).map_err(|_| "the record is not valid JSON".to_owned())?;
+    let (kind, attack) = (name(kind, "kind")?, name(attack, "attack")?);
+    Ok(Label { event_id, known, kind, attack })
 }
 
 /// A name as text; absent, null and empty are none.
@@ -228,22 +231,29 @@ mod tests {
             let text = |text: &str| text.to_owned();
             Ok(Label { event_id: text(id), known, kind: kind.map(text), attack: attack.map(text) })
         };
+        let label = |bytes: &[u8]| label(&mut LabelDecoder::new(0), bytes, Form::Label { is_row: false });
         let good =
-            br#"{"event_id":"a","label":"fraud","known_at":"1970-01-01T00:00:02Z","kind":"x","attack":7}"#;
-        assert_eq!(label(good), of("a", known(2_000, true), Some("x"), Some("7")));
+            br#"{"event_id":"\u0061","label":"fraud","known_at":"2000-01-01T00:00:02Z","kind":"x","attack":7}"#;
+        assert_eq!(label(good), of("a", known(946_684_802_000, true), Some("x"), Some("7")));
         let number =
-            br#"{"event_id":17,"label":"legit","known_at":"1970-01-01 00:00:01","kind":"","attack":null}"#;
-        assert_eq!(label(number), of("17", known(1_000, false), None, None));
+            br#"{"event_id":17,"label":"legit","known_at":"2000-01-01 00:00:01","kind":"","attack":null}"#;
+        assert_eq!(label(number), of("17", known(946_684_801_000, false), None, None));
         for (bad, what) in [
-            (&br#"{"event_id":"a","label":"fraud"}"#[..], "known_at are needed"),
-            (br#"{"event_id":"a","label":"maybe","known_at":"1970-01-01T00:00:02Z"}"#, "label is none"),
-            (br#"{"event_id":"a","label":"fraud","known_at":"soon"}"#, "known_at is no time"),
+            (&br#"{"event_id":"a","label":"fraud"}"#[..], "`known_at` of the label is required"),
             (
-                br#"{"event_id":null,"label":"fraud","known_at":"1970-01-01T00:00:02Z"}"#,
-                "event_id is neither",
+                br#"{"event_id":"a","label":"maybe","known_at":"2000-01-01T00:00:02Z"}"#,
+                "`label` of the label is neither fraud nor legit",
             ),
             (
-                br#"{"event_id":1,"label":"fraud","known_at":"1970-01-01T00:00:02Z","attack":[1]}"#,
+                br#"{"event_id":"a","label":"fraud","known_at":"soon"}"#,
+                "`known_at` of the label cannot be read",
+            ),
+            (
+                br#"{"event_id":null,"label":"fraud","known_at":"2000-01-01T00:00:02Z"}"#,
+                "`event_id` of the label is required",
+            ),
+            (
+                br#"{"event_id":1,"label":"fraud","known_at":"2000-01-01T00:00:02Z","attack":[1]}"#,
                 "attack is neither",
             ),
         ] {

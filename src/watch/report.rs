@@ -85,7 +85,7 @@ fn counts(counts: &Counts) -> Value {
     let decisions: Map<String, Value> =
         decisions.map(|(decision, count)| (decision.name().to_owned(), count.into())).collect();
     json!({
-        "events": counts.events, "accepted": counts.accepted, "duplicates": counts.duplicates, "rejects": rejects,
+        "events": counts.events, "labels": counts.labels, "accepted": counts.accepted, "duplicates": counts.duplicates, "rejects": rejects,
         "late": counts.late, "early": counts.early, "saturated": counts.saturated, "degraded": counts.degraded,
         "decisions": decisions, "alerts": counts.alerts, "scores_out_of_range": counts.scores_out_of_range,
         "reasons_approximate": counts.reasons_approximate,
@@ -97,6 +97,7 @@ fn state(state: &StateSize, about: &About) -> Value {
         "bytes": state.bytes, "bytes_max": about.state_memory, "keys": state.keys, "entries": state.entries,
         "values": state.values, "ids": state.ids, "resident_bytes": state.resident_bytes, "evicted": state.evicted,
         "evicted_ids": state.evicted_ids, "waiting": state.waiting, "lost_labels": state.lost_labels,
+        "labels_without_event": state.labels_without_event,
     })
 }
 

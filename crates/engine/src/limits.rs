@@ -58,6 +58,12 @@ pub const DEDUPE_SHARDS: usize = 64;
 /// conditions, and its places in store.
 pub const LABEL_BYTES: u64 = 112;
 
+/// The same of an event that is kept for labels of an input: it has three more places, by time, id and maturity.
+pub const KEPT_EVENT_BYTES: u64 = 192;
+
+/// Bytes that a label of an input counts for until it begins to count: its row and its place in time.
+pub const KEPT_LABEL_BYTES: u64 = 96;
+
 /// Bytes that one seen id counts for.
 pub const DEDUPE_ID_BYTES: usize = 32;
 

@@ -16,6 +16,9 @@ pub enum Form {
     /// A JSON object made from a row of a CSV or Parquet file: numbers are binary floats of the file, so an
     /// amount within 1e-6 of a minor unit is that unit.
     Row,
+    /// No event but a label of one: a JSON object with `event_id`, `label` and `known_at`, as the producer wrote it or made from a
+    /// row of a table.
+    Label { is_row: bool },
     /// No record could be got out of what the upstream holds at this place: a broken aggregate, a broken or too large
     /// compressed payload. It is a reject for that reason, and has no bytes.
     Refused(Reason),

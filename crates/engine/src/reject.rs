@@ -47,11 +47,13 @@ pub enum Reason {
     InvalidCompression,
     /// The decoder panicked on it; a bug of ours, the record is passed by.
     Panic,
+    /// A label that says neither fraud nor legit.
+    UnknownLabel,
 }
 
 impl Reason {
     /// Every reason, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidJson,
         Self::InvalidRow,
         Self::InvalidUtf8,
@@ -72,6 +74,7 @@ impl Reason {
         Self::InvalidAggregate,
         Self::InvalidCompression,
         Self::Panic,
+        Self::UnknownLabel,
     ];
 
     /// The stable code.
@@ -97,6 +100,7 @@ impl Reason {
             Self::InvalidAggregate => "invalid_aggregate",
             Self::InvalidCompression => "invalid_compression",
             Self::Panic => "panic",
+            Self::UnknownLabel => "unknown_label",
         }
     }
 }
@@ -118,6 +122,12 @@ pub enum Subject {
     Arrival,
     /// `[labels] column`.
     Label,
+    /// `event_id` of a label that is a record of its own.
+    LabelEvent,
+    /// Its `label`.
+    LabelTruth,
+    /// Its `known_at`.
+    LabelKnownAt,
     /// The field of this index in the schema.
     Field(u16),
     /// A key part of the entity of this index.

@@ -122,17 +122,41 @@ pub struct Rate {
     pub denominator: u64,
 }
 
-/// `[labels]`: a history that has the label of each event beside it.
+/// `[labels]`: what becomes known of events later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
-    /// Where the label stands in an event's record. No feature can reach it.
-    pub column: Path,
-    /// A label counts from event time + this on, ms.
-    pub delay_ms: i64,
+    pub from: LabelsFrom,
     /// An event without a label counts as genuine from event time + this on, ms.
     pub maturity_ms: Option<i64>,
     /// For events whose label does not count yet, bytes by the published formula.
     pub memory_bytes: u64,
+}
+
+/// Where labels come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelsFrom {
+    /// A history has the label of each event beside it. No feature can reach it.
+    Column {
+        /// Where it stands in an event's record.
+        path: Path,
+        /// It counts from event time + this on, ms.
+        delay_ms: i64,
+    },
+    /// Records of their own ([`crate::record::Form::Label`]), each with the time from which it is known.
+    Input {
+        /// Events are kept for their labels until event time + this, ms.
+        span_ms: i64,
+    },
+}
+
+impl Labels {
+    /// The path of the column that has them, if one does.
+    pub fn column(&self) -> Option<&Path> {
+        match &self.from {
+            LabelsFrom::Column { path, .. } => Some(path),
+            LabelsFrom::Input { .. } => None,
+        }
+    }
 }
 
 /// Everything that the decoder needs to know.
@@ -156,15 +180,25 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Number of slots of an event: fields, then item statistics, then its label.
+    /// The path of the label, where it stands beside each event.
+    pub fn label_column(&self) -> Option<&Path> {
+        self.labels.as_ref().and_then(Labels::column)
+    }
+
+    /// Whether labels are records of their own.
+    pub fn has_label_input(&self) -> bool {
+        self.labels.as_ref().is_some_and(|labels| matches!(labels.from, LabelsFrom::Input { .. }))
+    }
+
+    /// Number of slots of an event: fields, then item statistics, then the label that stands beside it.
     pub fn slots(&self) -> usize {
         let items = if self.items.is_some() { ITEM_STATS } else { 0 };
-        self.fields.len() + items + usize::from(self.labels.is_some())
+        self.fields.len() + items + usize::from(self.label_column().is_some())
     }
 
     /// The slot of the label: 1 for fraud, 0 for genuine.
     pub fn label_slot(&self) -> Option<usize> {
-        self.labels.as_ref().map(|_| self.slots() - 1)
+        self.label_column().map(|_| self.slots() - 1)
     }
 
     /// The slot of an item statistic, where a basket is mapped.

@@ -6,7 +6,7 @@
 mod twins;
 
 use cartguard_oracle as oracle;
-use cartguard_oracle::histories::Case;
+use cartguard_oracle::histories::{Case, Take};
 use twins::Twins;
 
 fn check(case: Case) {
@@ -18,7 +18,15 @@ fn check(case: Case) {
     let text = String::from_utf8(written.decisions.clone()).expect("lines are text");
     let mut lines = text.lines();
     let mut last_sequence = 0;
-    for event in &twins.case.events {
+    for take in twins.case.takes() {
+        let event = match take {
+            Take::Event(event) => event,
+            Take::Label(label) => {
+                last_sequence = label.sequence;
+                oracle.label(label);
+                continue;
+            }
+        };
         last_sequence = event.sequence;
         let oracle::Outcome::Accepted { values, late, saturated, degraded } = oracle.event(event) else {
             continue;
@@ -54,9 +62,22 @@ fn check(case: Case) {
     }
     assert_eq!(lines.next(), None, "seed {seed}: lines for events that the oracle dropped");
     let wanted = oracle.counts();
-    assert_eq!(written.counts.events, last_sequence + 1, "seed {seed}");
-    let wanted = [wanted.keys, wanted.entries + wanted.spans, wanted.values, wanted.evicted_keys];
-    assert_eq!(written.state, wanted, "seed {seed}: keys, entries, values, evicted; {:?}", twins.case.bounds);
+    assert_eq!(written.counts.labels, twins.case.label_lines.len() as u64, "seed {seed}");
+    assert_eq!(written.counts.events + written.counts.labels, last_sequence + 1, "seed {seed}");
+    let wanted = [
+        wanted.keys,
+        wanted.entries + wanted.spans,
+        wanted.values,
+        wanted.evicted_keys,
+        wanted.waiting,
+        wanted.lost_labels,
+        wanted.labels_without_event,
+    ];
+    assert_eq!(
+        written.state, wanted,
+        "seed {seed}: keys, entries, values, evicted; waiting, lost, without an event; {:?} {:?}",
+        twins.case.bounds, twins.case.labels
+    );
     for workers in [1, 2, 3, 8] {
         let again = twins.run(&records, workers, seed ^ 0x5eed);
         assert!(

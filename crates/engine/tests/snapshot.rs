@@ -1,7 +1,5 @@
 //! Cut, copied while it runs, restored: an engine from a snapshot goes on with the same bytes, and is cut to the same bytes again.
 //!
-//! Without labels, which are no part of a snapshot.
-//!
 //! `CARTGUARD_SNAPSHOT_CASES` sets the number of random histories (default 60), `CARTGUARD_ORACLE_FIRST` the first seed.
 
 mod twins;
@@ -120,7 +118,7 @@ fn an_engine_from_a_snapshot_goes_on_with_the_same_bytes() {
     let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect("a number"));
     let first = number("CARTGUARD_ORACLE_FIRST", 0);
     for seed in first..first + number("CARTGUARD_SNAPSHOT_CASES", 60) {
-        check(Case::new(seed, 400).without_labels());
+        check(Case::new(seed, 400));
     }
 }
 

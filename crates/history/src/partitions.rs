@@ -94,6 +94,13 @@ pub enum Fault {
     OtherKind { partition: String, from: Place, to: Place },
 }
 
+impl FromIterator<PartitionState> for Partitions {
+    /// With the numbers of their order.
+    fn from_iter<I: IntoIterator<Item = PartitionState>>(states: I) -> Self {
+        Self { list: states.into_iter().collect() }
+    }
+}
+
 impl Partitions {
     /// By number.
     pub fn list(&self) -> &[PartitionState] {

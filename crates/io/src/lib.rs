@@ -32,7 +32,7 @@ pub use sink::null::NullSink;
 pub use sink::rejects::RejectsFile;
 pub use sink::{Delivered, Left, Output, Sink};
 pub use source::files::FileSource;
-pub use source::{Mapped, MappedPath, Meter, Position, Read, Replayable, Source};
+pub use source::{Labelled, Mapped, MappedPath, Meter, Position, Read, Replayable, Source};
 pub use store::{FolderStore, Store};
 pub use trouble::{Advice, Trouble};
 pub use watch::{PartitionFigures, StreamFigures, WatchPartitions, WatchStreams};

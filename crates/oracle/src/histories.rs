@@ -9,9 +9,13 @@
 //! in every event and not negative, as a checkout's amount is; column 1 is a number.
 //! Not here: texts. Keys, ids and values are numbers; a test that needs text makes it of them.
 
+mod labels;
+
+use self::labels::{announce, labels};
 use crate::oracle::Oracle;
 use crate::plan::{
-    Aggregate, Bounds, Column, Definition, Event, Flag, LabelIs, Labels, Operand, Settings, Sizes,
+    Aggregate, Bounds, Column, Definition, Event, Flag, LabelLine, Labels, LabelsFrom, Operand, Settings,
+    Sizes,
 };
 
 /// Everything of a random test.
@@ -31,6 +35,15 @@ pub struct Case {
     pub flags: Vec<Flag>,
     pub labels: Option<Labels>,
     pub events: Vec<Event>,
+    /// Labels that are records of their own, in the order of their sequence.
+    pub label_lines: Vec<LabelLine>,
+}
+
+/// What the engine takes, in the order of the sequence.
+#[derive(Clone, Copy, Debug)]
+pub enum Take<'a> {
+    Event(&'a Event),
+    Label(&'a LabelLine),
 }
 
 /// Memory for about so many keys and entries a shard.
@@ -120,10 +133,32 @@ impl Case {
             flags,
             labels,
             events: Vec::new(),
+            label_lines: Vec::new(),
         };
         case.fit_memory(&[SIZES]);
         case.events = History::new(&mut random, &case).take(events_max);
+        announce(&mut case);
         case
+    }
+
+    /// Events and labels, in the order of the sequence.
+    pub fn takes(&self) -> Vec<Take<'_>> {
+        let labels = self.label_lines.iter().map(|label| (label.sequence, Take::Label(label)));
+        let events = self.events.iter().map(|event| (event.sequence, Take::Event(event)));
+        let mut all: Vec<_> = labels.chain(events).collect();
+        all.sort_by_key(|(sequence, _)| *sequence);
+        all.into_iter().map(|(_, take)| take).collect()
+    }
+
+    /// Sets the room for labels to what is meant, under another formula.
+    pub fn fit_labels(&mut self, event: u64, label: u64) {
+        let Some(LabelsFrom::Input { bytes, event_bytes, label_bytes, .. }) =
+            self.labels.as_mut().map(|labels| &mut labels.from)
+        else {
+            return;
+        };
+        *bytes = *bytes / *event_bytes * event + label / 2;
+        (*event_bytes, *label_bytes) = (event, label);
     }
 
     /// Sets `bounds.memory` to what is meant, under another formula (per entity).
@@ -150,6 +185,7 @@ impl Case {
     #[must_use]
     pub fn without_labels(mut self) -> Self {
         self.labels = None;
+        self.label_lines.clear();
         for definition in &mut self.definitions {
             let was_label = definition.label.take().is_some();
             let needs_condition = matches!(definition.aggregate, Aggregate::Share | Aggregate::Last);
@@ -235,42 +271,6 @@ fn definition(random: &mut Random, entities: usize, values: u64, conditions: u64
         label: None,
         or: random.chance(10).then(|| random.one_of(&[0.0, -1.0, 0.1])),
     }
-}
-
-/// Labels for half of all cases, and windows of them; and windows of other aggregates for some.
-fn labels(seed: u64, definitions: &mut [Definition], conditions: usize) -> Option<Labels> {
-    let mut random = Random::new(mix(seed ^ 0x1abe1));
-    let has_labels = random.chance(50);
-    for definition in definitions.iter_mut() {
-        match definition.aggregate {
-            Aggregate::Share if random.chance(50) => definition.aggregate = Aggregate::Last,
-            Aggregate::SecondsSinceLast if definition.window_ms.is_some() && random.chance(50) => {
-                definition.aggregate = Aggregate::SecondsSinceFirst;
-            }
-            _ => {}
-        }
-        let can_have = definition.window_ms.is_some()
-            && definition.condition.is_none_or(|condition| condition < conditions)
-            && !matches!(
-                definition.aggregate,
-                Aggregate::Distinct(_) | Aggregate::Run | Aggregate::Ratio { .. }
-            );
-        if has_labels && can_have && random.chance(50) {
-            let of_known = !matches!(definition.aggregate, Aggregate::Share | Aggregate::Last);
-            let label = random.one_of(&[LabelIs::Fraud, LabelIs::Genuine, LabelIs::Known]);
-            let label = if of_known || label != LabelIs::Known { label } else { LabelIs::Fraud };
-            definition.label = Some(label);
-            definition.inclusive = false;
-            if random.chance(50) {
-                definition.condition = None;
-            }
-        }
-    }
-    has_labels.then(|| Labels {
-        delay_ms: random.one_of(&[0, 1, SECOND, MINUTE, HOUR, DAY]),
-        maturity_ms: random.chance(50).then(|| random.one_of(&[1, SECOND, HOUR, DAY])),
-        waiting_max: random.one_of(&[1, 8, 1 << 20, 1 << 20, 1 << 20]),
-    })
 }
 
 /// Flags for half of all cases, and windows that count them. A flag reads windows over fields and over flags before it.

@@ -27,6 +27,6 @@ pub mod workload;
 
 pub use oracle::Oracle;
 pub use plan::{
-    Aggregate, Bounds, Column, Counts, Definition, Event, Flag, LabelIs, Labels, Operand, Outcome, Settings,
-    Sizes, Value,
+    Aggregate, Bounds, Column, Counts, Definition, Event, Flag, LabelIs, LabelLine, Labels, LabelsFrom,
+    Operand, Outcome, Settings, Sizes, Value,
 };

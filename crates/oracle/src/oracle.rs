@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::flags;
-use crate::plan::{Counts, Definition, Event, Outcome, Settings, Sizes, Value};
+use crate::plan::{Counts, Definition, Event, LabelLine, LabelsFrom, Outcome, Settings, Sizes, Value};
 use crate::read::{Read, Reading};
 use crate::state::{Key, Kind};
 
@@ -19,9 +19,12 @@ pub struct Oracle {
     layers: Vec<Layer>,
     /// How many of them are windows over fields and flags.
     layer_count: usize,
-    /// Per shard of ids: events whose label does not count yet.
+    /// Per shard of ids: events whose label does not count yet, or that are kept for labels.
     waiting: Vec<Vec<Waiting>>,
+    /// Per shard of ids: labels that do not count yet.
+    announced: Vec<Vec<LabelLine>>,
     lost_labels: u64,
+    labels_without_event: u64,
     /// Labels stored, in each shard of them.
     labels_stored: Vec<u64>,
     /// `M`
@@ -32,10 +35,28 @@ pub struct Oracle {
     evicted_ids: u64,
 }
 
-/// An event whose label does not count yet.
+/// An event that waits for its label.
 struct Waiting {
-    known_ms: i64,
     event: Event,
+    /// Whether it is known as fraud, and since when by a label.
+    known: Option<(bool, Option<i64>)>,
+}
+
+/// By its place among the events and labels of its shard.
+#[derive(Clone, Copy)]
+enum Due {
+    Event(usize),
+    Label(usize),
+}
+
+/// Time, whether it is an event's age, sequence of the event or the label.
+type When = (i64, bool, u64);
+
+/// What begins to count: the event as it is known now, and whether it was known before.
+struct Effect {
+    when: When,
+    event: Event,
+    is_again: bool,
 }
 
 /// The windows of one layer (§6) and their state.
@@ -88,7 +109,9 @@ impl Oracle {
             layers,
             layer_count,
             waiting: (0..settings.bounds.dedupe_shards).map(|_| Vec::new()).collect(),
+            announced: (0..settings.bounds.dedupe_shards).map(|_| Vec::new()).collect(),
             lost_labels: 0,
+            labels_without_event: 0,
             labels_stored: vec![0; settings.bounds.shards],
             stream_time: None,
             ids: vec![Vec::new(); settings.bounds.dedupe_shards],
@@ -106,7 +129,7 @@ impl Oracle {
         if self.is_duplicate(event, stream_time) {
             return Outcome::Duplicate;
         }
-        self.await_label(event);
+        self.await_label(event, stream_time);
         let count = self.definitions.len();
         // §3: "No key in the event: every feature of the entity is missing".
         let mut values = vec![Value::Missing; count];
@@ -214,74 +237,192 @@ impl Oracle {
         // 3. Late? "A late event that was not stored is no update" (§5): no sweep, no eviction. §7: an event is never stored as its label is.
         if !is_late && layer < self.layer_count {
             let sizes = (&settings.sizes[layer][..], bounds.memory / (bounds.shards * tiers) as u64);
-            self.evicted_keys +=
-                shard.store(settings, kind, sizes, (event, event.sequence), name, stream_time);
+            self.evicted_keys += shard.store(
+                settings,
+                kind,
+                sizes,
+                (event, (event.sequence, event.sequence)),
+                name,
+                stream_time,
+            );
         }
         (reads, is_late)
     }
 
-    /// §7: the labels that begin to count before the event of a sequence number.
-    fn labels(&mut self, sequence: u64, stream_time: i64) {
-        let mut known: Vec<Waiting> = Vec::new();
-        for shard in &mut self.waiting {
-            let (now, later) =
-                std::mem::take(shard).into_iter().partition(|waiting| waiting.known_ms <= stream_time);
-            known.extend::<Vec<Waiting>>(now);
-            *shard = later;
-        }
-        known.sort_by_key(|waiting| (waiting.known_ms, waiting.event.sequence));
-        let Some(tier) = self.layers.len().checked_sub(1).filter(|&tier| tier == self.layer_count) else {
+    /// §7: takes a label that is a record of its own.
+    pub fn label(&mut self, label: &LabelLine) {
+        let Some(LabelsFrom::Input { bytes, label_bytes, .. }) = self.labels_from() else { return };
+        let shard = (self.settings.shard_of_id)(label.id);
+        if self.label_tier().is_none() {
             return;
-        };
-        for Waiting { event, .. } in known {
-            for entity in 0..event.keys.len() {
-                let Some(key) = event.keys[entity].filter(|_| self.has_windows(tier, entity)) else {
-                    continue;
+        }
+        if self.waiting_bytes(shard) + label_bytes > bytes {
+            self.lost_labels += 1;
+        } else {
+            self.announced[shard].push(label.clone());
+        }
+    }
+
+    /// §7: what begins to count before the event of a sequence number.
+    fn labels(&mut self, sequence: u64, stream_time: i64) {
+        let Some(tier) = self.label_tier() else { return };
+        let mut effects: Vec<Effect> = Vec::new();
+        for shard in 0..self.waiting.len() {
+            while let Some((when, due)) = self.next_due(shard).filter(|(when, _)| when.0 <= stream_time) {
+                let effect = match due {
+                    Due::Event(at) => self.matures(shard, at),
+                    Due::Label(at) => self.counts_now(shard, at),
                 };
-                let Self { settings, layers, .. } = self;
-                let bounds = &settings.bounds;
-                let sizes =
-                    (&settings.sizes[tier][..], bounds.memory / (bounds.shards * layers.len()) as u64);
-                let at = (settings.shard_of)(entity, key);
-                let Layer { kinds, shards } = &mut layers[tier];
-                let (shard, name) = (&mut shards[at], (entity, key));
-                if shard.keys.get(&name).is_some_and(|stored| stored.is_forgotten(stream_time, bounds)) {
-                    shard.keys.remove(&name);
+                effects.extend(effect.map(|(event, is_again)| Effect { when, event, is_again }));
+            }
+            if let Some(LabelsFrom::Input { span_ms, .. }) = self.labels_from() {
+                self.waiting[shard].retain(|kept| kept.event.time_ms + span_ms > stream_time);
+            }
+        }
+        effects.sort_by_key(|effect| (effect.when.0, effect.event.sequence, effect.when.2));
+        for Effect { event, is_again, .. } in effects {
+            for entity in 0..event.keys.len() {
+                if let Some(key) = event.keys[entity].filter(|_| self.has_windows(tier, entity)) {
+                    self.store_label((&event, is_again), tier, (entity, key), (sequence, stream_time));
                 }
-                // "Eviction goes by the order in which labels were stored."
-                self.labels_stored[at] += 1;
-                let stored = Event { sequence: self.labels_stored[at], ..event.clone() };
-                self.evicted_keys +=
-                    shard.store(settings, &kinds[entity], sizes, (&stored, sequence), name, stream_time);
             }
         }
     }
 
-    /// §7: an accepted event waits for its label, or for its maturity where it has none.
-    fn await_label(&mut self, event: &Event) {
-        let Some(labels) = &self.settings.labels else { return };
-        if self.layers.len() == self.layer_count {
+    fn store_label(
+        &mut self,
+        (event, is_again): (&Event, bool),
+        tier: usize,
+        name: (usize, u64),
+        (sequence, stream_time): (u64, i64),
+    ) {
+        let Self { settings, layers, .. } = self;
+        let bounds = &settings.bounds;
+        let sizes = (&settings.sizes[tier][..], bounds.memory / (bounds.shards * layers.len()) as u64);
+        let at = (settings.shard_of)(name.0, name.1);
+        let Layer { kinds, shards } = &mut layers[tier];
+        let shard = &mut shards[at];
+        if shard.keys.get(&name).is_some_and(|stored| stored.is_forgotten(stream_time, bounds)) {
+            shard.keys.remove(&name);
+        }
+        if is_again {
+            let is_in_span = shard.keys.get_mut(&name).is_some_and(|stored| stored.relabel(event));
+            self.lost_labels += u64::from(is_in_span);
             return;
         }
-        let wait_ms = if event.label.is_some() { Some(labels.delay_ms) } else { labels.maturity_ms };
-        let Some(wait_ms) = wait_ms else { return };
-        let shard = &mut self.waiting[(self.settings.shard_of_id)(event.id)];
-        if shard.len() >= labels.waiting_max {
-            self.lost_labels += 1;
-            return;
+        // "Eviction goes by the order in which labels were stored."
+        self.labels_stored[at] += 1;
+        let order = (self.labels_stored[at], sequence);
+        self.evicted_keys += shard.store(settings, &kinds[name.0], sizes, (event, order), name, stream_time);
+    }
+
+    /// What is due next in a shard of ids.
+    fn next_due(&self, shard: usize) -> Option<(When, Due)> {
+        let labels = self.settings.labels.as_ref()?;
+        let events = self.waiting[shard].iter().enumerate().filter_map(|(at, kept)| {
+            let wait_ms = match labels.from {
+                LabelsFrom::Column { delay_ms, .. } if kept.event.label.is_some() => Some(delay_ms),
+                LabelsFrom::Column { .. } | LabelsFrom::Input { .. } => labels.maturity_ms,
+            };
+            let is_due = kept.known.is_none();
+            let time = kept.event.time_ms + wait_ms.filter(|_| is_due)?;
+            Some(((time, true, kept.event.sequence), Due::Event(at)))
+        });
+        let own = self.announced[shard].iter().enumerate();
+        let own = own.map(|(at, label)| ((label.known_ms, false, label.sequence), Due::Label(at)));
+        events.chain(own).min_by_key(|(when, _)| *when)
+    }
+
+    /// An event's own label counts, or without one it is genuine.
+    fn matures(&mut self, shard: usize, at: usize) -> Option<(Event, bool)> {
+        if let Some(LabelsFrom::Column { .. }) = self.labels_from() {
+            let mut event = self.waiting[shard].remove(at).event;
+            event.label = Some(event.label.unwrap_or(false));
+            return Some((event, false));
         }
-        let mut event = Event { label: Some(event.label.unwrap_or(false)), ..event.clone() };
+        let kept = &mut self.waiting[shard][at];
+        kept.known = Some((false, None));
+        Some((Event { label: Some(false), ..kept.event.clone() }, false))
+    }
+
+    /// A label counts; the event as it is known now, and whether it was known before, where that changes.
+    fn counts_now(&mut self, shard: usize, at: usize) -> Option<(Event, bool)> {
+        let label = self.announced[shard].remove(at);
+        let Some(LabelsFrom::Input { span_ms, .. }) = self.labels_from() else { return None };
+        let own =
+            |kept: &&mut Waiting| kept.event.id == label.id && label.known_ms < kept.event.time_ms + span_ms;
+        let Some(kept) = self.waiting[shard].iter_mut().find(own) else {
+            self.labels_without_event += 1;
+            return None;
+        };
+        // "The one that is known later is the label": any is, to an event that is genuine by its age.
+        if kept.known.is_some_and(|(_, since)| since.is_some_and(|since| label.known_ms < since)) {
+            return None;
+        }
+        let before = kept.known.map(|(is_fraud, _)| is_fraud);
+        kept.known = Some((label.is_fraud, Some(label.known_ms)));
+        let event = Event { label: Some(label.is_fraud), ..kept.event.clone() };
+        (before != Some(label.is_fraud)).then_some((event, before.is_some()))
+    }
+
+    /// §7: an accepted event waits for its label, or for its maturity where it has none, or is kept for labels to come.
+    fn await_label(&mut self, event: &Event, stream_time: i64) {
+        let (Some(labels), Some(_)) = (self.settings.labels.clone(), self.label_tier()) else { return };
+        let at = (self.settings.shard_of_id)(event.id);
         // "Beside a label no flag is looked at."
-        event.conditions.resize(event.conditions.len() + self.settings.flags.len(), false);
-        shard.push(Waiting { known_ms: event.time_ms + wait_ms, event });
+        let mut waits = event.clone();
+        waits.conditions.resize(event.conditions.len() + self.settings.flags.len(), false);
+        match labels.from {
+            LabelsFrom::Column { waiting_max, .. } => {
+                if event.label.is_none() && labels.maturity_ms.is_none() {
+                    return;
+                }
+                if self.waiting[at].len() >= waiting_max {
+                    self.lost_labels += 1;
+                    return;
+                }
+                self.waiting[at].push(Waiting { event: waits, known: None });
+            }
+            LabelsFrom::Input { span_ms, bytes, .. } => {
+                self.waiting[at].retain(|kept| kept.event.id != event.id);
+                if event.time_ms + span_ms <= stream_time {
+                    return;
+                }
+                waits.label = None;
+                self.waiting[at].push(Waiting { event: waits, known: None });
+                while self.waiting_bytes(at) > bytes {
+                    let events = self.waiting[at].iter().enumerate();
+                    let oldest = events.min_by_key(|(_, kept)| (kept.event.time_ms, kept.event.sequence));
+                    let Some((oldest, _)) = oldest else { break };
+                    self.waiting[at].remove(oldest);
+                    self.lost_labels += 1;
+                }
+            }
+        }
+    }
+
+    fn labels_from(&self) -> Option<LabelsFrom> {
+        self.settings.labels.as_ref().map(|labels| labels.from.clone())
+    }
+
+    /// The layer of the windows of labels, if there are any.
+    fn label_tier(&self) -> Option<usize> {
+        self.layers.len().checked_sub(1).filter(|&tier| tier == self.layer_count)
+    }
+
+    fn waiting_bytes(&self, shard: usize) -> u64 {
+        let Some(LabelsFrom::Input { event_bytes, label_bytes, .. }) = self.labels_from() else { return 0 };
+        self.waiting[shard].len() as u64 * event_bytes + self.announced[shard].len() as u64 * label_bytes
     }
 
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
             evicted_keys: self.evicted_keys,
             evicted_ids: self.evicted_ids,
-            waiting: self.waiting.iter().map(|shard| shard.len() as u64).sum(),
+            waiting: self.waiting.iter().map(|shard| shard.len() as u64).sum::<u64>()
+                + self.announced.iter().map(|shard| shard.len() as u64).sum::<u64>(),
             lost_labels: self.lost_labels,
+            labels_without_event: self.labels_without_event,
             ids: self.ids.iter().map(|shard| shard.len() as u64).sum(),
             ..Counts::default()
         };
@@ -301,13 +442,14 @@ impl Oracle {
 }
 
 impl Shard {
-    /// §5 and §2: the sweep, 4. Store, 5. Merge, 6. Evict; `at` is the sequence of the record at which that is. The keys evicted.
+    /// §5 and §2: the sweep, 4. Store, 5. Merge, 6. Evict; `order` is that of updates, `at` the sequence of the record at which that is. The
+    /// keys evicted.
     fn store(
         &mut self,
         settings: &Settings,
         kind: &Kind,
         (sizes, limit): (&[Sizes], u64),
-        (event, at): (&Event, u64),
+        (event, (order, at)): (&Event, (u64, u64)),
         name: (usize, u64),
         stream_time: i64,
     ) -> u64 {
@@ -324,7 +466,7 @@ impl Shard {
         self.swept = due;
         let horizon = self.horizon;
         let key = self.keys.entry(name).or_insert_with(|| Key::new(event, kind, horizon));
-        key.store(event, name.0, kind, bounds);
+        key.store(event, order, name.0, kind, bounds);
         let mut evicted = 0;
         while self.bytes(sizes) > limit {
             let others = self.keys.iter().filter(|(other, _)| **other != name);

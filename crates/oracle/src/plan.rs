@@ -115,12 +115,40 @@ pub struct Flag {
 /// When labels begin to count (§7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labels {
-    /// `labels.delay`
-    pub delay_ms: i64,
+    pub from: LabelsFrom,
     /// `labels.maturity`
     pub maturity_ms: Option<i64>,
-    /// Events that wait for their label, per shard of ids.
-    pub waiting_max: usize,
+}
+
+/// Where labels come from (§7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelsFrom {
+    /// They stand beside their events.
+    Column {
+        /// `labels.delay`
+        delay_ms: i64,
+        /// Events that wait for their label, per shard of ids.
+        waiting_max: usize,
+    },
+    /// They are records of their own.
+    Input {
+        /// `labels.span`
+        span_ms: i64,
+        /// Room per shard of ids, and what an event and a label take of it.
+        bytes: u64,
+        event_bytes: u64,
+        label_bytes: u64,
+    },
+}
+
+/// A label that is a record of its own (§7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelLine {
+    pub sequence: u64,
+    /// Of the event, as [`Event::id`].
+    pub id: u64,
+    pub is_fraud: bool,
+    pub known_ms: i64,
 }
 
 /// What a window wants of an event's label.
@@ -266,8 +294,10 @@ pub struct Counts {
     pub evicted_ids: u64,
     /// Ids held.
     pub ids: u64,
-    /// Events whose label does not count yet.
+    /// Events whose label does not count yet or that are kept for labels, and labels that do not count yet.
     pub waiting: u64,
-    /// Labels that found no place.
+    /// Labels, and events kept for them, that found no place, and labels that came again when their event lay in a span.
     pub lost_labels: u64,
+    /// Labels that began to count when their event was not kept.
+    pub labels_without_event: u64,
 }

@@ -68,6 +68,8 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) time: i64,
+    /// Of the event.
+    pub(crate) sequence: u64,
     pub(crate) columns: Vec<Option<i64>>,
     pub(crate) conditions: Vec<bool>,
     /// Of an entry of a label: whether it is fraud.
@@ -83,6 +85,7 @@ impl Entry {
         };
         Self {
             time: event.time_ms,
+            sequence: event.sequence,
             columns: event.columns.clone(),
             conditions: event.conditions.clone(),
             label: event.label,
@@ -174,8 +177,8 @@ impl Key {
         self.newest - event.time_ms > bounds.lateness_ms
     }
 
-    /// §2 steps 4 and 5.
-    pub(crate) fn store(&mut self, event: &Event, entity: usize, kind: &Kind, bounds: &Bounds) {
+    /// §2 steps 4 and 5; `order` is that of updates for eviction.
+    pub(crate) fn store(&mut self, event: &Event, order: u64, entity: usize, kind: &Kind, bounds: &Bounds) {
         // "with t = newest - H exactly it is not kept"
         let kept = event.time_ms > self.newest.max(event.time_ms) - kind.horizon_ms;
         self.take_in(event, kind, bounds, kept.then_some(Place::EntriesOrSpans));
@@ -183,7 +186,18 @@ impl Key {
         if kept {
             self.merge(bounds);
         }
-        self.updated = (event.sequence, entity);
+        self.updated = (order, entity);
+    }
+
+    /// §7, relabelling: the entry of the event changes what it is known as. Whether it lies in a span instead.
+    pub(crate) fn relabel(&mut self, event: &Event) -> bool {
+        let own = self.entries.iter_mut().find(|entry| entry.sequence == event.sequence);
+        if let Some(entry) = own {
+            entry.label = event.label;
+            return false;
+        }
+        let t = event.time_ms;
+        self.spans.iter().any(|span| span.first <= t && t <= span.last)
     }
 
     /// The state "as though the event had been stored" (§2, §3 `inclusive`): the event is an entry of its own,

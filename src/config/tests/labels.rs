@@ -46,7 +46,9 @@ fn a_mapped_column_is_refused() {
 fn features_of_labels_need_a_column() {
     faults(
         "",
-        &["f.toml:5:9: feature.label: no label is ever known; give [labels] column in the configuration"],
+        &[
+            "f.toml:5:9: feature.label: no label is ever known; give [labels] column or input in the configuration",
+        ],
     );
 }
 
@@ -68,19 +70,33 @@ fn maturity_without_labels() {
     assert_eq!(
         found,
         [
-            "shop.toml:2:12: labels.maturity: says when an event without a label is genuine, and there are no labels; give labels.column"
+            "shop.toml:2:12: labels.maturity: says when an event without a label is genuine, and there are no labels; give labels.column or labels.input"
         ]
     );
 }
 
 #[test]
-fn a_history_keeps_no_labels() {
+fn labels_of_an_input() {
+    faults("[labels]\ninput = ['labels.jsonl', 'more.csv']\nmaturity = '90d'\n", &[]);
+    faults("[labels]\ncolumn = 'fraud'\ninput = ['labels.jsonl']\n", &[]);
     faults(
-        "[labels]\ncolumn = 'fraud'\n[history]\nfolder = 'kept'\n",
+        "[labels]\ninput = ['labels.jsonl']\nspan = '30d'\nmaturity = '31d'\n",
         &[
-            "shop.toml:15:10: history.folder: labels are no part of a snapshot yet; leave out [history], or the features that have label",
+            "shop.toml:15:12: labels.maturity: 31d is longer than labels.span, 30d: events are not kept for so long",
         ],
     );
+    faults(
+        "[labels]\ncolumn = 'kind'\ninput = ['labels.jsonl']\n",
+        &[
+            "shop.toml:13:10: labels.column: \"kind\" is the label, and \"kind\" is mapped too; a feature must not reach the label",
+        ],
+    );
+}
+
+#[test]
+fn a_history_keeps_labels() {
+    faults("[labels]\ncolumn = 'fraud'\n[history]\nfolder = 'kept'\n", &[]);
+    faults("[labels]\ninput = ['labels.jsonl']\n[history]\nfolder = 'kept'\n", &[]);
 }
 
 /// `train` takes labels beside a configuration that `run` keeps a history with.

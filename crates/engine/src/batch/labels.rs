@@ -4,9 +4,9 @@
 //!
 //! An accepted event waits with what windows of labels keep of it, in the shard of its id (`await_labels`). Its label begins to count before
 //! the first event whose stream time gets there: it is then stored under the event's keys, which others' events read
-//! (`update_labels`). Holds: a shard of keys sees labels and events in the order of docs/semantics.md, 7, whatever the batches.
+//! (`update_labels`). One that comes later for an event changes what was stored. Holds: a shard of keys sees labels and events in the order of docs/semantics.md, 7, whatever the batches.
 
-use crate::batch::lane::CellLane;
+use crate::batch::lane::{CellLane, LabelRead, Taken};
 use crate::batch::shared::Shared;
 use crate::batch::update::Batch;
 use crate::batch::worker::{Lanes, is_accepted, owner};
@@ -58,8 +58,18 @@ impl Labels {
         let mut next_ms = next_of(&shards);
         for (event, &stream_ms) in stream_ms.iter().enumerate() {
             let (lane, row) = owner(shared, event);
-            if lanes[lane].reject(row).is_some() {
-                continue;
+            match lanes[lane].taken(row) {
+                Taken::Event => {}
+                Taken::Label => {
+                    let LabelRead { id_hash, is_fraud, known_ms } = lanes[lane].label(row);
+                    if ids::shard_of(id_hash) % crew == worker {
+                        let shard = &mut shards[ids::shard_of(id_hash) / crew];
+                        shard.announce(id_hash, first_sequence + event as u64, known_ms, is_fraud);
+                        next_ms = next_ms.min(shard.next_ms());
+                    }
+                    continue;
+                }
+                Taken::Reject(_) => continue,
             }
             if next_ms <= stream_ms {
                 for shard in &mut shards {
@@ -70,7 +80,7 @@ impl Labels {
             if is_accepted_here(event) {
                 let entry = lanes[lane].event(row);
                 let shard = &mut shards[ids::shard_of(entry.head.id_hash) / crew];
-                shard.add(&entry, lanes[lane].met(row), first_sequence + event as u64);
+                shard.add(&entry, lanes[lane].met(row), first_sequence + event as u64, stream_ms);
                 next_ms = next_ms.min(shard.next_ms());
             }
         }
@@ -120,8 +130,14 @@ impl Labels {
                 time_ms: known.time_ms,
                 stream_ms: batch.stream_ms[known.record as usize],
             };
+            entry.event = known.event;
             if let Some(mut shard) = shared.shards.get_mut(&shared.label_store(shard)) {
-                shard.store_apart(&shared.settings.state, plans, entity, &update, entry);
+                let state = &shared.settings.state;
+                if known.is_again {
+                    shard.change_apart(state, plans, entity, &update, entry);
+                } else {
+                    shard.store_apart(state, plans, entity, &update, entry);
+                }
             }
         }
     }

@@ -25,10 +25,27 @@ pub(crate) struct EventLane {
     slots: Vec<i64>,
     /// One bit a condition of the feature set.
     met: Vec<u64>,
-    rejects: Vec<Option<Reject>>,
+    taken: Vec<Taken>,
     keys_per_event: usize,
     slots_per_event: usize,
     used: usize,
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Taken {
+    #[default]
+    Event,
+    Label,
+    Reject(Reject),
+}
+
+/// A label that was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LabelRead {
+    pub(crate) id_hash: u64,
+    pub(crate) is_fraud: bool,
+    pub(crate) known_ms: i64,
 }
 
 impl EventLane {
@@ -49,7 +66,7 @@ impl EventLane {
             self.keys.resize(self.used * self.keys_per_event, 0);
             self.slots.resize(self.used * self.slots_per_event, 0);
             self.met.resize(self.used, 0);
-            self.rejects.resize(self.used, None);
+            self.taken.resize(self.used, Taken::Event);
         }
         first
     }
@@ -88,13 +105,31 @@ impl EventLane {
         }
     }
 
-    pub(crate) fn set_reject(&mut self, row: usize, reject: Option<Reject>) {
-        self.rejects[row] = reject;
+    pub(crate) fn set_taken(&mut self, row: usize, taken: Taken) {
+        self.taken[row] = taken;
     }
 
     #[inline]
-    pub(crate) fn reject(&self, row: usize) -> Option<Reject> {
-        self.rejects[row]
+    pub(crate) fn taken(&self, row: usize) -> Taken {
+        self.taken[row]
+    }
+
+    #[inline]
+    pub(crate) fn is_event(&self, row: usize) -> bool {
+        matches!(self.taken[row], Taken::Event)
+    }
+
+    /// A label lies in the head that an event would have there: its time is since when it is known, its amount whether it is fraud.
+    pub(crate) fn set_label(&mut self, row: usize, label: LabelRead) {
+        let LabelRead { id_hash, is_fraud, known_ms } = label;
+        self.heads[row] =
+            Head { id_hash, time_ms: known_ms, amount_minor: is_fraud.into(), ..Head::default() };
+    }
+
+    /// The label of a row that was taken as one.
+    pub(crate) fn label(&self, row: usize) -> LabelRead {
+        let head = &self.heads[row];
+        LabelRead { id_hash: head.id_hash, is_fraud: head.amount_minor != 0, known_ms: head.time_ms }
     }
 
     pub(crate) fn set_met(&mut self, row: usize, met: u64) {
@@ -216,11 +251,14 @@ impl Outputs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Records taken.
+    /// Records taken, but for labels.
     pub events: u64,
+    /// Labels taken that are records of their own.
+    pub labels: u64,
     pub accepted: u64,
     pub duplicates: u64,
     /// By [`Reason`], in its order.
+    #[serde(with = "by_reason")]
     pub rejects: [u64; Reason::ALL.len()],
     pub late: u64,
     pub early: u64,
@@ -235,9 +273,39 @@ pub struct Counts {
     pub reasons_approximate: u64,
 }
 
+mod by_reason {
+    //! Reasons that came later stand behind those that every version knows, and only where they occurred, so that an older version reads
+    //! the counts too.
+    use crate::reject::Reason;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    /// Reasons that every version knows.
+    const ALWAYS: usize = 20;
+
+    pub(super) fn serialize<S: Serializer>(
+        counts: &[u64; Reason::ALL.len()],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let last = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        counts[..last.max(ALWAYS)].serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<[u64; Reason::ALL.len()], D::Error> {
+        let held = Vec::<u64>::deserialize(from)?;
+        let mut counts = [0; Reason::ALL.len()];
+        let place =
+            counts.get_mut(..held.len()).ok_or_else(|| D::Error::custom("more reasons than there are"))?;
+        place.copy_from_slice(&held);
+        Ok(counts)
+    }
+}
+
 impl Counts {
     pub(crate) fn add(&mut self, other: &Self) {
         self.events += other.events;
+        self.labels += other.labels;
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
         for (count, more) in self.rejects.iter_mut().zip(other.rejects) {
@@ -258,5 +326,26 @@ impl Counts {
     /// Rejects of all reasons.
     pub fn rejected(&self) -> u64 {
         self.rejects.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Snapshots have counts; a version that knows fewer reasons reads and writes them too.
+    #[test]
+    fn counts_are_read_by_the_version_before_and_from_it() {
+        let mut counts = Counts { accepted: 7, ..Counts::default() };
+        counts.rejects[3] = 5;
+        let text = serde_json::to_string(&counts).expect("plain data");
+        assert!(text.contains(&format!("\"rejects\":[0,0,0,5{}]", ",0".repeat(16))), "{text}");
+        let back = |text: &str| serde_json::from_str::<Counts>(text);
+        assert_eq!(back(&text).ok(), Some(counts));
+        assert_eq!(back(&text.replace("\"labels\":0,", "")).ok(), Some(counts));
+        counts.rejects[Reason::UnknownLabel as usize] = 1;
+        let text = serde_json::to_string(&counts).expect("plain data");
+        assert_eq!(back(&text).ok(), Some(counts));
+        assert!(back(&text.replace("0,5,", "0,0,0,0,5,")).is_err(), "more reasons than there are");
     }
 }

@@ -92,10 +92,12 @@ pub struct StateSize {
     pub evicted: u64,
     /// Ids forgotten before their span for want of memory.
     pub evicted_ids: u64,
-    /// Events whose label does not count yet.
+    /// Events whose label does not count yet, or that are kept for labels, and labels that do not count yet.
     pub waiting: u64,
-    /// Labels lost for want of memory.
+    /// Labels, and events kept for labels, lost for want of memory; and labels that came when their event lay in a span.
     pub lost_labels: u64,
+    /// Labels that began to count when their event was not kept.
+    pub labels_without_event: u64,
 }
 
 /// The batch at hand.
@@ -310,14 +312,16 @@ impl Shared {
     pub(crate) fn end(&self, records: &mut Records, outputs: &mut Outputs, counts: &mut Counts) -> u64 {
         let mut job = self.job.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut job.records, records);
+        let mut labels = 0;
         for (lane, output) in self.outputs.iter().zip(&mut outputs.lanes) {
             let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut *lane, output);
             counts.add(&output.counts);
+            labels += output.counts.labels;
         }
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *blocks, &mut outputs.blocks);
-        counts.events += records.len() as u64;
+        counts.events += records.len() as u64 - labels;
         records.len() as u64
     }
 
@@ -331,6 +335,7 @@ impl Shared {
             total.values += size.values;
             total.resident_bytes += size.resident_bytes;
             total.evicted += size.evicted;
+            total.lost_labels += size.lost_labels;
         }
         for ids in &self.ids {
             let ids = ids.lock().unwrap_or_else(PoisonError::into_inner);
@@ -341,6 +346,7 @@ impl Shared {
             let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
             total.waiting += waiting.len() as u64;
             total.lost_labels += waiting.lost;
+            total.labels_without_event += waiting.without_event;
         }
         total
     }

@@ -8,15 +8,17 @@
 //! Holds: head and parts are a pure function of the sequence up to the cut, whatever batches, workers and snapshots there were; an engine
 //! restored from them goes on with the same bytes. Not here: files, compression, hashes of content.
 
+use crate::batch::shared::Shared;
 use crate::batch::{Counts, Engine};
 use crate::limits::DEDUPE_SHARDS;
 use crate::state::ids::IdShard;
 use crate::state::part::Read;
 pub use crate::state::part::{Part, PartFault, PartKind};
 use crate::state::shard::Shard;
+use crate::state::waiting::Waiting;
 pub use crate::window::capture::FramePool;
 use serde::{Deserialize, Serialize};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// What an engine is besides its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +92,11 @@ impl Identity {
     }
 }
 
+/// Shards of ids, of keys, of what waits for labels.
+fn parts_of(shared: &Shared) -> usize {
+    DEDUPE_SHARDS + shared.stores.shards + shared.waiting.len()
+}
+
 impl Engine {
     /// Frames of 4 KiB that a snapshot cut now would copy, for [`FramePool::prepare`].
     pub fn snapshot_frames(&self) -> usize {
@@ -97,7 +104,11 @@ impl Engine {
         let keys: usize = shared.shards.iter().map(|shard| shard.frames()).sum();
         let ids: usize =
             shared.ids.iter().map(|ids| ids.lock().unwrap_or_else(PoisonError::into_inner).frames()).sum();
-        keys + ids
+        keys + ids + self.waiting().map(|waiting| waiting.frames()).sum::<usize>()
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = MutexGuard<'_, Waiting>> {
+        self.shared.waiting.iter().map(|waiting| waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The cut: the state is what it is before the next batch. One that is not finished yet is given up.
@@ -109,6 +120,7 @@ impl Engine {
         for mut shard in shared.shards.iter_mut() {
             shard.begin_capture(pool);
         }
+        self.waiting().for_each(|mut waiting| waiting.begin_capture(pool));
         self.taking = Some(Taking { done: 0, pool: pool.clone() });
         let stream_ms = shared.job.read().unwrap_or_else(PoisonError::into_inner).stream_ms;
         let recent = shared.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,6 +141,7 @@ impl Engine {
         for mut shard in shared.shards.iter_mut() {
             shard.abandon_capture();
         }
+        self.waiting().for_each(|mut waiting| waiting.abandon_capture());
         self.taking = None;
     }
 
@@ -148,6 +161,10 @@ impl Engine {
                 let mut ids = shared.ids[*done].lock().unwrap_or_else(PoisonError::into_inner);
                 let copied = ids.capture_some(left);
                 (copied, (copied < left).then(|| ids.end_capture(*done, pool)))
+            } else if let Some(number) = done.checked_sub(DEDUPE_SHARDS + shared.stores.shards) {
+                let mut waiting = shared.waiting[number].lock().unwrap_or_else(PoisonError::into_inner);
+                let copied = waiting.capture_some(left);
+                (copied, (copied < left).then(|| waiting.end_capture(number, pool)))
             } else {
                 let number = *done - DEDUPE_SHARDS;
                 let Some(mut shard) = shared.shards.get_mut(&number) else { return };
@@ -157,7 +174,7 @@ impl Engine {
             left = left.saturating_sub(copied);
             if let Some(part) = part {
                 *done += 1;
-                if *done == DEDUPE_SHARDS + shared.stores.shards {
+                if *done == parts_of(shared) {
                     self.taking = None;
                 }
                 give(part);
@@ -167,7 +184,7 @@ impl Engine {
 
     /// How many parts a snapshot has.
     pub fn snapshot_parts(&self) -> usize {
-        DEDUPE_SHARDS + self.shared.stores.shards
+        parts_of(&self.shared)
     }
 
     /// Puts a part of a snapshot in place of what this engine has there. Several threads may do so at once, before the first batch.
@@ -186,6 +203,11 @@ impl Engine {
                 }
                 let restored = Shard::restore(&shared.stores, shared.reserve.clone(), &part)?;
                 shared.shards.insert(part.shard, restored);
+            }
+            PartKind::Labels => {
+                let waiting = shared.waiting.get(part.shard).ok_or(PartFault::Shard)?;
+                let restored = Waiting::restore(&shared.plan, &part)?;
+                *waiting.lock().unwrap_or_else(PoisonError::into_inner) = restored;
             }
         }
         Ok(())

@@ -8,11 +8,12 @@ mod score;
 
 use self::score::{Scored, settle};
 use crate::batch::labels::Labels;
-use crate::batch::lane::{BLOCK, EventLane};
+use crate::batch::lane::{BLOCK, EventLane, LabelRead, Taken};
 use crate::batch::matrix::Matrix;
 use crate::batch::shared::{InForce, Job, Own, Shared};
 use crate::batch::update::{Batch, Updates};
 use crate::decode::Decoder;
+use crate::decode::label::{Label, LabelDecoder};
 use crate::encode::Reason as AlertReason;
 use crate::event::{Head, KeyTexts, NO_KEY};
 use crate::features::cell::Cell;
@@ -46,6 +47,7 @@ struct IdTask {
 pub(crate) struct Worker {
     index: usize,
     decoder: Decoder,
+    label_decoder: LabelDecoder,
     /// What follows the model in force.
     own: Own,
     /// M at each event of the batch.
@@ -77,6 +79,7 @@ impl Worker {
         Self {
             index,
             decoder: Decoder::new(plan.schema.clone()),
+            label_decoder: LabelDecoder::new(plan.schema.hash_seed),
             own: job.in_force.new_own(),
             stream_ms: Vec::new(),
             ids: Vec::new(),
@@ -144,9 +147,9 @@ impl Worker {
             shared.owners[block].store((self.index << 24 | start) as u32, Ordering::Relaxed);
             for (offset, event) in (first..records.min(first + BLOCK)).enumerate() {
                 let row = start + offset;
-                let reject = self.decode_one(&job, event, &mut lane, row);
-                lane.set_reject(row, reject);
-                if reject.is_none() {
+                let taken = self.decode_one(&job, event, &mut lane, row);
+                lane.set_taken(row, taken);
+                if matches!(taken, Taken::Event) {
                     let plan = &*shared.plan;
                     let stage = &plan.layers[0].stage;
                     let met = stage.met(&plan.set, lane.event(row), |_| Cell::MISSING, &mut self.operands);
@@ -167,12 +170,14 @@ impl Worker {
         }
     }
 
-    fn decode_one(&mut self, job: &Job, event: usize, lane: &mut EventLane, row: usize) -> Option<Reject> {
+    fn decode_one(&mut self, job: &Job, event: usize, lane: &mut EventLane, row: usize) -> Taken {
         let meta = &job.records.list[event];
-        if let Form::Refused(reason) = meta.form {
-            return Some(Reject::record(reason));
-        }
         let bytes = job.records.bytes_of(event);
+        match meta.form {
+            Form::Json | Form::Row => {}
+            Form::Label { .. } => return self.decode_label(bytes, meta.form, lane, row),
+            Form::Refused(reason) => return Taken::Reject(Reject::record(reason)),
+        }
         let decoder = &mut self.decoder;
         let mut target = lane.event_mut(row);
         // A record that makes the decoder panic is a reject; no other stage is guarded.
@@ -181,8 +186,25 @@ impl Worker {
             catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, meta.form, meta.arrival_ms, &mut target)));
         GUARDED.set(false);
         match read {
-            Ok(result) => result.err(),
-            Err(_) => Some(Reject::record(Reason::Panic)),
+            Ok(Ok(())) => Taken::Event,
+            Ok(Err(reject)) => Taken::Reject(reject),
+            Err(_) => Taken::Reject(Reject::record(Reason::Panic)),
+        }
+    }
+
+    #[cold]
+    fn decode_label(&mut self, bytes: &[u8], form: Form, lane: &mut EventLane, row: usize) -> Taken {
+        let decoder = &mut self.label_decoder;
+        GUARDED.set(true);
+        let read = catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, form)));
+        GUARDED.set(false);
+        match read {
+            Ok(Ok(Label { id_hash, is_fraud, known_ms, .. })) => {
+                lane.set_label(row, LabelRead { id_hash, is_fraud, known_ms });
+                Taken::Label
+            }
+            Ok(Err(reject)) => Taken::Reject(reject),
+            Err(_) => Taken::Reject(Reject::record(Reason::Panic)),
         }
     }
 
@@ -196,7 +218,7 @@ impl Worker {
         let mut stream_ms = job.stream_ms;
         for event in 0..job.records.len() {
             let (lane, row) = owner(shared, event);
-            if lanes[lane].reject(row).is_none() {
+            if lanes[lane].is_event(row) {
                 let &Head { id_hash: hash, time_ms, .. } = lanes[lane].event(row).head;
                 stream_ms = stream_ms.max(time_ms);
                 if ids::shard_of(hash) % crew == self.index {

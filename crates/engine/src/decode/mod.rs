@@ -28,6 +28,7 @@ mod found;
 mod guess;
 pub mod hash;
 mod items;
+pub mod label;
 mod layout;
 mod number;
 mod paths;
@@ -53,7 +54,9 @@ use std::sync::Arc;
 /// Of a row a source makes a JSON object, or, where it cannot, a text that is none.
 fn of_form(reject: Reject, form: Form) -> Reject {
     match (form, reject.reason) {
-        (Form::Row, Reason::InvalidJson) => Reject { reason: Reason::InvalidRow, ..reject },
+        (Form::Row | Form::Label { is_row: true }, Reason::InvalidJson) => {
+            Reject { reason: Reason::InvalidRow, ..reject }
+        }
         _ => reject,
     }
 }

@@ -118,7 +118,7 @@ impl Paths {
             .zip(&schema.fields)
             .map(|(index, field)| builder.leaf(&field.path, Subject::Field(index)))
             .collect();
-        let label = schema.labels.as_ref().map(|labels| builder.leaf(&labels.column, Subject::Label));
+        let label = schema.label_column().map(|path| builder.leaf(path, Subject::Label));
         let mut nodes = builder.nodes;
         for index in 0..nodes.len() {
             let ids = std::mem::take(&mut nodes[index].children.ids);

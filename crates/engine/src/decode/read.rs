@@ -10,7 +10,7 @@ use super::found::{Found, Kind, Leaf};
 use super::hash::Hasher;
 use super::items::{self, Skus};
 use super::paths::Paths;
-use super::{amount, time, value};
+use super::{amount, label, time, value};
 use crate::currency::{Currency, Scale};
 use crate::event::{EventMut, IdText, KeyTexts, MISSING, NO_KEY, marks};
 use crate::limits::TIME_MS_MIN;
@@ -93,7 +93,7 @@ impl Reader {
     }
 
     /// Hash and place of the id: a string, or an integer in digits.
-    fn id(&mut self, leaf: Leaf, record: &[u8]) -> Result<(u64, IdText), Reject> {
+    pub(super) fn id(&mut self, leaf: Leaf, record: &[u8]) -> Result<(u64, IdText), Reject> {
         let reject = |reason| Reject { reason, subject: Subject::Id };
         if value::is_missing(leaf) {
             return Err(reject(Reason::Missing));
@@ -190,11 +190,7 @@ impl Reader {
         }
         if let (Some(leaf), Some((label, _))) = (paths.label, items.split_last_mut()) {
             let text = value::text(found.leaves[usize::from(leaf)], record, &mut self.text);
-            *label = match text {
-                Some(b"fraud" | b"true" | b"1" | b"1.0") => 1,
-                Some(b"legit" | b"false" | b"0" | b"0.0") => 0,
-                Some(_) | None => MISSING,
-            };
+            *label = text.and_then(label::truth).map_or(MISSING, i64::from);
         }
         let Some(basket) = paths.items else { return };
         let is_array = found.leaves[usize::from(basket)].kind == Kind::Array;

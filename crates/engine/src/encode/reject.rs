@@ -19,6 +19,10 @@ pub struct RejectLine<'a> {
     pub reject: Reject,
 }
 
+const LABEL_EVENT: &str = "`event_id` of the label";
+const LABEL_TRUTH: &str = "`label` of the label";
+const LABEL_KNOWN_AT: &str = "`known_at` of the label";
+
 /// What each subject is called, escaped for JSON: `amount` at path `order.total`.
 #[derive(Clone, Debug)]
 pub(super) struct Subjects {
@@ -43,10 +47,7 @@ impl Subjects {
                 CurrencySource::Path { path, .. } => called("`currency`", &[path]),
                 CurrencySource::Constant(_) => called("`currency`", &[]),
             },
-            label: called(
-                "`label`",
-                schema.labels.iter().map(|labels| &labels.column).collect::<Vec<_>>().as_slice(),
-            ),
+            label: called("`label`", schema.label_column().into_iter().collect::<Vec<_>>().as_slice()),
             arrival: called(
                 "`arrival`",
                 schema.arrival.iter().map(|time| &time.path).collect::<Vec<_>>().as_slice(),
@@ -109,10 +110,35 @@ impl Subjects {
             Subject::Currency => &self.currency,
             Subject::Arrival => &self.arrival,
             Subject::Label => &self.label,
+            Subject::LabelEvent => LABEL_EVENT.as_bytes(),
+            Subject::LabelTruth => LABEL_TRUTH.as_bytes(),
+            Subject::LabelKnownAt => LABEL_KNOWN_AT.as_bytes(),
             Subject::Items => &self.items,
             Subject::Field(index) => &self.fields[usize::from(index)],
             Subject::Entity(index) => &self.entities[usize::from(index)],
         }
+    }
+}
+
+impl Reject {
+    /// What is wrong with a label, for people.
+    pub fn of_label(self) -> String {
+        let what = match self.subject {
+            Subject::LabelEvent => LABEL_EVENT,
+            Subject::LabelTruth => LABEL_TRUTH,
+            Subject::LabelKnownAt => LABEL_KNOWN_AT,
+            Subject::Record
+            | Subject::Id
+            | Subject::Time
+            | Subject::Amount
+            | Subject::Currency
+            | Subject::Arrival
+            | Subject::Label
+            | Subject::Field(_)
+            | Subject::Entity(_)
+            | Subject::Items => "the record",
+        };
+        format!("{what}{}", fault(self.reason))
     }
 }
 
@@ -158,6 +184,7 @@ fn fault(reason: Reason) -> &'static str {
             " is an aggregate of the Kinesis Producer Library that cannot be taken apart"
         }
         Reason::InvalidCompression => " is compressed and cannot be decompressed",
+        Reason::UnknownLabel => " is neither fraud nor legit",
         Reason::Panic => " could not be decoded because of a fault in cartguard; please report it",
     }
 }

@@ -218,7 +218,8 @@ impl Context<'_> {
             [(LabelIs::Known, "known"), (LabelIs::Fraud, "fraud"), (LabelIs::Genuine, "genuine")];
         let label = reader.one_of("label", &WORDS.map(|(_, word)| word)).map(|index| WORDS[index])?;
         if self.schema.labels.is_none() {
-            reader.fault("label", "no label is ever known; give [labels] column in the configuration");
+            reader
+                .fault("label", "no label is ever known; give [labels] column or input in the configuration");
         }
         if let Some(word) = aggregates.iter().find(|word| matches!(**word, "distinct" | "run" | "ratio")) {
             reader.fault("aggregates", format!("{word} takes no label"));

@@ -14,7 +14,7 @@ use crate::features::cell::{Cell, Shape};
 use crate::features::expression::{Context, Program};
 use crate::features::graph::Graph;
 use crate::features::spec::{Aggregate, Column, Definition, FeatureSet};
-use crate::limits::LABEL_BYTES;
+use crate::limits::{KEPT_EVENT_BYTES, KEPT_LABEL_BYTES, LABEL_BYTES};
 use crate::schema::Schema;
 use crate::window::layout::Layout;
 use std::ops::Range;
@@ -148,9 +148,15 @@ impl Plan {
         !self.labels.is_empty()
     }
 
-    /// Bytes that an event which waits for its label counts for (docs/semantics.md, 7).
-    pub fn waiting_bytes(&self) -> u64 {
-        LABEL_BYTES + 8 * (self.schema.entities.len() + self.schema.slots()) as u64
+    /// Bytes that an event which waits for its label, or is kept for labels, counts for, and a label that does not count yet
+    /// (docs/semantics.md, 7).
+    pub fn waiting_bytes(&self) -> (u64, u64) {
+        let own = 8 * (self.schema.entities.len() + self.schema.slots()) as u64;
+        if self.schema.has_label_input() {
+            (KEPT_EVENT_BYTES + own, KEPT_LABEL_BYTES)
+        } else {
+            (LABEL_BYTES + own, 0)
+        }
     }
 
     /// Layers of windows.

@@ -2,7 +2,7 @@
 //!
 //! batch -> state -> **apart** -> window
 //!
-//! Elsewhere an event is read and stored at once; here the two are apart.
+//! Elsewhere an event is read and stored at once; here the two are apart, and what is stored may change.
 
 use crate::event::marks;
 use crate::features::cell::Cell;
@@ -10,7 +10,7 @@ use crate::features::plan::EntityPlan;
 use crate::state::shard::{Shard, StateSettings, Update};
 use crate::window::history::History;
 use crate::window::read::{self, Reader};
-use crate::window::write::Entry;
+use crate::window::write::{Changed, Entry};
 
 impl Shard {
     /// Reads the features of an event's key into `cells`.
@@ -71,6 +71,22 @@ impl Shard {
         }
         self.store(settings, plan, slot, update, entry);
         self.evict_if_full(plans, slot);
+    }
+
+    /// The event is known as something else from before the record of `update`'s sequence on: its entry changes, and nothing else.
+    pub(crate) fn change_apart(
+        &mut self,
+        settings: &StateSettings,
+        plans: &[EntityPlan],
+        plan: &EntityPlan,
+        update: &Update,
+        entry: &Entry,
+    ) {
+        let Some(slot) = self.living(settings, plans, update) else { return };
+        match self.history_mut(plan, slot).change(entry) {
+            Changed::Entry | Changed::Nothing => {}
+            Changed::InSpan => self.size.lost_labels += 1,
+        }
     }
 
     /// The slot of the key, unless it is forgotten; then it is removed.

@@ -9,6 +9,7 @@ mod apart;
 pub(crate) mod ids;
 mod index;
 pub(crate) mod part;
+mod rows;
 pub(crate) mod shard;
 mod slots;
 pub(crate) mod waiting;

@@ -18,6 +18,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"CGPART\x01\0");
 /// Counters of a shard in its head.
 const COUNTERS: usize = 8;
 const SHARD_HEAD_WORDS: usize = COUNTERS + SLOTS_HEAD_WORDS + ARENA_HEAD_WORDS;
+/// A shard of windows of labels has two counters more.
+const LABELS_HEAD_WORDS: usize = SHARD_HEAD_WORDS + 2;
 
 /// What a part is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +28,8 @@ pub enum PartKind {
     Ids,
     /// Keys and their histories.
     Keys,
+    /// Events that wait for their labels or are kept for them, and labels that do not count yet.
+    Labels,
 }
 
 /// A shard as of the cut. Its memory goes back to the pool when it is dropped.
@@ -69,11 +73,12 @@ impl Part {
         self.shard
     }
 
-    /// `keys-07`, `ids-63`
+    /// `keys-07`, `ids-63`, `labels-00`
     pub fn name(&self) -> String {
         let kind = match self.kind {
             PartKind::Ids => "ids",
             PartKind::Keys => "keys",
+            PartKind::Labels => "labels",
         };
         format!("{kind}-{:02}", self.shard)
     }
@@ -125,6 +130,7 @@ impl Read {
         let (kind, lists) = match kind {
             kind if kind == PartKind::Ids as u64 => (PartKind::Ids, 1),
             kind if kind == PartKind::Keys as u64 => (PartKind::Keys, 2),
+            kind if kind == PartKind::Labels as u64 => (PartKind::Labels, 2),
             _ => return Err(PartFault::Foreign),
         };
         let head_end = 4_usize.saturating_add(head_words as usize);
@@ -142,6 +148,11 @@ impl Read {
     pub(crate) fn head<const N: usize>(&self) -> Result<&[u64; N], PartFault> {
         let head = &self.words[self.head.clone()];
         head.try_into().map_err(|_| PartFault::Length(head.len(), N))
+    }
+
+    /// Whether the head has so many words.
+    fn has_head(&self, words: usize) -> bool {
+        self.head.len() == words
     }
 
     /// The frames of a list, one after the other.
@@ -164,6 +175,9 @@ impl Shard {
         head.extend([self.horizon_ms as u64, self.swept, self.next_sweep]);
         head.extend(self.slots.begin_capture(pool));
         head.extend(self.arena.begin_capture(pool));
+        if self.labels_stored > 0 {
+            head.extend([self.labels_stored, self.size.lost_labels]);
+        }
         self.captured_head = head;
     }
 
@@ -191,7 +205,12 @@ impl Shard {
         reserve: Reserve,
         part: &Read,
     ) -> Result<Self, PartFault> {
-        let head = part.head::<SHARD_HEAD_WORDS>()?;
+        let (head, of_labels) = if part.has_head(LABELS_HEAD_WORDS) {
+            let (head, of_labels) = part.head::<LABELS_HEAD_WORDS>()?.split_at(SHARD_HEAD_WORDS);
+            (head, [of_labels[0], of_labels[1]])
+        } else {
+            (&part.head::<SHARD_HEAD_WORDS>()?[..], [0, 0])
+        };
         let (counters, rest) = head.split_at(COUNTERS);
         let (slots_head, arena_head) = rest.split_at(SLOTS_HEAD_WORDS);
         let wrong = |_| PartFault::Foreign;
@@ -211,7 +230,9 @@ impl Shard {
             bytes: counters[3],
             evicted: counters[4],
             resident_bytes: 0,
+            lost_labels: of_labels[1],
         };
+        shard.labels_stored = of_labels[0];
         (shard.horizon_ms, shard.swept, shard.next_sweep) = (counters[5] as i64, counters[6], counters[7]);
         Ok(shard)
     }

@@ -72,6 +72,8 @@ pub(crate) struct Size {
     pub(crate) bytes: u64,
     pub(crate) resident_bytes: u64,
     pub(crate) evicted: u64,
+    /// Labels that came again for an event that lies in a span.
+    pub(crate) lost_labels: u64,
 }
 
 /// One shard.

@@ -7,7 +7,8 @@
 //! [`CHUNK_ROWS`] rows. Chunks of spans come before chunks of entries. All columns of a block have room for the same number of
 //! rows: `[time × rows][column 0 × rows] … [extra × rows]`.
 //!
-//! An entry's extra words hold, 16 bits each, its place in the dictionary of each distinct column, then one bit a condition.
+//! An entry's extra words hold, 16 bits each, its place in the dictionary of each distinct column, then one bit a condition; the last of
+//! them, where entries are found again, the sequence number of its event.
 
 use crate::event::MISSING;
 use crate::limits;
@@ -179,6 +180,8 @@ pub(crate) struct Layout {
     pub(crate) columns: Vec<ColumnUse>,
     pub(crate) distincts: usize,
     pub(crate) conditions: usize,
+    /// Entries have the sequence number of their event, as the last of their extra words.
+    pub(crate) has_event: bool,
     /// H of each distinct column, ms.
     pub(crate) value_horizons_ms: Vec<i64>,
     /// Its only numeric column always has a value, and there are no conditions.
@@ -216,7 +219,7 @@ impl Layout {
     pub(crate) fn finish(&mut self, sliding: SlidingLayout) {
         let columns = self.columns.len();
         let heads = self.distincts * HEAD_WORDS;
-        let extras = (self.distincts * 16 + self.conditions).div_ceil(64);
+        let extras = (self.distincts * 16 + self.conditions).div_ceil(64) + usize::from(self.has_event);
         let entry = 1 + columns + extras;
         let span = SPAN_FIXED + columns * SPAN_COLUMN + self.conditions;
         let totals: usize = self.columns.iter().map(|usage| usage.words()).sum();

@@ -1,11 +1,12 @@
-//! Change the history of one key: expire, insert.
+//! Change the history of one key: expire, insert, change an entry.
 //!
-//! shard -> **write** (`small`, `big`, `directory`) -> arena
+//! shard -> **write** (`small`, `big`, `directory`, `change`) -> arena
 //!
 //! Holds: after every call the rows are in order and each summary equals the totals of its chunk (but for the first chunk while
 //! it has expired rows at its head: its summary is then not used).
 
 mod big;
+mod change;
 mod directory;
 mod small;
 
@@ -17,6 +18,8 @@ use crate::window::layout::{HEAD_WORDS, Layout, SMALL_MAX, small_room};
 use crate::window::merge;
 use crate::window::slot::Slot;
 use crate::window::totals::Totals;
+
+pub(crate) use change::Changed;
 
 /// An event as one entity's histories store it, in reused buffers.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) values: Vec<Option<u64>>,
     /// One bit a condition.
     pub(crate) conditions: u64,
+    /// Sequence number, where entries are found again by it.
+    pub(crate) event: u64,
 }
 
 impl Entry {
@@ -155,6 +160,11 @@ impl HistoryMut<'_> {
         for condition in 0..layout.conditions {
             let (word, shift) = layout.condition_place(condition);
             extras[word] |= (entry.conditions >> condition & 1) << shift;
+        }
+        if layout.has_event
+            && let Some(last) = extras.last_mut()
+        {
+            *last = entry.event;
         }
     }
 

@@ -13,33 +13,36 @@ use cartguard_engine::features::sentence::Sentences;
 use cartguard_engine::features::spec::{
     Aggregate, Column, Condition, Definition, Feature, FeatureSet, LabelIs, RatioOf, Value, WindowFeature,
 };
-use cartguard_engine::limits::{DISTINCT_VALUES_MAX, LABEL_BYTES};
-use cartguard_engine::record::{Location, Records};
+use cartguard_engine::limits::{DISTINCT_VALUES_MAX, KEPT_EVENT_BYTES, KEPT_LABEL_BYTES, LABEL_BYTES};
+use cartguard_engine::record::{Form, Location, Records};
 use cartguard_engine::schema::samples::{entity, field, least, path};
-use cartguard_engine::schema::{FieldKind, Labels, Schema};
+use cartguard_engine::schema::{FieldKind, Labels, LabelsFrom, Schema};
 use cartguard_oracle as oracle;
-use cartguard_oracle::histories::{Case, Random};
+use cartguard_oracle::histories::{Case, Random, Take};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 const SEED: u64 = 7;
 
-fn schema(case: &Case) -> Schema {
+fn schema(case: &mut Case) -> Schema {
     let mut fields = vec![field("n1", FieldKind::Number)];
     let values = (0..case.values).map(|index| format!("v{index}"));
     let conditions = (0..case.conditions).map(|index| format!("c{index}"));
     fields.extend(values.chain(conditions).map(|name| field(&name, FieldKind::Category)));
     let entities =
         (0..case.entities).map(|index| entity(&format!("e{index}"), &[&format!("k{index}")])).collect();
+    let words = 8 * (case.entities + fields.len()) as u64;
+    case.fit_labels(KEPT_EVENT_BYTES + words, KEPT_LABEL_BYTES);
     let labels = case.labels.as_ref().map(|labels| {
-        let words = case.entities + fields.len() + 1;
-        Labels {
-            column: path("label"),
-            delay_ms: labels.delay_ms,
-            maturity_ms: labels.maturity_ms,
-            memory_bytes: labels.waiting_max as u64 * 64 * (LABEL_BYTES + 8 * words as u64),
-        }
+        let (from, memory_bytes) = match labels.from {
+            oracle::LabelsFrom::Column { delay_ms, waiting_max } => {
+                let memory_bytes = waiting_max as u64 * 64 * (LABEL_BYTES + words + 8);
+                (LabelsFrom::Column { path: path("label"), delay_ms }, memory_bytes)
+            }
+            oracle::LabelsFrom::Input { span_ms, bytes, .. } => (LabelsFrom::Input { span_ms }, bytes * 64),
+        };
+        Labels { from, maturity_ms: labels.maturity_ms, memory_bytes }
     });
     Schema { fields, entities, labels, hash_seed: SEED, ..least() }
 }
@@ -105,7 +108,7 @@ pub(crate) struct Twins {
 
 impl Twins {
     pub(crate) fn new(mut case: Case) -> Self {
-        let schema = Arc::new(schema(&case));
+        let schema = Arc::new(schema(&mut case));
         case.bounds.distinct_max = case.bounds.distinct_max.min(DISTINCT_VALUES_MAX);
         case.bounds.dedupe_shards = 64;
         // "Since last" never counts the present event; the features file does not let it be asked for.
@@ -221,10 +224,19 @@ impl Twins {
     /// The records, gaps in the sequence filled with rejects.
     pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        for event in &self.case.events {
-            while (records.len() as u64) < event.sequence {
+        for take in self.case.takes() {
+            let (Take::Event(oracle::Event { sequence, .. })
+            | Take::Label(oracle::LabelLine { sequence, .. })) = take;
+            while (records.len() as u64) < *sequence {
                 records.push(b"not an event".to_vec());
             }
+            let event = match take {
+                Take::Event(event) => event,
+                Take::Label(label) => {
+                    records.push(label_record(label));
+                    continue;
+                }
+            };
             let mut text = format!("{{\"id\":\"{}\",\"t\":{}", event.id, event.time_ms);
             let amount = event.columns[0].expect("column 0 is always there");
             write!(text, ",\"amount\":\"{}.{:02}\"", amount / 100, amount % 100).expect("text");
@@ -281,14 +293,37 @@ impl Twins {
     }
 }
 
+/// The record of a label: one of the ways to write it.
+fn label_record(label: &oracle::LabelLine) -> Vec<u8> {
+    let word = if label.is_fraud { "fraud" } else { "legit" };
+    let known_at = rfc3339(label.known_ms);
+    format!("{{\"event_id\":\"{}\",\"label\":\"{word}\",\"known_at\":\"{known_at}\"}}", label.id).into_bytes()
+}
+
+/// The text of a time after 1970 (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
+fn rfc3339(ms: i64) -> String {
+    let (days, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hours, minutes) = (ms / 3_600_000, ms / 60_000 % 60);
+    let (seconds, ms) = (ms / 1_000 % 60, ms % 1_000);
+    format!("{year}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{ms:03}Z")
+}
+
 /// What an engine wrote, and what it holds at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) decisions: Vec<u8>,
     pub(crate) rejects: Vec<u8>,
     pub(crate) counts: Counts,
-    /// Keys, entries, values, evicted.
-    pub(crate) state: [u64; 4],
+    /// Keys, entries, values, evicted; waiting, lost labels, labels without an event.
+    pub(crate) state: [u64; 7],
 }
 
 impl Written {
@@ -296,7 +331,15 @@ impl Written {
     pub(crate) fn end(&mut self, engine: &Engine) {
         let state = engine.state();
         self.counts = *engine.counts();
-        self.state = [state.keys, state.entries, state.values, state.evicted];
+        self.state = [
+            state.keys,
+            state.entries,
+            state.values,
+            state.evicted,
+            state.waiting,
+            state.lost_labels,
+            state.labels_without_event,
+        ];
     }
 }
 
@@ -313,7 +356,11 @@ pub(crate) fn step(
     let to = (from + 1 + random.below(most) as usize).min(records.len());
     for (line, record) in (from as u64 + 1..).zip(&records[from..to]) {
         batch.push_json(record);
-        batch.list.last_mut().expect("just pushed").place = Location::Row { line, offset: 0 };
+        let meta = batch.list.last_mut().expect("just pushed");
+        meta.place = Location::Row { line, offset: 0 };
+        if record.starts_with(b"{\"event_id\"") {
+            meta.form = Form::Label { is_row: line % 2 == 0 };
+        }
     }
     engine.process(&mut batch, &mut outputs);
     written.decisions.extend(outputs.decisions().flatten());

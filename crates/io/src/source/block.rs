@@ -50,8 +50,8 @@ pub(crate) enum Fill {
 
 /// A stream of bytes.
 pub(crate) enum Blocks {
-    /// A file descriptor as it is.
-    Plain { fd: OwnedFd, waits: bool, meter: Meter },
+    /// A file descriptor as it is. Where it `follows`, what comes behind the end is waited for, though not here.
+    Plain { fd: OwnedFd, waits: bool, follows: bool, meter: Meter },
     /// Through a decompressor, whose errors come once what it gave before them was taken.
     Packed { reader: Box<dyn io::Read + Send>, failed: Option<io::Error> },
 }
@@ -61,7 +61,7 @@ impl Blocks {
     pub(crate) fn of_file(file: File, packing: Packing, meter: Meter) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
         if packing == Packing::Plain {
-            return Ok(Self::Plain { fd: file.into(), waits, meter });
+            return Ok(Self::Plain { fd: file.into(), waits, follows: false, meter });
         }
         let taken = Arc::new(AtomicU64::new(0));
         let counted = Counted { file, waits, meter, taken: Arc::clone(&taken) };
@@ -79,7 +79,12 @@ impl Blocks {
 
     /// The bytes of a descriptor that may be a pipe.
     pub(crate) fn of_pipe(fd: OwnedFd) -> Self {
-        Self::Plain { fd, waits: true, meter: Meter::default() }
+        Self::Plain { fd, waits: true, follows: false, meter: Meter::default() }
+    }
+
+    /// The bytes of a plain file that grows: at its end there is nothing now.
+    pub(crate) fn of_growing(file: File, meter: Meter) -> Self {
+        Self::Plain { fd: file.into(), waits: false, follows: true, meter }
     }
 
     /// The bytes of any reader; one that says `WouldBlock` has nothing now.
@@ -92,11 +97,12 @@ impl Blocks {
         let before = into.len();
         into.reserve_exact(want);
         match self {
-            Self::Plain { fd, waits, meter } => {
+            Self::Plain { fd, waits, follows, meter } => {
                 if *waits && !ready(fd)? {
                     return Ok(Fill::Idle);
                 }
                 match retried(|| rustix::io::read(&*fd, rustix::buffer::spare_capacity(into))) {
+                    Ok(0) if *follows => Ok(Fill::Idle),
                     Ok(0) => Ok(Fill::End),
                     Ok(got) => {
                         meter.advance(got as u64);

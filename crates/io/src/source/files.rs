@@ -7,7 +7,8 @@
 //! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes, and without
 //! waiting: until somebody writes into it, a read says `Idle`.
 //!
-//! Not here: following a file that grows.
+//! The last file may be followed while it grows: a line counts once its end is there, and at the end of the file a read says `Idle` at once.
+//! Not here: a file that is followed and then replaced or cut.
 
 use super::block::{Blocks, Packing};
 use super::csv::Csv;
@@ -42,6 +43,8 @@ pub struct FileSource {
     changes: Vec<Change>,
     /// Files that were told of.
     opened: usize,
+    /// The last file grows.
+    follows: bool,
 }
 
 /// A file that was looked at.
@@ -89,7 +92,16 @@ impl FileSource {
             warnings,
             changes: Vec::new(),
             opened: 0,
+            follows: false,
         })
+    }
+
+    /// Goes on with what comes behind the end of the last file, if it is one of plain lines; other files end.
+    #[must_use]
+    pub fn following(mut self) -> Self {
+        let is_plain = |file: &Checked| file.format == Format::JsonLines(Packing::Plain);
+        self.follows = self.files.last().is_some_and(|file| is_plain(file) && file.path.is_file());
+        self
     }
 
     /// Bytes done and bytes in all, as they lie on disk.
@@ -114,7 +126,12 @@ impl FileSource {
 
     fn open_next(&mut self) -> Result<Option<Reader>, Trouble> {
         let Some(file) = self.files.get(self.at) else { return Ok(None) };
-        let reader = file.open(self.at as u32, &self.meter)?;
+        let reader = if self.follows && self.at + 1 == self.files.len() {
+            let blocks = Blocks::of_growing(open(&file.path)?, self.meter.clone());
+            Reader::Lines(Lines::new(blocks, self.at as u32))
+        } else {
+            file.open(self.at as u32, &self.meter)?
+        };
         self.position = reader.position();
         if self.opened == self.at {
             self.opened += 1;
@@ -144,11 +161,12 @@ impl FileSource {
             let most = (last - reader.position().line + 1).min(8_192) as usize;
             let read = reader.read(&mut passed, 1 << 20, most);
             match read.map_err(|e| Trouble::at(&path, "cannot be read again").because(e))? {
-                Read::End => {
+                Read::Idle if !self.follows => {}
+                Read::End | Read::Idle => {
                     let what = format!("ends before line {last}, which was read of it before");
                     return Err(Trouble::refused(&path, what));
                 }
-                Read::More | Read::Idle => {}
+                Read::More => {}
             }
         }
         self.position = reader.position();

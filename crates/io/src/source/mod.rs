@@ -11,12 +11,14 @@ mod columns;
 pub(crate) mod csv;
 pub mod files;
 pub(crate) mod format;
+mod labelled;
 mod lines;
 mod meter;
 pub(crate) mod parquet;
 pub mod stdin;
 
 pub use columns::{Mapped, MappedPath};
+pub use labelled::Labelled;
 pub use meter::Meter;
 
 use crate::{Trouble, WatchPartitions};
@@ -66,6 +68,46 @@ pub trait Source: Send {
     /// Figures of its partitions, for any thread; none where there is nothing to tell.
     fn watch(&self) -> Option<WatchPartitions> {
         None
+    }
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    fn partitions(&self) -> &[String] {
+        (**self).partitions()
+    }
+
+    fn read(&mut self, into: &mut Records, max_bytes: usize, max_records: usize) -> Result<Read, Trouble> {
+        (**self).read(into, max_bytes, max_records)
+    }
+
+    fn position(&self) -> Position {
+        (**self).position()
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        (**self).changes()
+    }
+
+    fn watch(&self) -> Option<WatchPartitions> {
+        (**self).watch()
+    }
+}
+
+impl<S: Replayable + ?Sized> Replayable for Box<S> {
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
+
+    fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
+        (**self).resume(taken)
+    }
+
+    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+        (**self).take(run, into)
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
+        (**self).apply(change)
     }
 }
 

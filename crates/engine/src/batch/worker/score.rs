@@ -6,7 +6,7 @@
 //! reasons, lines are therefore written once all events are scored.
 
 use super::{Lanes, Worker, event_lanes, is_accepted, owner};
-use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane};
+use crate::batch::lane::{BLOCK, BlockOutput, CellLane, Counts, OutputLane, Taken};
 use crate::batch::rows::RowPlan;
 use crate::batch::shared::{InForce, Job, Scorer, Shared};
 use crate::decide::Decision;
@@ -132,9 +132,12 @@ impl Worker {
         let from = (out.decisions.len(), out.alerts.len(), out.rejects.len(), out.rows.len());
         for event in inputs.events(block) {
             let (lane, row) = owner(shared, event);
-            if let Some(reject) = inputs.events[lane].reject(row) {
+            let taken = inputs.events[lane].taken(row);
+            if let Taken::Reject(reject) = taken {
                 counts.rejects[reject.reason as usize] += 1;
                 self.write_reject(&inputs.job, event, reject, out);
+            } else if let Taken::Label = taken {
+                counts.labels += 1;
             } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
                 let entry = inputs.events[lane].event(row);
                 self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);

@@ -5,7 +5,7 @@ use super::tests::{features, names, schema};
 use crate::document::Layer;
 use crate::limits::{CONDITIONS_MAX, FEATURES_MAX};
 use crate::schema::samples::path;
-use crate::schema::{Labels, Schema};
+use crate::schema::{Labels, LabelsFrom, Schema};
 
 #[track_caller]
 fn faults(text: &str, expected: &[&str]) {
@@ -297,7 +297,8 @@ fn faults_of_names_and_expressions() {
 
 #[test]
 fn faults_of_labels() {
-    let column = Labels { column: path("fraud"), delay_ms: 0, maturity_ms: None, memory_bytes: 1 << 20 };
+    let from = LabelsFrom::Column { path: path("fraud"), delay_ms: 0 };
+    let column = Labels { from, maturity_ms: None, memory_bytes: 1 << 20 };
     let with_labels = Schema { labels: Some(column), ..schema() };
     let label = |aggregate: &str, label: &str, more: &str| {
         format!("[[feature]]\n{}", table(aggregate, &format!("label = '{label}'\n{more}")))
@@ -309,7 +310,9 @@ fn faults_of_labels() {
     assert_eq!(told(&label("share", "fraud", ""), &with_labels), [""; 0]);
     assert_eq!(
         told(&label("count", "fraud", ""), &schema()),
-        ["f.toml:5:9: feature.label: no label is ever known; give [labels] column in the configuration"]
+        [
+            "f.toml:5:9: feature.label: no label is ever known; give [labels] column or input in the configuration"
+        ]
     );
     for (text, fault) in [
         (

@@ -2,7 +2,7 @@
 //!
 //! plan -> **entity** -> window, batch
 
-use super::missing_cell;
+use super::{is_of_labels, missing_cell};
 use crate::event::{EventRef, MISSING, NO_KEY};
 use crate::features::cell::{Cell, Shape};
 use crate::features::reads::{Group, Part, Ratio, Read, What, WindowPlan};
@@ -99,6 +99,9 @@ impl EntityPlan {
                 plan.add(cell, window, schema);
             }
         }
+        // What is known of an event may change, and its entry with it.
+        plan.layout.has_event =
+            schema.has_label_input() && plan.features.iter().any(|&feature| is_of_labels(set, feature));
         plan.layout.distincts = plan.distincts.len();
         plan.layout.conditions = plan.conditions.len();
         plan.finish();

@@ -109,6 +109,7 @@ fn run(plan: &Plan, entries_per_key: usize, steps: &[Step]) -> (Vec<Vec<Cell>>, 
             present: vec![step.amount],
             values: Vec::new(),
             conditions: u64::from(step.amount > 500),
+            event: 0,
         };
         let update = Update { hash: KEY, sequence: sequence as u64, time_ms: now_ms, stream_ms: newest_ms };
         let mut cells = vec![Cell::MISSING; entity.features.len()];
