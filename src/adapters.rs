@@ -54,9 +54,14 @@ pub(crate) fn open_history(config: &Config, input: &[PathBuf]) -> Result<OpenHis
     Ok(OpenHistory { source, meter, warnings, notes })
 }
 
-/// The source that the configuration names, with its labels; a synthetic one starts its schedule at `started`.
-pub(crate) fn open_source(config: &Config, started: Instant) -> anyhow::Result<OpenSource> {
-    let events = open_events(config, started)?;
+/// The source that the configuration names, with its labels; a synthetic one starts its schedule at `started`. One that does not answer is
+/// waited for until `is_over`, which is trouble with that advice.
+pub(crate) fn open_source(
+    config: &Config,
+    started: Instant,
+    is_over: &dyn Fn() -> bool,
+) -> anyhow::Result<OpenSource> {
+    let events = open_events(config, started, is_over)?;
     let labels = config.labels_read();
     if labels.is_empty() {
         return Ok(events);
@@ -68,7 +73,13 @@ pub(crate) fn open_source(config: &Config, started: Instant) -> anyhow::Result<O
     })
 }
 
-fn open_events(config: &Config, started: Instant) -> anyhow::Result<OpenSource> {
+fn open_events(
+    config: &Config,
+    started: Instant,
+    is_over: &dyn Fn() -> bool,
+) -> anyhow::Result<OpenSource> {
+    #[cfg(not(feature = "aws"))]
+    let _ = is_over;
     Ok(match &config.source {
         SourceConfig::File { paths } => {
             let source = FileSource::open_mapped(paths, &config.mapped())?;
@@ -78,7 +89,7 @@ fn open_events(config: &Config, started: Instant) -> anyhow::Result<OpenSource> 
             OpenSource::Again(Box::new(source))
         }
         #[cfg(feature = "aws")]
-        SourceConfig::Kinesis(settings) => OpenSource::Again(Box::new(kinesis_source(settings)?)),
+        SourceConfig::Kinesis(settings) => OpenSource::Again(Box::new(kinesis_source(settings, is_over)?)),
         #[cfg(not(feature = "aws"))]
         SourceConfig::Kinesis(_) => unreachable!("refused by the configuration"),
         SourceConfig::Stdin => OpenSource::Once(Box::new(StdinSource::open()?)),
@@ -140,7 +151,10 @@ fn inputs(config: &Config) -> Vec<PathBuf> {
 }
 
 #[cfg(feature = "aws")]
-fn kinesis_source(settings: &KinesisSourceConfig) -> Result<cartguard_kinesis::KinesisSource, Trouble> {
+fn kinesis_source(
+    settings: &KinesisSourceConfig,
+    is_over: &dyn Fn() -> bool,
+) -> Result<cartguard_kinesis::KinesisSource, Trouble> {
     use crate::config::StreamStart;
     use cartguard_kinesis::{Begin, ClientSettings, Limits, Mode, Settings};
 
@@ -172,7 +186,7 @@ fn kinesis_source(settings: &KinesisSourceConfig) -> Result<cartguard_kinesis::K
             backoff_max: settings.backoff_max,
         },
     };
-    cartguard_kinesis::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))))
+    cartguard_kinesis::open(settings, Arc::new(|text: &str| complain(&format!("note: {text}\n"))), is_over)
 }
 
 #[cfg(feature = "aws")]

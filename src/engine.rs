@@ -9,7 +9,7 @@ use cartguard_engine::batch::{
 };
 use cartguard_engine::features::plan::Plan;
 use cartguard_io::Trouble;
-use cartguard_recovery::{By, MODEL, Models, Opening, Versions};
+use cartguard_recovery::{By, MODEL, Models, Opening, Storage, Versions};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +62,36 @@ pub(crate) fn open(config: &Config, source: &str) -> Result<Engine, Trouble> {
     Ok(Engine::new(plan, settings, scorer.map(Arc::new)))
 }
 
+/// The configuration with a model that can decide, and what is wrong with the one that is active. A folder of models may have changed while
+/// nobody ran: where its active model is no good, the one goes on that decided last, as the history says.
+pub(crate) fn deciding(config: &Config) -> Result<(Config, Option<String>), Trouble> {
+    let (Some(root), Some(history), Some(active)) = (&config.models, &config.history, &config.model) else {
+        return Ok((config.clone(), None));
+    };
+    let plan = plan(config);
+    let Err(fault) = model::load(active, &plan) else { return Ok((config.clone(), None)) };
+    let refused = |more: String| Err(Trouble::refuse(format!("{fault}{more}")));
+    let last = if history.folder.join("order").is_dir() {
+        Storage::look(&history.folder)?.last_version(MODEL)?
+    } else {
+        None
+    };
+    let Some(version) = last.filter(|version| version != NO_MODEL) else {
+        return refused("; no model decided before, which could go on".to_owned());
+    };
+    let models = ModelFolders { root: root.clone(), plan };
+    if let Err(why) = models.load(&version) {
+        return refused(format!("; and the one that decided last: {why}"));
+    }
+    let name = models.name_of(&version);
+    let told = format!(
+        "the active model is refused: {fault}; {name} decides, which decided last, until it is mended"
+    );
+    let mut other = config.clone();
+    other.model = Some(root.join(name));
+    Ok((other, Some(told)))
+}
+
 /// The history of a configuration's pipeline; `source` is what the source says of itself.
 pub(crate) fn history(config: &Config, source: &str, tell: fn(&str)) -> Result<Opening, Trouble> {
     let pipeline = config.history.as_ref().map_or_else(String::new, |history| history.pipeline.clone());
@@ -70,7 +100,7 @@ pub(crate) fn history(config: &Config, source: &str, tell: fn(&str)) -> Result<O
     let beside = || config.model.as_deref()?.parent()?.parent().map(Path::to_path_buf);
     let root = config.models.clone().or_else(beside).unwrap_or_else(|| PathBuf::from("models"));
     let models = Arc::new(ModelFolders { root, plan: plan(config) });
-    Ok(Opening { pipeline, source, versions, models, by: By::Threads, tell })
+    Ok(Opening { pipeline, source, versions, models, by: By::Threads, tell, stop: Arc::default() })
 }
 
 /// What decides besides the features.
@@ -110,6 +140,13 @@ struct ModelFolders {
     plan: Arc<Plan>,
 }
 
+impl ModelFolders {
+    /// `NAME/VERSION` of what the order log says.
+    fn name_of<'a>(&self, version: &'a str) -> &'a str {
+        version.split_whitespace().next().unwrap_or_default()
+    }
+}
+
 impl Models for ModelFolders {
     fn load(&self, version: &str) -> Result<Option<Arc<Scorer>>, Trouble> {
         if version == NO_MODEL {
@@ -121,8 +158,7 @@ impl Models for ModelFolders {
             );
             Trouble::refuse(what)
         };
-        let name = version.split_whitespace().next().unwrap_or_default();
-        let folder = self.root.join(name);
+        let folder = self.root.join(self.name_of(version));
         let Loaded { version: found, scorer, .. } =
             model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
         if found != version {

@@ -146,7 +146,7 @@ fn open_shadow(
 /// What an order log has, in its order, with its batches.
 fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> anyhow::Result<Exit> {
     let started = Instant::now();
-    let OpenSource::Again(mut source) = open_source(config, started)? else {
+    let OpenSource::Again(mut source) = open_source(config, started, &|| false)? else {
         bail!(Refusal("what came from stdin cannot be read again".to_owned()));
     };
     let identity = source.identity();
@@ -164,7 +164,7 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
         Retelling::begin(source.as_mut(), &mut engine, &Partitions::default(), opening.models)?;
     let mut outputs = Outputs::default();
     for bound in &tail {
-        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs)?;
+        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs, &|| false)?;
         let lists: [Vec<&[u8]>; 3] =
             [outputs.decisions().collect(), outputs.alerts().collect(), outputs.rejects().collect()];
         let [decisions, alerts, rejects] = &lists;

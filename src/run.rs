@@ -7,18 +7,20 @@ use crate::exit::{Exit, Refusal};
 use crate::model::{Standing, Watched};
 use crate::pipeline::{self, Around, Ended, Finished, Input};
 use crate::shadow::{self, Shadow, WhenFull};
+use crate::signals::Stop;
 use crate::summary::Summary;
 use crate::vitals::{ModelsSeen, Vitals};
 use crate::watch::{self, Watcher};
 use crate::{engine, overlap, panics, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Preparer};
-use cartguard_io::{Replayable, Trouble};
+use cartguard_io::{Advice, Replayable, Trouble};
 use cartguard_recovery::{Opening, Storage};
 use clap::Args;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Arguments of `run`.
@@ -63,11 +65,20 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             complain(&Summary::of(&finished).to_text());
             Exit::Done
         }
+        Err(why) if is_over(&why) => {
+            complain(&format!("note: a signal came while {why}; nothing was taken, and nothing is lost\n"));
+            Exit::Done
+        }
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
             Exit::of(&why)
         }
     }
+}
+
+/// Whether it ended because it was asked to, before there was anything to finish.
+fn is_over(why: &anyhow::Error) -> bool {
+    why.downcast_ref::<Trouble>().is_some_and(|trouble| trouble.advice() == Advice::Over)
 }
 
 /// `--workers N` as a setting.
@@ -94,8 +105,15 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let stop = signals::listen()?;
     let started = Instant::now();
     let is_paced = matches!(&config.source, SourceConfig::Synthetic(settings) if settings.rate.is_some());
-    let (input, engine) = match open_source(config, started)? {
-        OpenSource::Again(source) => with_history(config, source, arguments.seed_from.as_deref())?,
+    let is_over = || stop.flag.load(Ordering::Relaxed);
+    let vitals = Arc::new(Vitals::default());
+    let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
+    let (config, refused) = &engine::deciding(config)?;
+    if let Some(what) = refused {
+        complain(&format!("warning: {what}\n"));
+    }
+    let (input, engine) = match open_source(config, started, &is_over)? {
+        OpenSource::Again(source) => with_history(config, source, arguments.seed_from.as_deref(), &stop)?,
         OpenSource::Once(_) if config.history.is_some() => {
             bail!(Refusal(
                 "history.folder: what comes from stdin cannot be read again after a crash; take it from a file or a stream".to_owned()
@@ -107,8 +125,6 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let OpenSink { mut sink, output } = open_sink(config, &engine, (arguments.force, goes_on), &stop)?;
     let paced = is_paced.then_some(started);
     let settings = pipeline::Settings { retrying: Some(tell), ..pipeline::Settings::of(config, paced) };
-    let vitals = Arc::new(Vitals::default());
-    let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
     let active = engine.scorer().map(|scorer| scorer.name.clone());
     vitals.see_models(ModelsSeen { active, ..ModelsSeen::default() });
     let plan = engine.preparer().plan().clone();
@@ -172,6 +188,7 @@ fn with_history(
     config: &Config,
     source: Box<dyn Replayable>,
     seed: Option<&Path>,
+    stop: &Stop,
 ) -> anyhow::Result<(Input<'static>, Engine)> {
     let identity = source.identity();
     let Some(settings) = &config.history else {
@@ -180,7 +197,8 @@ fn with_history(
         }
         return Ok((Input::Once(source), engine::open(config, &identity)?));
     };
-    let opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
+    let mut opening = engine::history(config, &identity, |what| complain(&format!("note: {what}\n")))?;
+    opening.stop = Arc::clone(&stop.flag);
     let storage = Storage::open(&settings.folder, settings.level)?;
     if let Some(folder) = seed {
         plant(config, &opening, &storage, folder, &identity)?;

@@ -142,8 +142,13 @@ fn list(catalog: &Catalog, as_json: bool) -> anyhow::Result<Shown> {
             kept.fault().unwrap_or("yes"),
         );
     }
-    let (segments, bytes) = catalog.log_size()?;
-    text += &format!("order log: {segments} segments, {bytes} bytes\n");
+    let damage = match catalog.log_size() {
+        Ok((segments, bytes)) => {
+            text += &format!("order log: {segments} segments, {bytes} bytes\n");
+            damage
+        }
+        Err(trouble) => damage.or(Some(trouble)),
+    };
     Ok(Shown { text, damage })
 }
 
@@ -298,10 +303,15 @@ fn in_words(details: &Value) -> String {
 }
 
 fn prune(catalog: &Catalog, keep: usize) -> anyhow::Result<Shown> {
-    let removed = catalog.prune(keep)?;
+    let (removed, faults) = catalog.prune(keep)?;
     let text = format!(
         "removed {} snapshots with {} packs and {} segments of the order log: {} bytes\n",
         removed.snapshots, removed.packs, removed.segments, removed.bytes
     );
-    Ok(Shown { text, damage: None })
+    let mut faults = faults.into_iter();
+    let first = faults.next();
+    for fault in faults {
+        complain(&format!("cartguard: {:#}\n", anyhow::Error::from(fault)));
+    }
+    Ok(Shown { text, damage: first })
 }

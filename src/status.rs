@@ -112,7 +112,11 @@ fn text(report: &Value) -> String {
     );
     for (label, list, members) in [
         ("stage", "/stages", &["stage", "doing", "done"][..]),
-        ("partition", "/partitions", &["name", "place", "lag_ms", "mode", "throttles", "reconnects"]),
+        (
+            "partition",
+            "/partitions",
+            &["name", "place", "finished", "lag_ms", "mode", "throttles", "reconnects"],
+        ),
         (
             "stream",
             "/sink/streams",
@@ -127,6 +131,9 @@ fn text(report: &Value) -> String {
         for one in report.pointer(list).and_then(Value::as_array).into_iter().flatten() {
             let known = members.iter().enumerate().filter_map(|(number, member)| {
                 let value = one.get(member).filter(|value| !value.is_null())?;
+                if let Some(is_so) = value.as_bool() {
+                    return is_so.then(|| (*member).to_owned());
+                }
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 // The first says what it is, words speak for themselves.
                 let is_plain = number == 0 || !one[*member].is_number();

@@ -148,7 +148,7 @@ impl Replayable for SyntheticSource {
         Ok(())
     }
 
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+    fn take(&mut self, run: &Run, into: &mut Records, _: &dyn Fn() -> bool) -> Result<(), Trouble> {
         into.clear();
         self.make_up_to(&run.end, into)?;
         if into.len() != run.records as usize {

@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let started = Instant::now();
-    let OpenSource::Again(mut source) = open_source(config, started)? else {
+    let (config, _) = &engine::deciding(config)?;
+    let OpenSource::Again(mut source) = open_source(config, started, &|| false)? else {
         bail!(Refusal("what comes from stdin cannot be read again".to_owned()));
     };
     let Some(settings) = &config.history else {
@@ -68,7 +69,7 @@ fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let mut outputs = Outputs::default();
     let (mut records, mut copied) = (0, 0);
     for bound in &tail {
-        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs).map_err(told)?;
+        retelling.next(source.as_mut(), &mut engine, bound, &mut outputs, &|| false).map_err(told)?;
         records += bound.records();
         if let Some(copies) = &mut copies {
             copied += copies.compare(bound.batch, &outputs)?;

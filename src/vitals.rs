@@ -39,6 +39,8 @@ pub(crate) enum Doing {
 /// How far the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Source, history and sink are opened.
+    Starting,
     /// What was bound is done again.
     Recovering,
     Running,
@@ -63,10 +65,10 @@ impl Doing {
 }
 
 impl Phase {
-    const ALL: [Self; 3] = [Self::Recovering, Self::Running, Self::Ending];
+    const ALL: [Self; 4] = [Self::Starting, Self::Recovering, Self::Running, Self::Ending];
 
     pub(crate) fn name(self) -> &'static str {
-        ["recovering", "running", "ending"][self as usize]
+        ["starting", "recovering", "running", "ending"][self as usize]
     }
 }
 

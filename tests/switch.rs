@@ -151,3 +151,65 @@ fn a_model_that_is_not_whole_is_refused_and_the_one_before_goes_on() {
         &["model.folder"],
     );
 }
+
+#[test]
+fn a_start_whose_active_model_is_no_good_goes_on_with_the_one_that_decided_last() {
+    let shop = Shop::new();
+    two_models(&shop);
+    // A last line without its end waits: a record comes whenever the test wants one.
+    shop.make_pipe("in.jsonl");
+    shop.write("c.toml", CONFIG);
+    shop.good(&["model", "activate", "shop/2"]);
+    let begin = || {
+        let mut child = shop.start(&["run", "--config", "c.toml"]);
+        let told = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
+        (child, told.map(|line| line.expect("text")), pipe)
+    };
+    // No model decided yet, so there is none to go on with.
+    let manifest = shop.read("models/shop/2/manifest.toml");
+    shop.write("models/shop/2/manifest.toml", "half");
+    let complaint = shop.bad(2, &["run", "--config", "c.toml"]);
+    holds(&complaint, &["models/shop/2/manifest.toml", "no model decided before"]);
+    shop.write("models/shop/2/manifest.toml", manifest);
+
+    let (mut child, told, mut pipe) = begin();
+    pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
+    wait_for(|| shop.path("out/decisions.jsonl").exists() && models(&shop).len() == 100);
+    signal("-KILL", &child);
+    child.wait().expect("it is killed");
+    drop((pipe, told));
+
+    // Somebody copies a third by hand, and has not finished.
+    fs::create_dir_all(shop.path("models/shop/3")).expect("a folder");
+    shop.write("models/deployment.toml", "active = \"shop/3\"\nprevious = \"shop/2\"\n");
+    let (mut child, mut told, mut pipe) = begin();
+    let warned = told.find(|line| line.contains("is refused")).expect("it says so");
+    holds(&warned, &["warning", "models/shop/3", "shop/2 decides"]);
+    pipe.write_all(checkouts(0, 200).as_bytes()).expect("a reader");
+    wait_for(|| models(&shop).len() == 200);
+    let is_refused = || {
+        let report = shop.good(&["status", "--config", "c.toml", "--json"]);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let degraded = report["degraded"].as_array().expect("a list").clone();
+        degraded.iter().any(|one| one["code"] == "model_refused")
+    };
+    wait_for(is_refused);
+    // It is whole by and by, and takes over without a restart.
+    for file in shop.files("models/shop/1") {
+        fs::copy(shop.path(&format!("models/shop/1/{file}")), shop.path(&format!("models/shop/3/{file}")))
+            .expect("copied");
+    }
+    assert!(
+        told.any(|line| line.contains("model shop/3") && line.contains("decides from the next batch on"))
+    );
+    pipe.write_all(checkouts(200, 300).as_bytes()).expect("a reader");
+    wait_for(|| models(&shop).len() == 300);
+    wait_for(|| !is_refused());
+    drop(pipe);
+    told.for_each(drop);
+    assert!(child.wait().expect("it ends").success());
+    let decided = models(&shop);
+    let turns: Vec<_> = decided.chunk_by(|one, next| one == next).map(|run| run[0].as_str()).collect();
+    assert_eq!(turns, ["shop/2", "shop/3"]);
+}

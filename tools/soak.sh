@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A soak on one machine: tools/soak.sh [SECONDS] [RATE], by default 600 s at 1,000 events/s through a local Kinesis, with two reshards. It
-# prints the process's resident memory as it goes, what its status says at the end, what came twice, and whether all bytes agree.
+# prints the process's resident memory as it goes and what of it the state is (by the formula, and the pages and tables that hold it), what its status says at the end, what came twice, and whether all bytes agree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds="${1:-600}" rate="${2:-1000}"
@@ -35,7 +35,10 @@ began=$SECONDS reshards=0
 while kill -0 "$load" 2>/dev/null; do
     sleep 10
     passed=$((SECONDS - began))
-    echo "$passed s: $(awk '/VmRSS/ {print $2 " kB"}' "/proc/$cartguard/status")"
+    state="$(grep '"log":"status"' "$work/log" | tail -1 | sed -n 's/.*"state":{"bytes":\([0-9]*\),.*"resident_bytes":\([0-9]*\).*/\1 \2/p')"
+    read -r formula pages <<< "${state:-0 0}"
+    rss="$(awk '/VmRSS/ {print $2}' "/proc/$cartguard/status")"
+    echo "$passed s: resident $((rss / 1024)) MiB; state $((formula >> 20)) MiB by the formula, $((pages >> 20)) MiB in pages and tables"
     if [ "$reshards" -lt 2 ] && [ "$passed" -ge $((seconds * (reshards + 1) / 3)) ]; then
         "$bin/local-kinesis" split "$url" shop-events "shardId-00000000000$reshards"
         reshards=$((reshards + 1))

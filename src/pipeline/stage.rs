@@ -79,8 +79,9 @@ impl<'a> Stage<'a> {
                     std::mem::swap(outputs, &mut outlet.outputs);
                     is_taken
                 };
+                vitals.enter(Phase::Recovering);
                 vitals.set(At::Engine, Doing::Working);
-                // Asked before every batch.
+                // Asked before every batch, and while its records are waited for.
                 let is_over = || {
                     vitals.beat(At::Engine);
                     stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed)

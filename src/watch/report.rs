@@ -101,8 +101,8 @@ fn state(state: &StateSize, about: &About) -> Value {
     })
 }
 
-/// Where each partition stands in the history, and what its reader says of it. Finished ones are counted with the others only where they
-/// are still read.
+/// Where each partition stands in the history, and what its reader says of it. A finished one is among them only where this process has read
+/// of it, and has neither a lag nor a way of being read.
 fn positions(look: Option<&Look>, read: &[PartitionFigures]) -> Value {
     let known = look.map_or(&[][..], |look| look.partitions.list());
     let mut all: Vec<Value> = Vec::new();
@@ -131,9 +131,11 @@ fn position(
 ) -> Value {
     let mut value = json!({ "name": name, "place": place, "finished": is_finished });
     if let (Some(value), Some(figures)) = (value.as_object_mut(), figures) {
+        let is_read = !is_finished && !figures.is_ended;
         let more = json!({
-            "lag_ms": figures.lag_ms, "records": figures.records, "bytes": figures.bytes, "throttles": figures.throttles,
-            "reconnects": figures.reconnects, "outside": figures.outside, "mode": figures.mode,
+            "lag_ms": is_read.then_some(figures.lag_ms), "records": figures.records, "bytes": figures.bytes, "throttles": figures.throttles,
+            "reconnects": figures.reconnects, "outside": figures.outside,
+            "mode": is_read.then_some(figures.mode),
         });
         value.extend(more.as_object().cloned().unwrap_or_default());
     }
@@ -202,7 +204,13 @@ fn degraded(
             say("snapshot_late", format!("the newest snapshot is {} s old", age.as_secs()));
         }
     }
-    for shard in partitions.iter().filter(|shard| !shard.is_ended) {
+    let finished = |name: &str| {
+        let look = told.and_then(|told| told.history.as_ref());
+        look.is_some_and(|look| {
+            look.partitions.list().iter().any(|known| known.is_finished && known.opened.name == name)
+        })
+    };
+    for shard in partitions.iter().filter(|shard| !shard.is_ended && !finished(&shard.name)) {
         let throttles = samples.growth(&format!("throttles {}", shard.name));
         if throttles > 0 {
             say("shard_throttled", format!("{}: {throttles} reads were throttled", shard.name));
@@ -251,4 +259,37 @@ fn degraded(
         say("state_full", format!("{evicted} events have values of keys that were evicted"));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cartguard_history::{Change, Opened, Partitions, Start};
+    use cartguard_recovery::SnapshotLook;
+
+    #[test]
+    fn a_finished_shard_lags_behind_nothing() {
+        let mut partitions = Partitions::default();
+        for name in ["parent", "child", "long ago"] {
+            let opened = Opened { name: name.to_owned(), start: Start::Oldest, parents: Vec::new() };
+            partitions.apply(&Change::Open(opened)).expect("in order");
+        }
+        for partition in [0, 2] {
+            partitions.apply(&Change::Finish { partition }).expect("in order");
+        }
+        let snapshot = SnapshotLook { batch: 0, sequence: 0, stored: None, taking: "none" };
+        let look = Look { epoch: 1, batch: 0, sequence: 0, partitions, delivered: 0, snapshot };
+        let read = |name: &str| PartitionFigures {
+            name: name.to_owned(),
+            lag_ms: 700,
+            mode: "polling",
+            ..PartitionFigures::default()
+        };
+        let figures = ["parent", "child"].map(read);
+        let shown = positions(Some(&look), &figures);
+        assert_eq!(shown.as_array().map(Vec::len), Some(2));
+        assert_eq!((&shown[0]["finished"], &shown[1]["finished"]), (&true.into(), &false.into()));
+        assert_eq!((&shown[0]["lag_ms"], &shown[1]["lag_ms"]), (&Value::Null, &700.into()));
+        assert_eq!((&shown[0]["mode"], &shown[1]["mode"]), (&Value::Null, &"polling".into()));
+    }
 }

@@ -17,5 +17,5 @@ mod place;
 
 pub use manifest::{Manifest, Pack, Retention};
 pub use order_log::{Bound, LogFault, OutputHash, Tip, begins_with};
-pub use partitions::{Change, Fault, Opened, PartitionState, Partitions, Run, Start};
+pub use partitions::{Beyond, Change, Fault, Opened, PartitionState, Partitions, Run, Start};
 pub use place::{NoPlace, Place, SequenceNumber};

@@ -46,6 +46,9 @@ pub enum Change {
         /// The first place that is still there; none where nothing is left.
         before: Option<Place>,
     },
+    /// Everything of a partition was taken that arrived before this time, ms UTC, or it begins with what there is then: behind its place nothing
+    /// of before is owed. So what retention takes while a partition is quiet is no loss.
+    Quiet { partition: u32, until_ms: i64 },
     /// What decides from here on: the name of a thing (`model`) and what it is now.
     Version { name: String, is: String },
 }
@@ -68,6 +71,19 @@ pub struct PartitionState {
     /// The last record taken.
     pub place: Option<Place>,
     pub is_finished: bool,
+    /// What is known of what lies behind the place, until the next record is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<Beyond>,
+}
+
+/// What lies behind a partition's place, where that is not simply the next record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beyond {
+    /// A gap was accepted, and this is the first place behind it.
+    GoesOnAt(Place),
+    /// Nothing that arrived before this time, ms UTC.
+    NothingBefore(i64),
 }
 
 /// All partitions, by number.
@@ -122,8 +138,16 @@ impl Partitions {
             }
             // No partition's.
             Change::Version { .. } => Ok(()),
-            // The place moves on with the next run.
-            Change::Gap { partition, .. } => self.living(*partition).map(|_| ()),
+            // The place moves on with the next run; until then the gap is not asked for again.
+            Change::Gap { partition, before, .. } => {
+                let nothing = Beyond::NothingBefore(i64::MIN);
+                self.living(*partition)?.beyond = Some(before.clone().map_or(nothing, Beyond::GoesOnAt));
+                Ok(())
+            }
+            Change::Quiet { partition, until_ms } => {
+                self.living(*partition)?.beyond = Some(Beyond::NothingBefore(*until_ms));
+                Ok(())
+            }
         }
     }
 
@@ -151,6 +175,7 @@ impl Partitions {
             }
         }
         partition.place = Some(run.end.clone());
+        partition.beyond = None;
         Ok(())
     }
 
@@ -165,7 +190,12 @@ impl Partitions {
                 return Err(Fault::ParentUnfinished { child: opened.name.clone(), parent });
             }
         }
-        self.list.push(PartitionState { opened: opened.clone(), place: None, is_finished: false });
+        self.list.push(PartitionState {
+            opened: opened.clone(),
+            place: None,
+            is_finished: false,
+            beyond: None,
+        });
         Ok(())
     }
 
@@ -203,6 +233,23 @@ mod tests {
         partitions.apply(&Change::Finish { partition: 1 }).expect("in order");
         partitions.apply(&shard("c", &[0, 1])).expect("both are finished");
         assert_eq!(partitions.number_of("c"), Some(2));
+    }
+
+    #[test]
+    fn what_lies_behind_a_place_is_known_until_the_next_record() {
+        let mut partitions = Partitions::default();
+        partitions.apply(&shard("a", &[])).expect("the first");
+        partitions.advance(&run(0, "99")).expect("the first record");
+        let next = run(0, "120").end;
+        let gap = Change::Gap { partition: 0, after: Some(run(0, "99").end), before: Some(next.clone()) };
+        partitions.apply(&gap).expect("accepted");
+        assert_eq!(partitions.list()[0].beyond, Some(Beyond::GoesOnAt(next)));
+        let text = serde_json::to_string(&partitions).expect("plain data");
+        assert_eq!(serde_json::from_str::<Partitions>(&text).expect("the same"), partitions);
+        partitions.advance(&run(0, "120")).expect("the record behind the gap");
+        assert_eq!(partitions.list()[0].beyond, None);
+        partitions.apply(&Change::Quiet { partition: 0, until_ms: 7 }).expect("all was taken");
+        assert_eq!(partitions.list()[0].beyond, Some(Beyond::NothingBefore(7)));
     }
 
     #[test]

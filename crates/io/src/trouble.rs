@@ -19,6 +19,8 @@ pub enum Advice {
     Done,
     /// What was asked for is wrong, whatever the world does: stop before anything is done.
     Refuse,
+    /// All is to end, and what was asked for was left undone: no failure.
+    Over,
 }
 
 /// The world's fault.
@@ -54,6 +56,11 @@ impl Trouble {
     /// What was asked for is wrong; `what` names the thing.
     pub fn refuse(what: impl Into<String>) -> Self {
         Self::stop(what).with_advice(Advice::Refuse)
+    }
+
+    /// All is to end; `what` was left undone.
+    pub fn over(what: impl Into<String>) -> Self {
+        Self::stop(what).with_advice(Advice::Over)
     }
 
     /// Trouble with one file or folder.

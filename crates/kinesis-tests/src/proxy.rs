@@ -167,6 +167,11 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let (status, mut value) = answer;
     if status.is_success() {
         shared.memory.saw_iterator(&asked.value, &value);
+        if let (Some(hours), Some(summary)) =
+            (shared.service.retention_hours, value.get_mut("StreamDescriptionSummary"))
+        {
+            summary["RetentionPeriodHours"] = hours.into();
+        }
         if let Some(left_out) = left_out {
             value = left_out.weave(value);
         }

@@ -4,9 +4,12 @@
 //! `CARTGUARD_KILLS` sets how many kills it survives (default 30), `CARTGUARD_CRASH_SEED` the seed. Needs `cartguard` beside it, built with
 //! the feature aws, as `tools/test.sh` does.
 
+mod process;
+
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use cartguard_kinesis_tests::local::{Local, client, create_stream, options, read_all};
+use cartguard_kinesis_tests::local::{Local, client, create_stream, options};
+use process::{Killed, cartguard, config, lines};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
@@ -14,8 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const EVENTS: u64 = 6_000;
@@ -23,36 +25,6 @@ const SIGKILL: i32 = 9;
 
 fn number(name: &str, or: u64) -> u64 {
     std::env::var(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
-}
-
-/// The binary under test: where cargo puts it, a folder above the tests.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test is a file");
-    let path = test.ancestors().nth(2).expect("target/release/deps/test").join("cartguard");
-    assert!(path.exists(), "{} is absent: build it with the feature aws", path.display());
-    path
-}
-
-fn config(url: &str, mode: &str) -> String {
-    let workload = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/workload");
-    let text = fs::read_to_string(workload.join("config.toml")).expect("the workload's configuration");
-    let text = ["features.toml", "model/workload/1"].iter().fold(text, |text, name| {
-        text.replace(&format!("\"{name}\""), &format!("\"{}\"", workload.join(name).display()))
-    });
-    text.replace("top = 0 ", "top = 2 ")
-        + &format!(
-            "\n[source]\ntype = \"kinesis\"\nstream = \"in\"\nregion = \"us-east-1\"\nendpoint_url = \"{url}\"\nmode = \"{mode}\"\n\
-             start = \"TRIM_HORIZON\"\n[sink]\ntype = \"kinesis\"\ndecisions = \"decisions\"\nalerts = \"alerts\"\nrejects = \"rejects\"\n\
-             region = \"us-east-1\"\nendpoint_url = \"{url}\"\n[history]\nfolder = \"data\"\n[snapshot]\nevery = \"150ms\"\n\
-             every_records = 700\n"
-        )
-}
-
-fn cartguard(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
-    command.current_dir(folder).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
-    command
 }
 
 /// Puts all events by their customer, a few at a time, and splits and merges shards on the way.
@@ -116,15 +88,6 @@ async fn merge(client: &Client) {
     merge.adjacent_shard_to_merge(&open[1].2).send().await.expect("a merge");
 }
 
-/// All lines of a stream, however often.
-async fn lines(client: &Client, stream: &str) -> Vec<String> {
-    let records = read_all(client, stream).await;
-    let text = |record: &aws_sdk_kinesis::types::Record| {
-        String::from_utf8(record.data().as_ref().to_vec()).expect("text").trim_end().to_owned()
-    };
-    records.iter().map(text).collect()
-}
-
 /// Copies by id: equal, or a conflict.
 fn by_id(lines: &[String], id: &str) -> BTreeMap<String, String> {
     let mut first: BTreeMap<String, String> = BTreeMap::new();
@@ -135,17 +98,6 @@ fn by_id(lines: &[String], id: &str) -> BTreeMap<String, String> {
         assert_eq!(held, line, "two payloads under {id}");
     }
     first
-}
-
-/// A process that does not outlive a test that fails.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn survive(mode: &str, seed: u64) {

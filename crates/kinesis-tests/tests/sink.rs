@@ -382,6 +382,38 @@ fn a_stream_that_refuses_everything_loses_nothing() {
     assert!(rig.read("rejects").is_empty());
 }
 
+/// K5: the last record of a source that ends is refused, and nothing comes that could show that others are taken.
+#[test]
+fn a_last_record_that_is_refused_ends_as_a_reject() {
+    let rig = Rig::new(1);
+    let refused = Fault::RefuseKey { key: "e9", code: "ValidationException" };
+    rig.plan().add_on("decisions", "PutRecords", When::Always, refused);
+    let mut sink = rig.sink(&settings());
+    let (watch, delivered) = (sink.watch(), sink.delivered().expect("a frontier"));
+    let lines: Vec<_> = (0..9).map(|number| line(number, number)).collect();
+    write(&mut sink, 0, &lines, &[]).expect("room");
+    until(|| delivered.get() == 1);
+    write(&mut sink, 1, &[line(9, 9)], &[]).expect("room");
+    sink.finish().expect("a reject stands for it");
+    assert_eq!((rig.read("decisions").len(), of(&watch, "decision").refused, delivered.get()), (9, 1, 2));
+    let rejects = rig.read("rejects");
+    assert!(rejects.len() == 1 && rejects[0].contains("output_refused"), "{rejects:?}");
+}
+
+/// Of a stream that never took anything nobody can say whose fault it is: the end of the source is told as what it is.
+#[test]
+fn a_source_that_ends_does_not_wait_for_ever_for_a_stream_that_calls_everything_invalid() {
+    let rig = Rig::new(1);
+    let invalid = Fault::refuse("InvalidArgumentException");
+    rig.plan().add_on("decisions", "PutRecords", When::Always, invalid);
+    let mut sink = rig.sink(&SinkSettings { drain: Duration::ZERO, ..settings() });
+    write(&mut sink, 0, &[line(1, 1), line(2, 2)], &[line(1, 1)]).expect("room");
+    let why = sink.finish().expect_err("a stream takes nothing").to_string();
+    assert!(why.starts_with("not acknowledged before the end: stream decisions: 2 records"), "{why}");
+    assert_eq!(rig.read("alerts").len(), 1);
+    assert!(rig.read("rejects").is_empty());
+}
+
 #[test]
 fn a_stream_that_is_not_there_is_refused() {
     let rig = Rig::new(1);

@@ -6,7 +6,7 @@ use aws_sdk_kinesis::primitives::Blob;
 use cartguard_engine::record::Form;
 use cartguard_engine::reject::Reason;
 use cartguard_history::{Change, Partitions, Start};
-use cartguard_io::{Advice, Read, Replayable, Source};
+use cartguard_io::{Advice, Read, Replayable, Source, Trouble};
 use cartguard_kinesis::{Begin, Limits, Mode, Settings};
 use cartguard_kinesis_tests::local;
 use cartguard_shards::aggregate::{Aggregate, Part, aggregated};
@@ -172,8 +172,8 @@ fn a_run_that_is_not_there_so_is_trouble() {
     for change in log.changes() {
         again.apply(change).expect("in order");
     }
-    let trouble =
-        again.take(&other, &mut cartguard_engine::record::Records::default()).expect_err("another end");
+    let mut records = cartguard_engine::record::Records::default();
+    let trouble = again.take(&other, &mut records, &|| false).expect_err("another end");
     assert!(trouble.to_string().contains("were taken before, and now they end at"), "{trouble}");
 }
 
@@ -290,7 +290,8 @@ fn records_past_their_retention_are_named_and_passed_by_only_where_accepted() {
     partitions.advance(&log.run_of(0..4)).expect("forwards");
     rig.expire(6);
     let mut again = rig.open(Mode::Polling, Begin::Oldest);
-    let trouble = again.resume(&partitions).expect_err("two records are gone");
+    again.resume(&partitions).expect("nothing was asked yet");
+    let trouble = again.go_on(&|| false).expect_err("two records are gone");
     assert_eq!(trouble.advice(), Advice::Refuse);
     let (gone, next) = (&log.consumed[3], &log.consumed[6]);
     for part in ["shardId-000000000000", "hash keys 0 to", &gone.number, &next.number, "accept_gap"] {
@@ -303,6 +304,100 @@ fn records_past_their_retention_are_named_and_passed_by_only_where_accepted() {
     assert_eq!(rest.consumed, log.consumed[6..]);
     let gaps: Vec<_> = rest.changes().filter(|change| matches!(change, Change::Gap { .. })).collect();
     assert_eq!(gaps.len(), 1, "the gap is told, once: {put:?}");
+}
+
+/// Goes on behind what was taken, with what was told of it so far.
+fn begin_again(rig: &Rig, partitions: &Partitions, accept_gap: bool) -> Result<Vec<Change>, Trouble> {
+    let settings = Settings { accept_gap, ..Rig::settings(Mode::Polling, Begin::Oldest) };
+    let mut again = rig.open_as(settings);
+    again.resume(partitions).expect("nothing was asked yet");
+    again.go_on(&|| false)?;
+    Ok(again.changes())
+}
+
+#[test]
+fn an_accepted_gap_is_not_asked_for_again() {
+    let rig = Rig::new(local::options(), 1);
+    rig.put_many(0..10);
+    let mut source = rig.open(Mode::Polling, Begin::Oldest);
+    let mut log = Log::default();
+    read(&mut source, &mut log, 10);
+    drop(source);
+    let mut partitions = Partitions::default();
+    for change in log.changes() {
+        partitions.apply(change).expect("in order");
+    }
+    partitions.advance(&log.run_of(0..4)).expect("forwards");
+    rig.expire(6);
+    let changes = begin_again(&rig, &partitions, true).expect("accepted");
+    assert!(matches!(changes[..], [Change::Gap { before: Some(_), .. }]), "{changes:?}");
+    partitions.apply(&changes[0]).expect("in order");
+    // Killed before a record was taken.
+    for accept_gap in [false, true] {
+        assert_eq!(begin_again(&rig, &partitions, accept_gap).ok(), Some(Vec::new()));
+    }
+    // More is lost than was accepted.
+    rig.expire(1);
+    let trouble = begin_again(&rig, &partitions, false).expect_err("one more is gone");
+    assert!(trouble.to_string().contains(&log.consumed[7].number), "{trouble}");
+    let changes = begin_again(&rig, &partitions, true).expect("accepted");
+    assert_eq!(changes.len(), 1);
+    partitions.apply(&changes[0]).expect("in order");
+    // All of it: nothing is left that could prove anything but the time.
+    rig.expire(3);
+    let changes = begin_again(&rig, &partitions, true).expect("accepted");
+    assert!(matches!(changes[..], [Change::Gap { before: None, .. }, Change::Quiet { .. }]), "{changes:?}");
+    for change in &changes {
+        partitions.apply(change).expect("in order");
+    }
+    assert_eq!(begin_again(&rig, &partitions, false).ok(), Some(Vec::new()));
+    let put = rig.put_many(10..20);
+    let mut again = rig.open(Mode::Polling, Begin::Oldest);
+    again.resume(&partitions).expect("nothing was asked yet");
+    let mut rest = Log::resumed(partitions);
+    read(&mut again, &mut rest, 10);
+    Rig::check(&rest, &put);
+}
+
+#[test]
+fn a_quiet_shard_whose_last_record_is_past_its_retention_has_lost_nothing() {
+    let rig = Rig::new(local::options(), 1);
+    rig.put_many(0..10);
+    let mut source = rig.open(Mode::Polling, Begin::Oldest);
+    let mut log = Log::default();
+    read(&mut source, &mut log, 10);
+    drop(source);
+    let mut partitions = log.partitions.clone();
+    // The first quiet moment of a process is written down.
+    let mut again = rig.open(Mode::Polling, Begin::Oldest);
+    again.resume(&partitions).expect("nothing was asked yet");
+    let mut records = cartguard_engine::record::Records::default();
+    let changes = loop {
+        assert_eq!(again.read(&mut records, 1 << 20, 100).ok(), Some(Read::Idle));
+        let changes = again.changes();
+        if !changes.is_empty() {
+            break changes;
+        }
+    };
+    assert!(matches!(changes[..], [Change::Quiet { partition: 0, .. }]), "{changes:?}");
+    drop(again);
+    rig.expire(10);
+    let trouble = begin_again(&rig, &partitions, false).expect_err("nobody knows that it was quiet");
+    assert!(trouble.to_string().contains("nothing behind it"), "{trouble}");
+    partitions.apply(&changes[0]).expect("in order");
+    assert_eq!(begin_again(&rig, &partitions, false).ok(), Some(Vec::new()));
+    // Seen quiet so long ago that something may have come and gone since.
+    let mut long_ago = partitions.clone();
+    long_ago.apply(&Change::Quiet { partition: 0, until_ms: 1_000 }).expect("in order");
+    let trouble = begin_again(&rig, &long_ago, false).expect_err("nobody knows");
+    assert!(trouble.to_string().contains("arrived from 1000 ms on"), "{trouble}");
+    // What comes is read from behind the place, though the record there is gone.
+    let put = rig.put_many(10..20);
+    let mut again = rig.open(Mode::FanOut, Begin::Oldest);
+    again.resume(&partitions).expect("nothing was asked yet");
+    let mut rest = Log::resumed(partitions);
+    read(&mut again, &mut rest, 10);
+    Rig::check(&rest, &put);
 }
 
 #[test]
@@ -330,7 +425,7 @@ fn small_bombs_never_make_a_large_batch() {
 fn a_stream_that_is_not_there_is_refused_at_once() {
     let rig = Rig::new(local::options(), 1);
     let settings = Settings { stream: "no-such".into(), ..Rig::settings(Mode::Polling, Begin::Oldest) };
-    let refused = cartguard_kinesis::open_with(&local::client(&rig.url()), settings, rig.voice());
+    let refused = cartguard_kinesis::open_with(&local::client(&rig.url()), settings, rig.voice(), &|| false);
     let trouble = refused.err().expect("no such stream");
     assert_eq!(trouble.advice(), Advice::Refuse);
     assert!(trouble.to_string().contains("no-such"), "{trouble}");

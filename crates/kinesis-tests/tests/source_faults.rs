@@ -2,9 +2,10 @@
 
 mod consumed;
 
-use cartguard_history::Start;
-use cartguard_io::{Read, Source};
-use cartguard_kinesis::{Begin, Limits, Mode};
+use cartguard_engine::record::Records;
+use cartguard_history::{Change, Start};
+use cartguard_io::{Advice, Read, Source};
+use cartguard_kinesis::{Begin, Limits, Mode, Settings};
 use cartguard_kinesis_tests::local;
 use cartguard_kinesis_tests::proxy::{Fault, Service, When};
 use consumed::{Log, Rig, read};
@@ -145,7 +146,7 @@ fn latest_is_the_same_time_however_often_the_first_reads_fail() {
             rig.plan().add(action, When::First(5), Fault::refuse("InternalFailure"));
         }
         let mut source = rig.open(mode, Begin::Latest);
-        let mut records = cartguard_engine::record::Records::default();
+        let mut records = Records::default();
         assert_eq!(source.read(&mut records, 1 << 20, 100).ok(), Some(Read::Idle));
         let mut log = Log::default();
         log.change(source.changes());
@@ -182,5 +183,39 @@ fn one_subscriber_a_shard() {
         let mut log = Log::default();
         read(source, &mut log, 50);
         Rig::check(&log, &put);
+    }
+}
+
+#[test]
+fn what_retention_takes_while_the_source_is_behind_is_told_as_lost() {
+    for accept_gap in [false, true] {
+        // The stream says that it keeps nothing: whoever reads on is as far behind as it keeps.
+        let rig = Rig::behind(local::options(), 1, Service { retention_hours: Some(0), ..service() });
+        let put = rig.put_many(0..10);
+        let mut settings = Settings { accept_gap, ..Rig::settings(Mode::Polling, Begin::Oldest) };
+        settings.limits = Limits { records_per_call: 4, buffer_records: 1, ..settings.limits };
+        let mut source = rig.open_as(settings);
+        let mut log = Log::default();
+        // The reader waits until the fourth is taken too.
+        read(&mut source, &mut log, 3);
+        rig.expire(6);
+        if accept_gap {
+            read(&mut source, &mut log, 8);
+            let bytes: Vec<_> = log.consumed.iter().map(|record| &record.bytes).collect();
+            let left: Vec<_> = put[..4].iter().chain(&put[6..]).map(|(_, data)| data).collect();
+            assert_eq!(bytes, left);
+            let gaps = log.changes().filter(|change| matches!(change, Change::Gap { before: Some(_), .. }));
+            assert_eq!(gaps.count(), 1);
+            continue;
+        }
+        let (mut records, mut taken) = (Records::default(), 0);
+        let trouble = loop {
+            match source.read(&mut records, 1 << 20, 100) {
+                Ok(_) => taken += records.len(),
+                Err(trouble) => break trouble,
+            }
+        };
+        assert_eq!((taken, trouble.advice()), (1, Advice::Refuse), "{trouble}");
+        assert!(trouble.to_string().contains("what lay between is lost"), "{trouble}");
     }
 }

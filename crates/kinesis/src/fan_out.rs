@@ -9,7 +9,8 @@ use crate::backoff::Backoff;
 use crate::fault::{Fault, Kind};
 use crate::limits::FAN_OUT_FAILURES_MAX;
 use crate::polling;
-use crate::reader::{Ended, Reader, left};
+use crate::reader::{Ended, Reader, left, position};
+use crate::stream::now_ms;
 use aws_sdk_kinesis::operation::subscribe_to_shard::SubscribeToShardOutput;
 use aws_sdk_kinesis::types::SubscribeToShardEventStream;
 use cartguard_shards::Mode;
@@ -39,6 +40,9 @@ pub(crate) async fn read(reader: &mut Reader, consumer: &str) -> Ended {
     reader.reads_by(Mode::FanOut);
     loop {
         reader.gate.room().await;
+        if let Some(ended) = reader.lost().await {
+            return ended;
+        }
         let mut is_alive = false;
         let session = match subscribe(reader, &arn).await {
             Ok(output) => session(reader, output, &mut is_alive).await,
@@ -104,6 +108,7 @@ async fn session(reader: &mut Reader, mut output: SubscribeToShardOutput, is_ali
                 if let Err(trouble) = reader.hand_on(event.records) {
                     return Session::Ended(Ended::Fatal(trouble));
                 }
+                reader.was_behind(event.millis_behind_latest, now_ms());
                 if is_end {
                     return Session::Ended(Ended::End);
                 }
@@ -120,7 +125,7 @@ async fn session(reader: &mut Reader, mut output: SubscribeToShardOutput, is_ali
 async fn subscribe(reader: &Reader, consumer_arn: &str) -> Result<SubscribeToShardOutput, Fault> {
     let call = reader.stream.client.subscribe_to_shard();
     let call = call.consumer_arn(consumer_arn).shard_id(&reader.shard);
-    let output = call.starting_position(reader.position()).send().await;
+    let output = call.starting_position(position(&reader.from)).send().await;
     output.map_err(|error| Fault::of("SubscribeToShard", &on(reader), &error))
 }
 

@@ -4,25 +4,24 @@
 
 use crate::backoff::Backoff;
 use crate::fault::{Fault, Kind};
-use crate::reader::Teller;
+use crate::reader::{Teller, position};
 use crate::stream::{Changed, Stream};
-use aws_sdk_kinesis::types::ShardIteratorType;
 use cartguard_history::SequenceNumber;
 use cartguard_io::Trouble;
-use cartguard_shards::Kept;
+use cartguard_shards::{From, Kept};
 use std::time::Duration;
 
 /// Asks until it is known.
 pub(crate) async fn look(
     stream: &Stream,
     shard: &str,
-    at: &SequenceNumber,
+    from: &From,
     longest: Duration,
     mut teller: Teller,
 ) -> Result<Kept, Trouble> {
     let mut backoff = Backoff::new(longest);
     loop {
-        let fault = match once(stream, shard, at).await {
+        let fault = match once(stream, shard, from).await {
             Ok(kept) => return Ok(kept),
             Err(fault) => fault,
         };
@@ -33,7 +32,7 @@ pub(crate) async fn look(
                 // It went between the listing and now.
                 Ok(()) if fault.kind == Kind::Missing => return Ok(Kept::Nothing),
                 Ok(()) => {
-                    let what = format!("{shard}: the stream does not take sequence number {}", at.as_str());
+                    let what = format!("{shard}: the stream does not take the place to look at: {from:?}");
                     return Err(Trouble::stop(what).because(fault));
                 }
             }
@@ -43,16 +42,18 @@ pub(crate) async fn look(
     }
 }
 
-async fn once(stream: &Stream, shard: &str, at: &SequenceNumber) -> Result<Kept, Fault> {
+async fn once(stream: &Stream, shard: &str, from: &From) -> Result<Kept, Fault> {
     let on = format!("{}, {shard}", stream.identity.arn);
+    let position = position(from);
     let output = stream
         .client
         .get_shard_iterator()
         .set_stream_name(stream.target.name())
         .set_stream_arn(stream.target.arn())
         .shard_id(shard)
-        .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
-        .starting_sequence_number(at.as_str())
+        .shard_iterator_type(position.r#type)
+        .set_timestamp(position.timestamp)
+        .set_starting_sequence_number(position.sequence_number)
         .send()
         .await
         .map_err(|error| Fault::of("GetShardIterator", &on, &error))?;
@@ -63,7 +64,7 @@ async fn once(stream: &Stream, shard: &str, at: &SequenceNumber) -> Result<Kept,
         let output = output.map_err(|error| Fault::of("GetRecords", &on, &error))?;
         if let Some(record) = output.records.first() {
             return match SequenceNumber::new(&record.sequence_number) {
-                Some(number) if number == *at => Ok(Kept::It),
+                Some(number) if *from == From::At(number.clone()) => Ok(Kept::It),
                 Some(number) => Ok(Kept::Next(number)),
                 None => Err(Fault::new(Kind::Passing, format!("{on}: a record without a sequence number"))),
             };

@@ -31,3 +31,7 @@ pub(crate) const POLLED_INSTEAD: Duration = Duration::from_mins(1);
 pub(crate) const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// How long the service may stay away before the source is opened at all; afterwards it is waited for without end.
 pub(crate) const OPEN_PATIENCE: Duration = Duration::from_mins(1);
+/// How often a reader tells that it is not behind. Arbitrary: far more often than it is written down.
+pub(crate) const QUIET_EVERY_MS: i64 = 60_000;
+/// How far the clock here may be from the service's. Arbitrary: more than machines with a time service differ.
+pub(crate) const CLOCKS_DIFFER_MS: i64 = 60_000;

@@ -7,8 +7,9 @@
 use crate::backoff::Backoff;
 use crate::fault::{Fault, Kind};
 use crate::limits::IDLE_MAX;
-use crate::reader::{Ended, Reader, is_over};
+use crate::reader::{Ended, Reader, is_over, position};
 use crate::settings::Limits;
+use crate::stream::now_ms;
 use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use cartguard_io::Trouble;
 use cartguard_shards::{From, Mode};
@@ -23,6 +24,9 @@ pub(crate) async fn read(reader: &mut Reader, until: Option<Instant>) -> Ended {
     while !is_over(until) {
         reader.gate.room().await;
         tokio::time::sleep_until(pace.next.into()).await;
+        if let Some(ended) = reader.lost().await {
+            return ended;
+        }
         let current = match iterator.clone() {
             Some(current) => current,
             None => match shard_iterator(reader).await {
@@ -38,14 +42,17 @@ pub(crate) async fn read(reader: &mut Reader, until: Option<Instant>) -> Ended {
                 }
             },
         };
+        let asked_ms = now_ms();
         match get_records(reader, current).await {
             Ok(output) => {
                 backoff.reset();
                 pace.answered(&output);
-                reader.metrics.lag(output.millis_behind_latest.unwrap_or_default());
+                let lag_ms = output.millis_behind_latest.unwrap_or_default();
+                reader.metrics.lag(lag_ms);
                 if let Err(trouble) = reader.hand_on(output.records) {
                     return Ended::Fatal(trouble);
                 }
+                reader.was_behind(lag_ms, asked_ms);
                 iterator = output.next_shard_iterator;
                 if iterator.is_none() {
                     return Ended::End;
@@ -97,7 +104,7 @@ async fn refused(reader: &mut Reader, fault: &Fault) -> Option<Ended> {
 }
 
 async fn shard_iterator(reader: &Reader) -> Result<Option<String>, Fault> {
-    let position = reader.position();
+    let position = position(&reader.from);
     let stream = &reader.stream;
     let output = stream
         .client

@@ -9,15 +9,16 @@ use crate::backoff::Backoff;
 use crate::fan_out;
 use crate::fault::{Fault, Kind};
 use crate::gate::Gate;
-use crate::limits::{POLLED_INSTEAD, TOLD_EVERY};
+use crate::kept;
+use crate::limits::{CLOCKS_DIFFER_MS, POLLED_INSTEAD, QUIET_EVERY_MS, TOLD_EVERY};
 use crate::polling;
 use crate::settings::{Limits, Voice};
-use crate::stream::{Changed, Stream};
+use crate::stream::{Changed, Stream, now_ms};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType, StartingPosition};
 use cartguard_history::SequenceNumber;
 use cartguard_io::Trouble;
-use cartguard_shards::{Event, From, Mode, Order, Raw, ShardMetrics};
+use cartguard_shards::{Event, From, Kept, Mode, Order, Raw, ShardMetrics};
 use crossbeam_channel::Sender;
 use prost::bytes::Bytes;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Ended {
     End,
     Gone,
+    /// Retention took what came behind the last record; the next one there is.
+    Lost(Option<SequenceNumber>),
     /// Its time is up.
     Time,
     /// This way is not to be had now.
@@ -54,6 +57,10 @@ pub(crate) struct Reader {
     pub(crate) metrics: Arc<ShardMetrics>,
     pub(crate) limits: Limits,
     pub(crate) teller: Teller,
+    /// Up to when it was last told that nothing is behind, ms UTC.
+    quiet_ms: i64,
+    /// What arrived up to then was received, ms UTC.
+    known_ms: i64,
 }
 
 impl Teller {
@@ -90,7 +97,20 @@ impl Reader {
             From::Oldest | From::At(_) | From::After(_) => None,
         };
         let teller = Teller::new(voice);
-        Self { stream, shard, reading, from, skip_before_ms, gate, events, metrics, limits, teller }
+        Self {
+            stream,
+            shard,
+            reading,
+            from,
+            skip_before_ms,
+            gate,
+            events,
+            metrics,
+            limits,
+            teller,
+            quiet_ms: i64::MIN,
+            known_ms: now_ms(),
+        }
     }
 
     /// Reads the shard to its end, by subscription where there is a consumer's name.
@@ -125,6 +145,7 @@ impl Reader {
                 }
             },
             Ended::Fatal(trouble) => Event::Fatal(trouble),
+            Ended::Lost(next) => Event::Lost { reading: self.reading, next },
             Ended::Gone | Ended::Time | Ended::Unavailable(_) => Event::Gone { reading: self.reading },
         };
         self.tell(event);
@@ -148,11 +169,41 @@ impl Reader {
         }
         let Some(last) = records.last() else { return Ok(()) };
         self.from = From::After(last.number.clone());
+        self.known_ms = self.known_ms.max(last.arrival_ms);
         let bytes = records.iter().map(|record| record.data.len() as u64).sum();
         self.metrics.took(records.len() as u64, bytes);
         self.gate.enter(bytes, records.len());
         self.tell(Event::Records { reading: self.reading, records, bytes });
         Ok(())
+    }
+
+    /// The service said how far behind its newest record it was, at a time, and what it gave with that was handed on.
+    pub(crate) fn was_behind(&mut self, lag_ms: i64, at_ms: i64) {
+        if lag_ms > 0 {
+            return;
+        }
+        self.known_ms = self.known_ms.max(at_ms);
+        if at_ms >= self.quiet_ms.saturating_add(QUIET_EVERY_MS) {
+            self.quiet_ms = at_ms;
+            self.tell(Event::Quiet { reading: self.reading, at_ms });
+        }
+    }
+
+    /// Whether retention took what comes next: whoever is as far behind as that would be given the next record there is, without a word.
+    pub(crate) async fn lost(&mut self) -> Option<Ended> {
+        let From::After(last) = &self.from else { return None };
+        let kept_since_ms = now_ms() - self.stream.retention.as_millis() as i64 + CLOCKS_DIFFER_MS;
+        if self.known_ms >= kept_since_ms {
+            return None;
+        }
+        let teller = Teller::new(self.teller.voice.clone());
+        let last = From::At(last.clone());
+        match kept::look(&self.stream, &self.shard, &last, self.limits.backoff_max, teller).await {
+            Ok(Kept::It) => None,
+            Ok(Kept::Next(next)) => Some(Ended::Lost(Some(next))),
+            Ok(Kept::Nothing) => Some(Ended::Lost(None)),
+            Err(trouble) => Some(Ended::Fatal(trouble)),
+        }
     }
 
     /// What to do when the service does not know the shard, or its iterator, or its sequence number.
@@ -187,23 +238,6 @@ impl Reader {
         tokio::time::sleep(backoff.pause()).await;
     }
 
-    pub(crate) fn position(&self) -> StartingPosition {
-        let position = StartingPosition::builder();
-        let position = match &self.from {
-            From::Oldest => position.r#type(ShardIteratorType::TrimHorizon),
-            From::Time(ms) => {
-                position.r#type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*ms))
-            }
-            From::At(number) => {
-                position.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(number.as_str())
-            }
-            From::After(number) => {
-                position.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(number.as_str())
-            }
-        };
-        position.build().expect("its type was given")
-    }
-
     /// What a service repeats after an error was handed on before; and a server's subscription AT a number may begin with older records.
     fn drop_repeated(&self, records: &mut Vec<Raw>) {
         let is_before = |number: &SequenceNumber| match &self.from {
@@ -219,6 +253,24 @@ impl Reader {
         // The source may be gone already; its readers are ended next.
         let _ = self.events.send(event);
     }
+}
+
+/// A place, as the SDK has it.
+pub(crate) fn position(from: &From) -> StartingPosition {
+    let position = StartingPosition::builder();
+    let position = match from {
+        From::Oldest => position.r#type(ShardIteratorType::TrimHorizon),
+        From::Time(ms) => {
+            position.r#type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*ms))
+        }
+        From::At(number) => {
+            position.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(number.as_str())
+        }
+        From::After(number) => {
+            position.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(number.as_str())
+        }
+    };
+    position.build().expect("its type was given")
 }
 
 /// A record as the SDK has it, as we do.

@@ -11,30 +11,35 @@ use crate::limits::OPEN_PATIENCE;
 use crate::reader::{Reader, Teller};
 use crate::runtime::Runtime;
 use crate::settings::{Begin, Limits, Settings, Voice};
-use crate::stream::{Changed, Stream, Target};
+use crate::stream::{Changed, Stream, Target, now_ms};
 use aws_sdk_kinesis::Client;
-use cartguard_history::{SequenceNumber, Start};
+use cartguard_history::Start;
 use cartguard_io::{Advice, Trouble};
-use cartguard_shards::{Event, Kept, Mode, Order, Room, Service, ShardSource};
+use cartguard_shards::{Event, From, Kept, Mode, Order, Room, Service, ShardSource};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 /// All shards of a stream.
 pub type KinesisSource = ShardSource<KinesisService>;
 
-/// Finds the stream and lists its shards; nothing is read yet.
-pub fn open(settings: Settings, voice: Voice) -> Result<KinesisSource, Trouble> {
+/// Finds the stream and lists its shards; nothing is read yet. Waited for until `is_over`, which is trouble with that advice.
+pub fn open(settings: Settings, voice: Voice, is_over: &dyn Fn() -> bool) -> Result<KinesisSource, Trouble> {
     let runtime = Runtime::start("kinesis-source")?;
     let access = settings.access.clone();
-    let client = runtime.wait(async move { client::connect(&access).await })?;
-    open_on(runtime, client, settings, voice)
+    let client = runtime.wait(async move { client::connect(&access).await }, is_over)?;
+    open_on(runtime, client, settings, voice, is_over)
 }
 
 /// The same with a client that has its credentials; `settings.access` is not looked at.
-pub fn open_with(client: &Client, settings: Settings, voice: Voice) -> Result<KinesisSource, Trouble> {
-    open_on(Runtime::start("kinesis-source")?, client.clone(), settings, voice)
+pub fn open_with(
+    client: &Client,
+    settings: Settings,
+    voice: Voice,
+    is_over: &dyn Fn() -> bool,
+) -> Result<KinesisSource, Trouble> {
+    open_on(Runtime::start("kinesis-source")?, client.clone(), settings, voice, is_over)
 }
 
 fn open_on(
@@ -42,6 +47,7 @@ fn open_on(
     client: Client,
     settings: Settings,
     voice: Voice,
+    is_over: &dyn Fn() -> bool,
 ) -> Result<KinesisSource, Trouble> {
     // Before the listing: what is put from here on is within the start, whichever shard it goes to.
     let start = match settings.begin {
@@ -52,7 +58,7 @@ fn open_on(
     let client = client::once(&client, settings.limits.call_timeout);
     let (target, longest) = (Target::new(&settings.stream), settings.limits.backoff_max);
     let mut teller = Teller::new(voice.clone());
-    let found = runtime.wait(async move {
+    let found = async move {
         let mut backoff = Backoff::new(longest);
         let begun = Instant::now();
         loop {
@@ -75,8 +81,8 @@ fn open_on(
             teller.lasting(&fault);
             tokio::time::sleep(backoff.pause()).await;
         }
-    })?;
-    let (stream, shards) = found?;
+    };
+    let (stream, shards) = runtime.wait(found, is_over)??;
     voice(&format!("stream {}: {} shards listed", stream.identity.arn, shards.len()));
     let service = KinesisService::new(runtime, stream, &settings, voice);
     Ok(ShardSource::new(
@@ -128,6 +134,10 @@ impl Service for KinesisService {
         now_ms() - self.stream.retention.as_millis() as i64
     }
 
+    fn now_ms(&self) -> i64 {
+        now_ms()
+    }
+
     fn read(&mut self, order: Order) -> Arc<dyn Room> {
         let gate = Arc::new(Gate::new(self.limits.buffer_bytes, self.limits.buffer_records));
         let reading = order.reading;
@@ -174,26 +184,30 @@ impl Service for KinesisService {
         });
     }
 
-    fn kept(&mut self, places: Vec<(String, SequenceNumber)>) -> Result<Vec<Kept>, Trouble> {
+    fn kept(
+        &mut self,
+        places: Vec<(String, From)>,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Vec<Kept>, Trouble> {
         let longest = self.limits.backoff_max;
         let (stream, voice) = (self.stream.clone(), self.voice.clone());
-        self.runtime.wait(async move {
-            let mut tasks = Vec::new();
-            for (shard, at) in places {
+        let looks = async move {
+            // Ends them where it is ended.
+            let mut tasks = tokio::task::JoinSet::new();
+            for (number, (shard, from)) in places.into_iter().enumerate() {
                 let (stream, teller) = (stream.clone(), Teller::new(voice.clone()));
-                tasks.push(tokio::spawn(
-                    async move { kept::look(&stream, &shard, &at, longest, teller).await },
-                ));
+                tasks.spawn(
+                    async move { (number, kept::look(&stream, &shard, &from, longest, teller).await) },
+                );
             }
             let mut kept = Vec::new();
-            for task in tasks {
-                let looked = task.await;
-                let looked =
-                    looked.map_err(|why| Trouble::stop("a look at a shard was ended").because(why))?;
-                kept.push(looked?);
+            while let Some(looked) = tasks.join_next().await {
+                kept.push(looked.map_err(|why| Trouble::stop("a look at a shard was ended").because(why))?);
             }
-            Ok(kept)
-        })?
+            kept.sort_by_key(|(number, _)| *number);
+            kept.into_iter().map(|(_, kept)| kept).collect()
+        };
+        self.runtime.wait(looks, is_over)?
     }
 
     fn next(&mut self, patience: Duration) -> Option<Event> {
@@ -209,9 +223,4 @@ impl Service for KinesisService {
 /// The second of a time: a server may keep arrivals in whole seconds, and `AT_TIMESTAMP` would then miss what arrives in this one.
 fn latest(now_ms: i64) -> i64 {
     now_ms - now_ms.rem_euclid(1_000)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

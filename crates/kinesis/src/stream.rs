@@ -10,7 +10,7 @@ use aws_sdk_kinesis::types::ConsumerStatus;
 use cartguard_history::SequenceNumber;
 use cartguard_history::lineage::{HashRange, Shard};
 use std::fmt::{self, Display};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The name or ARN that was given; calls name the stream the same way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,12 @@ impl Stream {
             tokio::time::sleep(backoff.pause()).await;
         }
     }
+}
+
+/// By the clock here, ms UTC.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What became of a stream whose shard could not be found.

@@ -5,12 +5,12 @@
 //! Holds: looking changes nothing; what goes is never the newest whole snapshot, nor anything that a kept one needs.
 //! Not here: what the state says (the engine).
 
-use crate::open::unpack;
+use crate::retention::{self, Gone, Kept, Packs};
 use crate::storage::{lock, segments_of};
 use cartguard_engine::batch::snapshot::Head;
-use cartguard_history::{LogFault, Manifest, Retention, Tip, begins_with};
+use cartguard_history::{LogFault, Manifest, Tip, begins_with};
 use cartguard_io::{FolderSegments, FolderStore, Segments as _, Store, Trouble};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,15 +21,6 @@ pub struct Catalog {
     segments: FolderSegments,
 }
 
-/// A snapshot, as far as it can be read.
-pub struct Kept {
-    pub batch: u64,
-    /// What is wrong with the manifest otherwise.
-    pub manifest: Result<Manifest, String>,
-    /// What is wrong with its packs.
-    pub damage: Option<String>,
-}
-
 /// What a clean-up removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -38,18 +29,6 @@ pub struct Removed {
     pub segments: usize,
     /// Bytes of packs and segments.
     pub bytes: u64,
-}
-
-impl Kept {
-    /// What is wrong with it, if anything is.
-    pub fn fault(&self) -> Option<&str> {
-        self.manifest.as_ref().err().or(self.damage.as_ref()).map(String::as_str)
-    }
-
-    /// The manifest, where all of it can be used.
-    pub fn whole(&self) -> Option<&Manifest> {
-        self.manifest.as_ref().ok().filter(|_| self.damage.is_none())
-    }
 }
 
 /// The engine besides its parts, in a manifest that has one.
@@ -67,34 +46,7 @@ impl Catalog {
 
     /// All snapshots, oldest first, every pack of each read and held to its hash.
     pub fn snapshots(&self) -> Result<Vec<Kept>, Trouble> {
-        let mut kept = Vec::new();
-        // Snapshots share no packs often enough to be worth more than their names.
-        let mut whole = BTreeSet::new();
-        for name in self.store.list()? {
-            let Some(batch) = Manifest::batch_of(&name) else { continue };
-            // A process that uses the folder may have removed it just now.
-            let Some(text) = self.store.get(&name)? else { continue };
-            let manifest = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
-            let manifest = manifest.and_then(|text| Manifest::of_text(&text));
-            let mut damage = None;
-            for pack in manifest.iter().flat_map(|manifest| &manifest.packs) {
-                if whole.contains(&pack.hash) {
-                    continue;
-                }
-                match unpack(self.store.as_ref(), pack) {
-                    Ok(_) => drop(whole.insert(pack.hash.clone())),
-                    Err(why) => {
-                        damage = Some(format!("its pack {} {why}", Manifest::pack_name(&pack.hash)));
-                        break;
-                    }
-                }
-            }
-            // Packs go after their manifest: one that is gone with it was removed while we read, by a process that uses the folder.
-            if damage.is_none() || self.store.get(&name)?.is_some() {
-                kept.push(Kept { batch, manifest, damage });
-            }
-        }
-        Ok(kept)
+        retention::snapshots(self.store.as_ref(), Packs::Checked)
     }
 
     /// Where the order log ends; none where it holds no whole record.
@@ -129,41 +81,31 @@ impl Catalog {
     }
 
     /// Removes all but the newest `keep` whole snapshots, and the part of the order log that only those needed. What cannot be used and is
-    /// newer than that stays, for whoever wants to know why.
-    pub fn prune(&self, keep: usize) -> Result<Removed, Trouble> {
+    /// newer than that stays, for whoever wants to know why. What cannot be removed is told with it.
+    pub fn prune(&self, keep: usize) -> Result<(Removed, Vec<Trouble>), Trouble> {
         let _lock = lock(&self.folder)?;
+        let store = self.store.as_ref();
         let kept = self.snapshots()?;
-        let manifests: Vec<Manifest> = kept.iter().filter_map(Kept::whole).cloned().collect();
-        if manifests.is_empty() {
+        let Some(goes) = retention::going(store, &kept, keep)? else {
             return Err(Trouble::refused(&self.folder, "has no whole snapshot; nothing is removed"));
-        }
-        let names = self.store.list()?;
-        let packs: Vec<String> =
-            names.into_iter().filter(|name| name.strip_suffix(".pack").is_some()).collect();
-        let mut goes = Retention::of(&manifests, &packs, keep);
-        // A damaged one may be damaged for a moment only: its packs stay with it.
-        let staying = kept.iter().filter(|one| !goes.manifests.contains(&one.batch));
-        let needed: BTreeSet<String> = staying
-            .flat_map(|one| one.manifest.iter().flat_map(|manifest| &manifest.packs))
-            .map(|pack| Manifest::pack_name(&pack.hash))
-            .collect();
-        goes.packs.retain(|pack| !needed.contains(pack));
+        };
+        let size = |name: &String| {
+            fs::metadata(self.folder.join("snapshots").join(name)).map_or(0, |file| file.len())
+        };
+        let sizes: BTreeMap<&String, u64> = goes.packs.iter().map(|pack| (pack, size(pack))).collect();
         let (segments, log_bytes) = self.log_size()?;
-        let mut removed =
-            Removed { snapshots: goes.manifests.len(), packs: goes.packs.len(), ..Removed::default() };
-        for batch in &goes.manifests {
-            self.store.remove(&Manifest::file_name(*batch))?;
+        let Gone { manifests, packs, mut faults } = retention::remove(store, &goes);
+        if faults.is_empty() {
+            faults.extend(self.segments.remove_before(goes.log_before).err());
         }
-        for pack in &goes.packs {
-            let file = self.folder.join("snapshots").join(pack);
-            removed.bytes += fs::metadata(file).map_or(0, |file| file.len());
-            self.store.remove(pack)?;
-        }
-        self.segments.remove_before(goes.log_before)?;
         let (segments_left, log_bytes_left) = self.log_size()?;
-        removed.segments = segments - segments_left;
-        removed.bytes += log_bytes - log_bytes_left;
-        Ok(removed)
+        let removed = Removed {
+            snapshots: manifests,
+            packs: packs.len(),
+            segments: segments - segments_left,
+            bytes: packs.iter().filter_map(|pack| sizes.get(pack)).sum::<u64>() + log_bytes - log_bytes_left,
+        };
+        Ok((removed, faults))
     }
 }
 
@@ -222,11 +164,11 @@ mod tests {
     fn what_goes_is_old_and_takes_the_log_that_only_it_needed() {
         let folder = folder(&[5, 15, 25], &[0, 10, 20, 30]);
         let catalog = Catalog::look(folder.path()).expect("a history");
-        let removed = catalog.prune(2).expect("nobody uses it");
+        let (removed, _) = catalog.prune(2).expect("nobody uses it");
         assert_eq!((removed.snapshots, removed.packs, removed.segments), (1, 1, 1));
         assert_eq!(batches(&catalog), [15, 25]);
         assert_eq!(catalog.segments.list().expect("a folder"), [10, 20, 30], "15 is in the second");
-        assert_eq!(catalog.prune(2).expect("nobody uses it"), Removed::default());
+        assert_eq!(catalog.prune(2).expect("nobody uses it").0, Removed::default());
     }
 
     #[test]
@@ -236,7 +178,7 @@ mod tests {
         let newest = catalog.snapshots().expect("a folder").pop().expect("three");
         let pack = Manifest::pack_name(&newest.manifest.expect("readable").packs[0].hash);
         write(&folder, &format!("snapshots/{pack}"), b"no pack");
-        let removed = catalog.prune(1).expect("nobody uses it");
+        let (removed, _) = catalog.prune(1).expect("nobody uses it");
         assert_eq!((removed.snapshots, removed.packs, removed.segments), (1, 1, 1));
         assert_eq!(batches(&catalog), [15, 25]);
         assert!(folder.path().join("snapshots").join(pack).exists());
@@ -285,6 +227,95 @@ mod tests {
         let kept = catalog.snapshots().expect("a folder");
         let found: Vec<_> = kept.iter().map(|kept| (kept.batch, kept.fault())).collect();
         assert_eq!(found, [(15, None)]);
+    }
+
+    /// A folder of which some things cannot be read, and some not be removed.
+    struct Barred {
+        store: FolderStore,
+        unread: Vec<String>,
+        unremoved: Vec<String>,
+    }
+
+    fn pass(barred: &[String], name: &str) -> Result<(), Trouble> {
+        let is_barred = barred.iter().any(|barred| barred == name);
+        if is_barred { Err(Trouble::stop(format!("{name}: permission denied"))) } else { Ok(()) }
+    }
+
+    fn barred(folder: &tempfile::TempDir, unread: Vec<String>, unremoved: Vec<String>) -> Catalog {
+        let mut catalog = Catalog::look(folder.path()).expect("a history");
+        let store = FolderStore::look(&folder.path().join("snapshots"));
+        catalog.store = Box::new(Barred { store, unread, unremoved });
+        catalog
+    }
+
+    impl Store for Barred {
+        fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
+            self.store.put(name, bytes)
+        }
+
+        fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, Trouble> {
+            self.store.put_if_absent(name, bytes)
+        }
+
+        fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
+            pass(&self.unread, name).and_then(|()| self.store.get(name))
+        }
+
+        fn list(&self) -> Result<Vec<String>, Trouble> {
+            self.store.list()
+        }
+
+        fn remove(&self, name: &str) -> Result<(), Trouble> {
+            pass(&self.unremoved, name).and_then(|()| self.store.remove(name))
+        }
+    }
+
+    fn pack_of(batch: u64) -> String {
+        Manifest::pack_name(&blake3::hash(batch.to_string().as_bytes()).to_string())
+    }
+
+    #[test]
+    fn every_fault_is_named_and_what_nobody_can_read_takes_nothing_with_it() {
+        let folder = folder(&[5, 15, 25, 35, 45], &[0]);
+        write(&folder, &format!("snapshots/{}", Manifest::file_name(15)), b"torn");
+        fs::remove_file(folder.path().join("snapshots").join(pack_of(25))).expect("it is there");
+        let catalog = barred(&folder, vec![Manifest::file_name(35)], Vec::new());
+        let kept = catalog.snapshots().expect("a folder");
+        let faults: Vec<_> =
+            kept.iter().map(|one| (one.batch, one.fault().unwrap_or("").to_owned())).collect();
+        assert_eq!(faults.len(), 5);
+        for ((batch, fault), part) in faults.iter().zip(["", "torn", "is gone", "permission denied", ""]) {
+            assert!(fault.contains(part) && fault.is_empty() == part.is_empty(), "{batch}: {fault}");
+        }
+        let (removed, told) = catalog.prune(1).expect("nobody uses it");
+        assert_eq!((removed.snapshots, removed.packs), (1, 1));
+        assert!(told.is_empty());
+        // Whose the pack of 35 is nobody can say while its manifest cannot be read; nor is that of 15 known to be nobody's.
+        for batch in [15, 35, 45] {
+            assert!(folder.path().join("snapshots").join(pack_of(batch)).exists(), "{batch}");
+        }
+        assert!(!folder.path().join("snapshots").join(pack_of(5)).exists());
+    }
+
+    #[test]
+    fn what_cannot_be_removed_is_named_and_the_rest_goes() {
+        let folder = folder(&[5, 15, 25], &[0, 10, 20]);
+        let (removed, told) =
+            barred(&folder, Vec::new(), vec![Manifest::file_name(5)]).prune(1).expect("free");
+        assert_eq!(
+            (removed.snapshots, removed.packs, removed.segments),
+            (1, 0, 0),
+            "packs and log may be 5's"
+        );
+        assert!(told.len() == 1 && told[0].to_string().contains(&Manifest::file_name(5)), "{told:?}");
+        let (removed, told) = barred(&folder, Vec::new(), vec![pack_of(5)]).prune(1).expect("free");
+        assert_eq!((removed.snapshots, removed.packs, removed.segments), (1, 1, 0), "15's pack was left");
+        assert!(told.len() == 1 && told[0].to_string().contains(&pack_of(5)), "{told:?}");
+        let catalog = Catalog::look(folder.path()).expect("a history");
+        let (removed, told) = catalog.prune(1).expect("free");
+        assert_eq!((removed.snapshots, removed.packs, removed.segments), (0, 1, 2));
+        assert!(told.is_empty());
+        assert_eq!(batches(&catalog), [25]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use cartguard_engine::batch::snapshot::{Head, Identity};
 use cartguard_engine::batch::{Engine, Scorer};
 use cartguard_history::{Bound, Change, LogFault, Manifest, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, Segments, Store, Trouble};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -57,6 +57,8 @@ pub struct Opening {
     /// Who restores a snapshot.
     pub by: By,
     pub tell: fn(&str),
+    /// Set once all is to end: what is being restored is left then.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Opening {
@@ -221,8 +223,11 @@ impl Opening {
                 // The first one, of an empty state.
                 return Ok((Some(manifest), engine));
             }
-            match restore(store, &manifest, &engine, self.by) {
+            match restore(store, &manifest, &engine, self.by, &self.stop) {
                 Ok(()) => return Ok((Some(manifest), engine)),
+                Err(_) if self.stop.load(Ordering::Relaxed) => {
+                    return Err(Trouble::over(format!("snapshot {name} was restored")));
+                }
                 Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
             }
         }
@@ -317,7 +322,13 @@ impl Opening {
 }
 
 /// Every part of a snapshot into an engine, by several threads unless the caller is to do it.
-pub(crate) fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine, by: By) -> Result<(), String> {
+pub(crate) fn restore(
+    store: &dyn Store,
+    manifest: &Manifest,
+    engine: &Engine,
+    by: By,
+    stop: &AtomicBool,
+) -> Result<(), String> {
     let parts: usize = manifest.packs.iter().map(|pack| pack.parts.len()).sum();
     if parts != engine.snapshot_parts() {
         return Err(format!("it has {parts} parts of {}", engine.snapshot_parts()));
@@ -332,7 +343,10 @@ pub(crate) fn restore(store: &dyn Store, manifest: &Manifest, engine: &Engine, b
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(pack) = manifest.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = restore_pack(store, pack, engine) {
+                    let is_over = stop.load(Ordering::Relaxed);
+                    let restored =
+                        if is_over { Err("was left".to_owned()) } else { restore_pack(store, pack, engine) };
+                    if let Err(why) = restored {
                         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                         return;
                     }

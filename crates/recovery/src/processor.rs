@@ -11,7 +11,7 @@ use cartguard_engine::batch::rows::RowPlan;
 use cartguard_engine::batch::{Engine, Outputs, Prepared};
 use cartguard_engine::record::Records;
 use cartguard_history::Change;
-use cartguard_io::{Delivered, Replayable, Trouble};
+use cartguard_io::{Advice, Delivered, Replayable, Trouble};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -41,7 +41,8 @@ impl Processor {
     }
 
     /// Does again what was bound and is not in the snapshot. `wanted` is the first batch that the sink wants again, `delivered` where it
-    /// tells of deliveries; `release` takes the outputs of a batch to the sink, and says whether to go on.
+    /// tells of deliveries; `release` takes the outputs of a batch to the sink, and says whether to go on. `is_over` is asked before every batch,
+    /// and while the source has nothing: it is also a sign of life.
     pub fn begin(
         mut engine: Engine,
         mut history: History,
@@ -59,11 +60,22 @@ impl Processor {
             if is_over() {
                 return Ok(Begun::Interrupted(Box::new(engine)));
             }
-            retelling.next(source, &mut engine, &bound, outputs)?;
+            match retelling.next(source, &mut engine, &bound, outputs, &is_over) {
+                Err(trouble) if trouble.advice() == Advice::Over => {
+                    return Ok(Begun::Interrupted(Box::new(engine)));
+                }
+                done => done?,
+            }
             history.repeat(&bound, outputs, &mut engine)?;
             if bound.batch >= wanted && !release(bound.batch, outputs) {
                 return Ok(Begun::Interrupted(Box::new(engine)));
             }
+        }
+        match source.go_on(&is_over) {
+            Err(trouble) if trouble.advice() == Advice::Over => {
+                return Ok(Begun::Interrupted(Box::new(engine)));
+            }
+            looked => looked?,
         }
         // What was done again may have ended with another model than decides now.
         engine.set_scorer(history.scorer.clone());

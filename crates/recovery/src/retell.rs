@@ -32,13 +32,15 @@ impl Retelling {
         Ok(Self { names, models, records: Records::default(), run: Records::default() })
     }
 
-    /// Does a batch again. Trouble where what comes of it is not what was bound.
+    /// Does a batch again, waiting for its records until `is_over`, which is trouble with that advice. Trouble where what comes of it is not
+    /// what was bound.
     pub fn next(
         &mut self,
         source: &mut dyn Replayable,
         engine: &mut Engine,
         bound: &Bound,
         outputs: &mut Outputs,
+        is_over: &dyn Fn() -> bool,
     ) -> Result<(), Trouble> {
         for change in &bound.changes {
             match change {
@@ -50,7 +52,7 @@ impl Retelling {
         name_partitions(&bound.changes, &mut self.names, engine);
         self.records.clear();
         for run in &bound.runs {
-            source.take(run, &mut self.run)?;
+            source.take(run, &mut self.run, is_over)?;
             self.records.append(&self.run);
         }
         engine.process(&mut self.records, outputs);

@@ -18,6 +18,7 @@ use cartguard_engine::batch::snapshot::Head;
 use cartguard_history::{Manifest, Tip};
 use cartguard_io::{Delivered, Trouble};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// A seed that fits this pipeline.
@@ -123,7 +124,8 @@ impl Seed {
     /// An engine as of the seed, of an empty one.
     pub fn restore(&self, mut engine: Engine) -> Result<Engine, Trouble> {
         let damaged = |why| Trouble::refuse(format!("{}: {why}", self.from.name));
-        restore(self.from.store.as_ref(), &self.manifest, &engine, By::Threads).map_err(damaged)?;
+        restore(self.from.store.as_ref(), &self.manifest, &engine, By::Threads, &AtomicBool::new(false))
+            .map_err(damaged)?;
         engine.resume(&self.head);
         Ok(engine)
     }

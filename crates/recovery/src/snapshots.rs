@@ -9,17 +9,25 @@
 
 use crate::history::{SnapshotLook, Standing};
 use crate::kill_point;
+use crate::retention::in_full;
 use crate::writer::{Done, Hands, Work, Writer};
 use crate::{By, Settings};
 use cartguard_engine::batch::Engine;
 use cartguard_engine::batch::snapshot::FramePool;
 use cartguard_history::{Manifest, Tip};
 use cartguard_io::{Advice, Delivered, Store, Trouble};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Frames of 4 KiB copied between two batches: some 30 us.
 const FRAMES_AT_ONCE: usize = 32;
+/// Parts that may wait for the writer, of some hundred: with more the copies of a snapshot would take the state's size a second time.
+const PARTS_AHEAD: usize = 2;
+/// The share of the state whose size is made ready for copies, and some more: for parts that are copied or wait, and for what is written to
+/// before its turn. What goes beyond it the engine finds by itself.
+const READY_SHARE: usize = 8;
+const READY_MORE: usize = 4_096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -40,6 +48,8 @@ pub(crate) struct Snapshots {
     stored: Option<Instant>,
     pool: FramePool,
     hands: Hands,
+    /// Parts that the writer has not packed.
+    parts: Arc<AtomicUsize>,
     delivered: Arc<OnceLock<Delivered>>,
     tell: fn(&str),
 }
@@ -55,7 +65,9 @@ impl Snapshots {
     ) -> Result<Self, Trouble> {
         let pool = FramePool::default();
         let delivered = Arc::new(OnceLock::new());
-        let writer = Writer::new(template, store, pool.clone(), settings.keep, Arc::clone(&delivered));
+        let parts = Arc::<AtomicUsize>::default();
+        let shared = (Arc::clone(&delivered), Arc::clone(&parts));
+        let writer = Writer::new(template, store, pool.clone(), settings.keep, shared.0, shared.1);
         let hands = match settings.by {
             By::Threads => Hands::thread(writer)?,
             By::Caller => Hands::caller(writer),
@@ -69,6 +81,7 @@ impl Snapshots {
             stored: None,
             pool,
             hands,
+            parts,
             delivered,
             tell,
         })
@@ -91,9 +104,9 @@ impl Snapshots {
         SnapshotLook { batch, sequence: next_sequence, stored: self.stored, taking }
     }
 
-    /// Whether the engine still has something to copy.
+    /// Whether the engine still has something to copy, and the writer is not behind.
     pub(crate) fn is_copying(&self) -> bool {
-        self.phase == Phase::Copying
+        self.phase == Phase::Copying && self.parts.load(Ordering::Relaxed) < PARTS_AHEAD
     }
 
     /// Between two batches: does what is due, at most some 30 us of it. The batch before which the order log is no longer needed, if that has
@@ -106,10 +119,11 @@ impl Snapshots {
         match self.phase {
             Phase::Idle if self.is_due(&now.tip) => {
                 self.phase = Phase::Preparing;
-                self.hands.send(Work::Prepare(engine.snapshot_frames()));
+                let frames = engine.snapshot_frames();
+                self.hands.send(Work::Prepare(frames.min(frames / READY_SHARE + READY_MORE)));
             }
-            Phase::Copying => self.copy(engine, FRAMES_AT_ONCE),
-            Phase::Idle | Phase::Preparing | Phase::Storing => {}
+            Phase::Copying if self.is_copying() => self.copy(engine, FRAMES_AT_ONCE),
+            Phase::Copying | Phase::Idle | Phase::Preparing | Phase::Storing => {}
         }
         Ok(log_before)
     }
@@ -143,7 +157,13 @@ impl Snapshots {
     fn note(&mut self, done: Done, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
         match done {
             Done::Prepared => self.cut(engine, now),
-            Done::Stored { log_before } => {
+            Done::Stored { log_before, faults } => {
+                for fault in &faults {
+                    (self.tell)(&format!(
+                        "old snapshots: {}; it is tried again at the next one",
+                        in_full(fault)
+                    ));
+                }
                 self.phase = Phase::Idle;
                 self.stored_tip = self.last_tip;
                 self.stored = Some(Instant::now());
@@ -170,7 +190,10 @@ impl Snapshots {
     }
 
     fn copy(&mut self, engine: &mut Engine, frames: usize) {
-        engine.continue_snapshot(frames, |part| self.hands.send(Work::Part(part)));
+        engine.continue_snapshot(frames, |part| {
+            self.parts.fetch_add(1, Ordering::Relaxed);
+            self.hands.send(Work::Part(part));
+        });
         if !engine.is_taking_snapshot() {
             self.hands.send(Work::End);
             self.phase = Phase::Storing;

@@ -1,5 +1,7 @@
 //! Where a history lies: its snapshots, its order log, and the right to use them.
 
+use crate::versions;
+use cartguard_history::{Change, Manifest, begins_with};
 use cartguard_io::{FolderSegments, FolderStore, Level, Lock, Segments, Store, Trouble};
 use std::fs;
 use std::path::Path;
@@ -38,6 +40,39 @@ impl Storage {
             segments: Box::new(segments_of(folder)?),
             lock: None,
         })
+    }
+
+    /// What a thing was when the last batch was bound, as far as what lies there can say. Damage is for whoever opens it to tell.
+    pub fn last_version(&self, name: &str) -> Result<Option<String>, Trouble> {
+        let mut begun = (0, None);
+        for file in self.store.list()?.iter().rev().filter(|file| Manifest::batch_of(file).is_some()) {
+            let text = self.store.get(file)?.and_then(|bytes| String::from_utf8(bytes).ok());
+            if let Some(manifest) = text.and_then(|text| Manifest::of_text(&text).ok()) {
+                begun = (manifest.tip.batch, versions::get(&manifest.versions, name).map(str::to_owned));
+                break;
+            }
+        }
+        let (from, mut last) = begun;
+        let list = self.segments.list()?;
+        let first = list.iter().rposition(|&first| first <= from).unwrap_or(0);
+        for &segment in &list[first..] {
+            let bytes = self.segments.read(segment)?;
+            let Some(mut tip) = begins_with(&bytes) else { continue };
+            let mut at = 0;
+            while let Ok(Some((bound, next))) = tip.read(&bytes, at) {
+                at = next;
+                let changes = bound.changes.into_iter().filter(|_| bound.batch >= from);
+                last = changes.fold(last, |last, change| match change {
+                    Change::Version { name: of, is } if of == name => Some(is),
+                    Change::Version { .. }
+                    | Change::Open(_)
+                    | Change::Finish { .. }
+                    | Change::Gap { .. }
+                    | Change::Quiet { .. } => last,
+                });
+            }
+        }
+        Ok(last)
     }
 
     /// Any other; nobody else may write there.

@@ -9,11 +9,13 @@
 
 use crate::history::Standing;
 use crate::kill_point;
+use crate::retention::{self, Gone, Packs};
 use cartguard_engine::batch::snapshot::{FramePool, Head, Part};
-use cartguard_history::{Manifest, Pack, Retention};
+use cartguard_history::{Manifest, Pack};
 use cartguard_io::{Delivered, Store, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -41,6 +43,8 @@ pub(crate) enum Done {
     /// A manifest is stored; order-log records before this batch are no longer needed.
     Stored {
         log_before: u64,
+        /// What could not be removed.
+        faults: Vec<Trouble>,
     },
     /// It was given up; the next one is tried when it is due.
     Failed(Trouble),
@@ -136,6 +140,8 @@ pub(crate) struct Writer {
     pool: FramePool,
     keep: usize,
     delivered: Arc<OnceLock<Delivered>>,
+    /// Parts that were sent and not packed: their copies take memory.
+    parts: Arc<AtomicUsize>,
     /// Packs that are known to be stored.
     stored: BTreeSet<String>,
     /// The one that is being taken; none where it was given up.
@@ -151,9 +157,10 @@ impl Writer {
         pool: FramePool,
         keep: usize,
         delivered: Arc<OnceLock<Delivered>>,
+        parts: Arc<AtomicUsize>,
     ) -> Self {
         let stored = BTreeSet::new();
-        Self { template, store, pool, keep, delivered, stored, begun: None, waiting: None }
+        Self { template, store, pool, keep, delivered, parts, stored, begun: None, waiting: None }
     }
 
     /// The thread's life. A manifest that still waits for deliveries at its end is given up: nobody would tell of them.
@@ -202,7 +209,11 @@ impl Writer {
                 self.begun = Some(self.begin(*cut));
                 None
             }
-            Work::Part(part) => self.part(part).err(),
+            Work::Part(part) => {
+                let packed = self.part(part);
+                self.parts.fetch_sub(1, Ordering::Relaxed);
+                packed.err()
+            }
             Work::End => self.end().err(),
         };
         failed.map(|trouble| {
@@ -263,41 +274,32 @@ impl Writer {
         }
         let manifest = self.waiting.take()?;
         Some(match self.store(&manifest) {
-            Ok(log_before) => Done::Stored { log_before },
+            Ok((log_before, faults)) => Done::Stored { log_before, faults },
             Err(trouble) => Done::Failed(trouble),
         })
     }
 
-    fn store(&mut self, manifest: &Manifest) -> Result<u64, Trouble> {
+    fn store(&mut self, manifest: &Manifest) -> Result<(u64, Vec<Trouble>), Trouble> {
         kill_point::pass("delivered");
         self.store.put(&Manifest::file_name(manifest.tip.batch), manifest.to_text().as_bytes())?;
         kill_point::pass("manifest_stored");
-        let log_before = self.remove_old()?;
+        let removed = self.remove_old()?;
         kill_point::pass("old_removed");
         // Between two snapshots the state's size is not needed a second time.
         self.pool.clear();
-        Ok(log_before)
+        Ok(removed)
     }
 
-    /// Removes what the kept snapshots do not need: manifests first.
-    fn remove_old(&mut self) -> Result<u64, Trouble> {
-        let names = self.store.list()?;
-        let mut manifests = Vec::new();
-        for name in names.iter().filter(|name| Manifest::batch_of(name).is_some()) {
-            let text = self.store.get(name)?.and_then(|bytes| String::from_utf8(bytes).ok());
-            // One that cannot be read keeps nothing, and stays for whoever wants to know why.
-            manifests.extend(text.and_then(|text| Manifest::of_text(&text).ok()));
-        }
-        let packs: Vec<String> =
-            names.into_iter().filter(|name| name.strip_suffix(".pack").is_some()).collect();
-        let goes = Retention::of(&manifests, &packs, self.keep);
-        for batch in &goes.manifests {
-            self.store.remove(&Manifest::file_name(*batch))?;
-        }
-        for pack in &goes.packs {
-            self.store.remove(pack)?;
+    /// Removes what the kept snapshots do not need. What cannot be removed is told, and tried again at the next one.
+    fn remove_old(&mut self) -> Result<(u64, Vec<Trouble>), Trouble> {
+        let kept = retention::snapshots(self.store.as_ref(), Packs::Trusted)?;
+        let Some(goes) = retention::going(self.store.as_ref(), &kept, self.keep)? else {
+            return Ok((0, Vec::new()));
+        };
+        let Gone { packs, faults, .. } = retention::remove(self.store.as_ref(), &goes);
+        for pack in &packs {
             self.stored.remove(pack);
         }
-        Ok(goes.log_before)
+        Ok((if faults.is_empty() { goes.log_before } else { 0 }, faults))
     }
 }

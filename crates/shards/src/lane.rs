@@ -10,7 +10,8 @@
 //! whatever came back first. What waits is bounded by `buffer` (`has_room` is asked before a push).
 //!
 //! A call that is refused for what it is is halved until one record is left. That record is handed out to be replaced only where
-//! the stream has taken another one in a call that was made since: a stream that takes nothing is not a record's fault.
+//! the stream has taken another one in a call that was made since: a stream that takes nothing is not a record's fault. Once nothing more
+//! comes that could show it, a record that is refused again and again has to do, of a stream that took others before.
 //!
 //! One record a key and not one call: a call is answered entry by entry, so that of two records of a key in one call the first
 //! may fail and the second not.
@@ -29,6 +30,8 @@ const OVERHEAD: usize = 128;
 const PAUSE_FIRST_US: u64 = 25_000;
 const PAUSE_ENTRY_US: u64 = 1_000_000;
 const PAUSE_STREAM_US: u64 = 5_000_000;
+/// How often a record is refused alone before it is given up, once nothing more comes. Arbitrary: some seconds.
+const ALONE_MAX: u32 = 6;
 /// In how many good calls the bytes of a call grow to their limit again. Arbitrary: one refused call in some dozens.
 const GROWTH: usize = 64;
 
@@ -140,6 +143,8 @@ struct Slot {
     attempts: u32,
     /// The first call that was made after one with this record was refused for what it is.
     suspect_since: Option<u64>,
+    /// How often it was refused for what it is, alone.
+    alone: u32,
     /// None once acknowledged.
     record: Option<Arc<Record>>,
 }
@@ -192,6 +197,7 @@ impl Lane {
             since: now,
             attempts: 0,
             suspect_since: None,
+            alone: 0,
             record: Some(Arc::new(record)),
         };
         self.slots.push_back(slot);
@@ -236,6 +242,21 @@ impl Lane {
     /// Records and bytes that are not acknowledged.
     pub fn waiting(&self) -> (usize, usize) {
         (self.open, self.bytes)
+    }
+
+    /// Whether nothing more comes, and what waits was refused for what it is so often that it will not be taken.
+    pub fn is_stuck(&self) -> bool {
+        let is_given_up = |&(_, index): &(u64, u64)| self.at(index).alone >= ALONE_MAX;
+        !self.later.is_empty() && self.has_only_suspects() && self.later.iter().all(is_given_up)
+    }
+
+    /// Nothing more comes, and nothing waits that could show whether the stream takes anything.
+    fn has_only_suspects(&self) -> bool {
+        let is_suspect = |&(_, index): &(u64, u64)| self.at(index).suspect_since.is_some();
+        self.is_closing
+            && self.ready.is_empty()
+            && self.flying.is_empty()
+            && self.later.iter().all(is_suspect)
     }
 
     /// When the oldest record that is not acknowledged was pushed.
@@ -333,7 +354,11 @@ impl Lane {
             }
             Answer::Invalid => {
                 let index = indices[0];
-                if self.suspect(index) < self.good_calls {
+                let since = self.suspect(index);
+                let slot = self.slot(index);
+                slot.alone = slot.alone.saturating_add(1);
+                let is_last = slot.alone >= ALONE_MAX && self.good_calls > 0 && self.has_only_suspects();
+                if since < self.good_calls || is_last {
                     refused = Some(index);
                 } else {
                     // Perhaps nothing is taken. What else there is goes first, which will show it.
@@ -413,8 +438,11 @@ impl Lane {
     }
 
     fn bytes_of(&self, index: u64) -> usize {
-        let slot = &self.slots[(index - self.first) as usize];
-        slot.record.as_ref().expect("what is acknowledged is never sent again").bytes()
+        self.at(index).record.as_ref().expect("what is acknowledged is never sent again").bytes()
+    }
+
+    fn at(&self, index: u64) -> &Slot {
+        &self.slots[(index - self.first) as usize]
     }
 
     fn slot(&mut self, index: u64) -> &mut Slot {

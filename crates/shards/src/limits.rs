@@ -10,3 +10,7 @@ pub(crate) const COMPRESSION_RATIO_MAX: usize = 1_000;
 pub(crate) const COMPRESSION_FREE_BYTES: usize = 64 * 1024;
 /// How long a read waits where nothing is there: soon enough for a signal.
 pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(50);
+/// How often at most it is written down that a shard has nothing more: a small part of the shortest retention, 24 h.
+pub(crate) const QUIET_TOLD_EVERY_MS: i64 = 3_600_000;
+/// How far the clock here may be from the service's. Arbitrary: more than machines with a time service differ.
+pub(crate) const CLOCKS_DIFFER_MS: i64 = 60_000;

@@ -19,10 +19,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How a shard's reader ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Last {
     End,
     Gone,
+    /// Retention took what comes next; then there is this one.
+    Lost(Option<SequenceNumber>),
 }
 
 /// One shard's.
@@ -39,6 +41,10 @@ pub(crate) struct Queue {
     /// Taken before: the first raw record must be this one, and its parts up to here are left out.
     behind: Option<Place>,
     pub(crate) last: Option<Last>,
+    /// Everything that arrived before this time was received.
+    pub(crate) quiet_ms: Option<i64>,
+    /// When the last record that was taken had arrived.
+    pub(crate) arrival_ms: Option<i64>,
     room: Arc<dyn Room>,
     pub(crate) metrics: Arc<ShardMetrics>,
 }
@@ -92,6 +98,8 @@ impl Queue {
             spare: None,
             behind,
             last: None,
+            quiet_ms: None,
+            arrival_ms: None,
             room,
             metrics,
         }
@@ -128,6 +136,7 @@ impl Queue {
             *digits += start as u32;
         }
         into.list.push(meta);
+        self.arrival_ms = Some(meta.arrival_ms);
         Ok(Took::One)
     }
 
@@ -198,7 +207,7 @@ impl Queue {
         if let Some(Place::Sequence { number: expected, .. }) = &self.behind
             && number != *expected
         {
-            return Err(Trouble::stop(format!(
+            return Err(Trouble::refuse(format!(
                 "{}: what was taken up to {} goes on at {}: records between them are past their retention, or this is \
                  another stream",
                 self.shard,

@@ -21,6 +21,9 @@ pub trait Service: Send {
     /// Records that arrived before this time may be gone, ms UTC.
     fn kept_since_ms(&self) -> i64;
 
+    /// Now, by the clock that also says that, ms UTC.
+    fn now_ms(&self) -> i64;
+
     /// Begins to read a shard; what comes of it are events of this reading.
     fn read(&mut self, order: Order) -> Arc<dyn Room>;
 
@@ -30,8 +33,9 @@ pub trait Service: Send {
     /// Lists all shards, after a pause that grows until it `is_first` again; comes as an event.
     fn list(&mut self, is_first: bool);
 
-    /// What shards have at these places and behind them, in the same order.
-    fn kept(&mut self, places: Vec<(String, SequenceNumber)>) -> Result<Vec<Kept>, Trouble>;
+    /// What shards have from these places on, in the same order. Waited for until `is_over`, which is trouble with that advice.
+    fn kept(&mut self, places: Vec<(String, From)>, is_over: &dyn Fn() -> bool)
+    -> Result<Vec<Kept>, Trouble>;
 
     /// The next event; waited for as long as that if there is none.
     fn next(&mut self, patience: Duration) -> Option<Event>;
@@ -68,6 +72,16 @@ pub enum Event {
         reading: u64,
         records: Vec<Raw>,
         bytes: u64,
+    },
+    /// Everything of the shard was handed on that arrived before this time, ms UTC.
+    Quiet {
+        reading: u64,
+        at_ms: i64,
+    },
+    /// Retention took records behind the last one that was handed on; the reading is over. The next record there is.
+    Lost {
+        reading: u64,
+        next: Option<SequenceNumber>,
     },
     /// Everything of the shard was handed on, and nothing will come.
     End {

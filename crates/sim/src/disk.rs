@@ -58,10 +58,24 @@ impl Disk {
         })
     }
 
-    /// Tears the newest manifest, where older ones are left.
-    pub(crate) fn tear_newest_manifest(&self) {
+    /// The batch before which the newest snapshot ends, if it can be used.
+    pub(crate) fn newest_batch(&self) -> Option<u64> {
+        let name = self.manifests().pop()?;
+        let text = String::from_utf8(self.lock().blobs.get(&name)?.clone()).ok()?;
+        Manifest::of_text(&text).ok().map(|manifest| manifest.tip.batch)
+    }
+
+    /// How many batches were ever bound.
+    pub(crate) fn batches(&self) -> u64 {
+        self.lock().archive.keys().next_back().map_or(0, |last| last + 1)
+    }
+
+    /// Tears the newest manifest, where there are older ones of batches from `least` on.
+    pub(crate) fn tear_newest_manifest(&self, least: u64) {
         let names = self.manifests();
+        let before = names.iter().rev().nth(1).and_then(|name| Manifest::batch_of(name));
         if names.len() >= 3
+            && before.is_some_and(|batch| batch >= least)
             && let Some(name) = names.last()
             && let Some(blob) = self.lock().blobs.get_mut(name)
         {

@@ -5,8 +5,9 @@
 use crate::life::Place;
 use crate::outlet::Lists;
 use crate::shop::{Put, Shop, WINDOW_MS};
+use crate::stream::Stream;
 use cartguard_engine::batch::Outputs;
-use cartguard_history::{Bound, Partitions, Tip};
+use cartguard_history::{Bound, Change, Partitions, Place as At, Tip};
 use cartguard_recovery::Retelling;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,6 +18,10 @@ type ById = BTreeMap<String, Vec<u8>>;
 /// What is wrong, if anything is.
 pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
     let bounds = bounds(&place.disk.archive())?;
+    if let Some(untold) = untold(&place.stream, &bounds) {
+        return Err(untold);
+    }
+    told_once(&bounds)?;
     let expected = undisturbed(place, &bounds)?;
     let delivered = place.outlet.lists();
     for ((name, expected), delivered) in
@@ -24,12 +29,14 @@ pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
     {
         compare(name, expected, delivered)?;
     }
-    let decided = decided(&expected[0], &shop.puts)?;
+    let first = first_copies(place, shop);
+    let decided = decided(&expected[0], &shop.puts, &first)?;
     let rejected = expected[2].len();
     let distinct: HashSet<&str> = decided.iter().map(|decision| decision.put.id.as_str()).collect();
-    if distinct.len() != decided.len() || distinct.len() != shop.puts.len() {
+    let there = first.iter().flatten().count();
+    if distinct.len() != decided.len() || distinct.len() != there {
         return Err(format!(
-            "{} events were put, {} decided, {rejected} rejects",
+            "{} events were put, {there} were not lost, {} decided, {rejected} rejects",
             shop.puts.len(),
             decided.len()
         ));
@@ -38,8 +45,71 @@ pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
     exact(&decided)
 }
 
+/// Of each event the first copy that was not lost, in the order in which copies were put.
+fn first_copies(place: &Place, shop: &Shop) -> Vec<Option<usize>> {
+    let mut first = vec![None; shop.puts.len()];
+    for (at, copy) in shop.copies.iter().enumerate() {
+        if !place.stream.is_lost(&copy.shard, &copy.number, copy.part) {
+            first[copy.event].get_or_insert(at);
+        }
+    }
+    first
+}
+
+/// A gap: shard, the place behind which it begins, and the one at which it ends.
+type Gap = (String, Option<At>, Option<At>);
+
+/// The gaps of a history, and the names of all shards that it knows.
+fn gaps(bounds: &[Bound]) -> (Vec<Gap>, Vec<String>) {
+    let (mut names, mut gaps) = (Vec::new(), Vec::new());
+    for change in bounds.iter().flat_map(|bound| &bound.changes) {
+        match change {
+            Change::Open(opened) => names.push(opened.name.clone()),
+            Change::Gap { partition, after, before } => {
+                gaps.push((names[*partition as usize].clone(), after.clone(), before.clone()));
+            }
+            Change::Finish { .. } | Change::Quiet { .. } | Change::Version { .. } => {}
+        }
+    }
+    (gaps, names)
+}
+
+/// Something that was lost and is in no gap. A shard that came and went unseen is in those of what it came of, or of what came of it.
+pub(crate) fn untold(stream: &Stream, bounds: &[Bound]) -> Option<String> {
+    let (gaps, names) = gaps(bounds);
+    let is_of_relative = |shard: &String| {
+        let relatives = stream.relatives(shard);
+        gaps.iter().any(|(of, ..)| relatives.contains(of))
+    };
+    let lost = stream.lost().into_iter().find(|(shard, number)| {
+        // The rest of a record that was taken in part is lost with its place.
+        let is_within = |place: &At, is_end: bool| match place {
+            At::Sequence { number: other, .. } if is_end => number < other,
+            At::Sequence { number: other, .. } => number >= other,
+            At::Row { .. } => false,
+        };
+        let is_told = gaps.iter().any(|(of, after, before)| {
+            of == shard
+                && after.as_ref().is_none_or(|after| is_within(after, false))
+                && before.as_ref().is_none_or(|before| is_within(before, true))
+        });
+        !is_told && (names.contains(shard) || !is_of_relative(shard))
+    });
+    lost.map(|(shard, number)| format!("{shard}: {} was lost, and no gap says so", number.as_str()))
+}
+
+/// No gap is written down twice.
+fn told_once(bounds: &[Bound]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    let gaps = gaps(bounds).0.into_iter().filter(|(_, _, before)| before.is_some());
+    match gaps.map(|gap| format!("{gap:?}")).find(|gap| !seen.insert(gap.clone())) {
+        Some(gap) => Err(format!("a gap is told twice: {gap}")),
+        None => Ok(()),
+    }
+}
+
 /// All batches that were ever bound.
-fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
+pub(crate) fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
     let (mut tip, mut at, mut bounds) = (Tip::default(), 0, Vec::new());
     loop {
         match tip.read(log, at) {
@@ -56,14 +126,14 @@ fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
 /// The outputs of a run over the same order log that nobody disturbs.
 fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<Lists, String> {
     place.stream.remember();
-    let (mut source, mut engine) = (place.source(true), place.engines.engine(1, 0));
+    let (mut source, mut engine) = (place.source(true, false), place.engines.engine(1, 0));
     let told = |trouble: cartguard_io::Trouble| format!("the run that nobody disturbs: {trouble}");
     let mut retelling =
         Retelling::begin(&mut source, &mut engine, &Partitions::default(), place.engines.clone())
             .map_err(told)?;
     let (mut lists, mut outputs) = (Lists::default(), Outputs::default());
     for bound in bounds {
-        retelling.next(&mut source, &mut engine, bound, &mut outputs).map_err(told)?;
+        retelling.next(&mut source, &mut engine, bound, &mut outputs, &|| false).map_err(told)?;
         let pieces = [
             outputs.decisions().collect::<Vec<_>>().concat(),
             outputs.alerts().collect::<Vec<_>>().concat(),
@@ -111,14 +181,18 @@ fn id_of(line: &[u8]) -> String {
 
 /// A decision and the event that it is of.
 struct Decision<'a> {
-    /// Index of the event among those that were put.
+    /// Which copy of all that were put.
     at: usize,
     put: &'a Put,
     features: Vec<f64>,
 }
 
 /// In the order decided.
-fn decided<'a>(lines: &[Vec<u8>], puts: &'a [Put]) -> Result<Vec<Decision<'a>>, String> {
+fn decided<'a>(
+    lines: &[Vec<u8>],
+    puts: &'a [Put],
+    first: &[Option<usize>],
+) -> Result<Vec<Decision<'a>>, String> {
     let index: HashMap<&str, usize> =
         puts.iter().enumerate().map(|(at, put)| (put.id.as_str(), at)).collect();
     let decision = |line: &Vec<u8>| {
@@ -127,7 +201,8 @@ fn decided<'a>(lines: &[Vec<u8>], puts: &'a [Put]) -> Result<Vec<Decision<'a>>, 
         let at = *index.get(id).ok_or(format!("a decision of {id:?}, which was never put"))?;
         let features = line["features"].as_array().into_iter().flatten();
         let features = features.map(|value| value.as_f64().unwrap_or(f64::NAN)).collect();
-        Ok(Decision { at, put: &puts[at], features })
+        let copy = first[at].ok_or(format!("a decision of {id:?}, every copy of which was lost"))?;
+        Ok(Decision { at: copy, put: &puts[at], features })
     };
     lines.iter().map(decision).collect()
 }

@@ -17,10 +17,16 @@ pub enum Lie {
     UnboundSwitch,
     /// Recovery takes the snapshot alone and the records behind it in any order.
     SnapshotAlone,
+    /// No model decides any more, and the order log does not say so.
+    UnsaidNoModel,
+    /// A gap that was accepted is not written down.
+    UntoldGap,
+    /// A process that is asked to end counts as delivered what it has not sent.
+    HastyEnd,
 }
 
 impl Lie {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::ReleaseBeforeBind,
         Self::LatestChildren,
         Self::ImpatientChildren,
@@ -28,5 +34,8 @@ impl Lie {
         Self::PositionsBeforeOutputs,
         Self::UnboundSwitch,
         Self::SnapshotAlone,
+        Self::UnsaidNoModel,
+        Self::UntoldGap,
+        Self::HastyEnd,
     ];
 }

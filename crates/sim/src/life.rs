@@ -5,17 +5,19 @@
 //! As the pipeline of the service has it, with the steps of its three threads in an order that chance chooses.
 
 use crate::disk::Disk;
+use crate::judge::{bounds, untold};
 use crate::lie::Lie;
 use crate::outlet::{Outlet, SimSink};
-use crate::shop::{Engines, Shop};
+use crate::shop::{DECIDERS, Engines, Shop};
 use crate::stream::{SimService, Stream};
 use crate::world::Shared;
 use cartguard_engine::batch::Outputs;
 use cartguard_engine::record::Records;
-use cartguard_history::Start;
+use cartguard_history::{Change, Start};
 use cartguard_io::{Delivered, Output, Replayable, Sink, Source, Trouble};
 use cartguard_recovery::{Begun, By, MODEL, Opening, Processor, Settings, Storage};
 use cartguard_shards::ShardSource;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,11 +38,30 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn source(&self, is_patient: bool) -> ShardSource<SimService> {
-        let settings = cartguard_shards::Settings { start: Start::Oldest, accept_gap: false };
+    pub(crate) fn source(&self, is_patient: bool, accept_gap: bool) -> ShardSource<SimService> {
+        let settings = cartguard_shards::Settings { start: Start::Oldest, accept_gap };
         let is_old = !is_patient && self.world.lock().chance.percent(30);
         ShardSource::new(self.stream.service(is_patient), settings, self.stream.listing(is_old))
     }
+}
+
+/// How a life begins, and when it is asked to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    pub(crate) accept_gap: bool,
+    /// After how many looks.
+    pub(crate) drain_after: Option<u64>,
+}
+
+/// How a life ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lived {
+    /// All was put, taken and delivered.
+    All,
+    /// It was asked to end, and what was taken is delivered and in a snapshot.
+    Drained,
+    /// It was asked to end before it had done again what was bound.
+    Interrupted,
 }
 
 /// A batch behind the engine.
@@ -65,6 +86,14 @@ impl Writing {
         self.queue.push_back(Made { batch, outputs });
     }
 
+    /// Hands over everything, and waits until it is acknowledged.
+    fn end(&mut self) -> Result<(), Trouble> {
+        while !self.queue.is_empty() {
+            self.write()?;
+        }
+        self.sink.finish()
+    }
+
     /// Hands over the next batch.
     fn write(&mut self) -> Result<(), Trouble> {
         let Some(Made { batch, outputs }) = self.queue.pop_front() else { return Ok(()) };
@@ -74,8 +103,8 @@ impl Writing {
     }
 }
 
-/// Lives until all is put, taken and delivered; or until it is killed, which is trouble.
-pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
+/// Lives until all is put, taken and delivered, or it is asked to end; or until it is killed, which is trouble.
+pub(crate) fn live(place: &Place, shop: &mut Shop, life: Life) -> Result<Lived, Trouble> {
     let Place { world, disk, stream, outlet, engines } = place;
     let (workers, model, settings, is_hasty) = {
         let world = &mut *world.lock();
@@ -86,10 +115,12 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
             by: By::Caller,
             no_room_pause: Duration::ZERO,
         };
-        let workers = if world.chance.percent(5) { 2 } else { 1 };
-        (workers, world.chance.index(3), settings, world.is_lie(Lie::PositionsBeforeOutputs))
+        let workers = if world.chance.percent(5) { 2 + world.chance.index(3) } else { 1 };
+        (workers, world.chance.index(DECIDERS), settings, world.is_lie(Lie::PositionsBeforeOutputs))
     };
-    let mut source = place.source(false);
+    // Of this process: what it takes at once.
+    let batch_max = [1, 5, 30, 200][world.lock().chance.index(4)];
+    let mut source = place.source(false, life.accept_gap);
     let opening = Opening {
         pipeline: "sim".to_owned(),
         source: source.identity(),
@@ -97,12 +128,14 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
         models: engines.clone(),
         by: By::Caller,
         tell: |_| {},
+        stop: Arc::default(),
     };
     let storage = Storage::of("sim", Arc::new(disk.clone()), disk.segments());
     let (history, engine) = opening.open(storage, settings, || Ok(engines.engine(workers, model)))?;
     let mut sink = outlet.sink();
     let wanted = sink.resume(&history.left())?;
     let told = sink.delivered().unwrap_or_default();
+    let delivered_by_sink = told.clone();
     let hasty = is_hasty.then(Delivered::default);
     let delivered = hasty.clone().unwrap_or(told);
     let mut writing = Writing { sink, queue: VecDeque::new(), hasty };
@@ -113,33 +146,58 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
         true
     };
     let wanted = (wanted, delivered);
-    let begun = Processor::begin(engine, history, &mut source, wanted, &mut outputs, release, || false)?;
-    let Begun::Ready(mut processor) = begun else { unreachable!("nobody tells it to end") };
+    let looks = Cell::new(0_u64);
+    let is_over = || {
+        looks.set(looks.get() + 1);
+        life.drain_after.is_some_and(|most| looks.get() > most)
+    };
+    let begun = Processor::begin(engine, history, &mut source, wanted, &mut outputs, release, is_over)?;
+    let Begun::Ready(mut processor) = begun else {
+        world.lock().saw("recoveries left");
+        writing.end()?;
+        return Ok(Lived::Interrupted);
+    };
     let (never, first_model) = (AtomicBool::new(false), model);
     let mut records = Records::default();
     let mut idle = 0;
-    while !(shop.is_done() && processor.engine().next_sequence() == stream.parts()) {
+    let mut lived = Lived::All;
+    let mut is_told = gaps_are_told(place);
+    while !(shop.is_done() && processor.engine().next_sequence() == stream.parts() && is_told) {
+        if is_over() {
+            world.lock().saw("drains");
+            lived = Lived::Drained;
+            break;
+        }
         shop.go_on(world);
         let (action, most, is_eager, oldest, switch) = {
             let world = &mut *world.lock();
             let (eager, chance) = (world.mood.eager, &mut world.chance);
-            let switch = chance.percent(3).then(|| chance.index(3));
-            (chance.below(10), 1 + chance.index(30), chance.percent(eager), chance.percent(5), switch)
+            let switch = chance.percent(3).then(|| chance.index(DECIDERS));
+            (chance.below(10), 1 + chance.index(batch_max), chance.percent(eager), chance.percent(5), switch)
         };
         if let Some(model) = switch {
-            let version = if world.lock().is_lie(Lie::UnboundSwitch) { first_model } else { model };
-            world.lock().saw("switches");
-            let prepared = processor.engine().preparer().prepare(Some(engines.scorer(model)));
+            let mut world = world.lock();
+            let is_unsaid = world.is_lie(Lie::UnboundSwitch)
+                || world.is_lie(Lie::UnsaidNoModel) && engines.scorer(model).is_none();
+            let version = if is_unsaid { first_model } else { model };
+            world.saw(if engines.scorer(model).is_some() { "switches" } else { "switches to no model" });
+            drop(world);
+            let prepared = processor.engine().preparer().prepare(engines.scorer(model));
             processor.set_model(engines.version(version), prepared);
         }
         match action {
             0..5 if writing.queue.len() < QUEUE => {
                 source.read(&mut records, usize::MAX, most)?;
-                let changes = source.changes();
+                let mut changes = source.changes();
+                if world.lock().is_lie(Lie::UntoldGap) {
+                    changes.retain(|change| !matches!(change, Change::Gap { .. } | Change::Quiet { .. }));
+                }
                 idle += 1;
                 if !records.is_empty() || !changes.is_empty() {
                     idle = if records.is_empty() { idle } else { 0 };
+                    let has_changes = !changes.is_empty();
                     let batch = processor.process(changes, &mut records, &mut outputs, &never)?;
+                    is_told = if has_changes { gaps_are_told(place) } else { is_told };
                     writing.release(batch, std::mem::take(&mut outputs));
                     if is_eager {
                         writing.write()?;
@@ -158,13 +216,24 @@ pub(crate) fn live(place: &Place, shop: &mut Shop) -> Result<(), Trouble> {
             }
         }
         if idle > PATIENCE {
+            if let Some(untold) = bounds(&disk.archive()).ok().and_then(|bounds| untold(stream, &bounds)) {
+                return Err(Trouble::stop(untold));
+            }
             let (taken, put) = (processor.engine().next_sequence(), stream.parts());
             return Err(Trouble::stop(format!("{put} records were put, and {taken} are ever taken")));
         }
     }
-    while !writing.queue.is_empty() {
-        writing.write()?;
+    if lived == Lived::Drained && world.lock().is_lie(Lie::HastyEnd) {
+        writing.queue.clear();
+        delivered_by_sink.advance(u64::MAX);
+    } else {
+        writing.end()?;
     }
-    writing.sink.finish()?;
-    processor.finish().map(|_| ())
+    processor.finish().map(|_| lived)
+}
+
+/// Whether a gap in the history says so of everything that was lost.
+fn gaps_are_told(place: &Place) -> bool {
+    place.stream.lost().is_empty()
+        || bounds(&place.disk.archive()).is_ok_and(|bounds| untold(&place.stream, &bounds).is_none())
 }

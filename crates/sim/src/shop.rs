@@ -14,9 +14,11 @@ use cartguard_engine::features::spec::{Aggregate, Column, Definition, Feature, F
 use cartguard_engine::schema::Schema;
 use cartguard_engine::schema::samples::{entity, least};
 use cartguard_forest::{Format, Model};
+use cartguard_history::SequenceNumber;
 use cartguard_io::Trouble;
 use cartguard_recovery::Models;
 use cartguard_shards::aggregate::{Aggregate as Packed, Part, aggregated};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Of all windows.
@@ -51,14 +53,29 @@ impl Put {
 pub(crate) struct Shop {
     stream: Stream,
     pub(crate) puts: Vec<Put>,
+    /// Every copy of an event that was put, in order.
+    pub(crate) copies: Vec<Copy>,
     /// How many records it will put.
     left: u64,
 }
 
+/// An event in the stream.
+pub(crate) struct Copy {
+    /// Its index among the events.
+    pub(crate) event: usize,
+    pub(crate) shard: String,
+    pub(crate) number: SequenceNumber,
+    /// Which part of its record.
+    pub(crate) part: u64,
+}
+
+/// A record that is put: hash key, bytes, what an engine makes of it, and which events those are.
+type Record = (u128, Vec<u8>, u64, Range<usize>);
+
 impl Shop {
     pub(crate) fn new(world: &Shared, stream: &Stream) -> Self {
         let left = world.lock().mood.puts;
-        Self { stream: stream.clone(), puts: Vec::new(), left }
+        Self { stream: stream.clone(), puts: Vec::new(), copies: Vec::new(), left }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -66,20 +83,22 @@ impl Shop {
     }
 
     /// Puts one record, if there is one left: an event, several in one, one that was put before, or what is none.
-    fn put(&mut self, world: &mut World) -> Option<(u128, Vec<u8>, u64)> {
+    fn put(&mut self, world: &mut World) -> Option<Record> {
         self.left = self.left.checked_sub(1)?;
         let pause_us = world.chance.below(4_000_000);
         world.pass(pause_us);
         let (now_ms, chance) = (world.now_us as i64 / 1_000, &mut world.chance);
         let card = chance.below(CARDS);
         let hash_key = u128::from(mix(card)) << 64;
+        let next = self.puts.len();
         match chance.below(20) {
-            0 => Some((hash_key, b"no event".to_vec(), 1)),
+            0 => Some((hash_key, b"no event".to_vec(), 1, 0..0)),
             // A producer that did not hear of its success puts again.
             1 if !self.puts.is_empty() => {
-                let again = self.puts[chance.index(self.puts.len())].clone();
+                let at = chance.index(self.puts.len());
+                let again = self.puts[at].clone();
                 let hash_key = u128::from(mix(again.card)) << 64;
-                Some((hash_key, again.text().into_bytes(), 1))
+                Some((hash_key, again.text().into_bytes(), 1, at..at + 1))
             }
             2..5 => {
                 let parts = 1 + chance.below(5);
@@ -90,9 +109,9 @@ impl Shop {
                 let records = records.collect();
                 let partition_keys = vec![format!("c{card}")];
                 let packed = Packed { partition_keys, explicit_hash_keys: Vec::new(), records };
-                Some((hash_key, aggregated(&packed), parts))
+                Some((hash_key, aggregated(&packed), parts, next..self.puts.len()))
             }
-            _ => Some((hash_key, self.event(card, now_ms, chance).into_bytes(), 1)),
+            _ => Some((hash_key, self.event(card, now_ms, chance).into_bytes(), 1, next..next + 1)),
         }
     }
 
@@ -116,15 +135,20 @@ impl Shop {
         if !self.is_done() && world.chance.percent(reshard) {
             world.saw("reshards");
             world.note(format_args!("a reshard"));
-            self.stream.reshard(&mut world.chance);
+            let now_ms = world.now_us as i64 / 1_000;
+            self.stream.reshard(&mut world.chance, now_ms);
         }
         let mut puts = Vec::new();
         for _ in 0..world.chance.below(6) {
             puts.extend(self.put(&mut world));
         }
         drop(world);
-        for (hash_key, data, parts) in puts {
-            self.stream.put(hash_key, data, parts);
+        for (hash_key, data, parts, events) in puts {
+            let (shard, number) = self.stream.put(hash_key, data, parts);
+            for (part, event) in (0..).zip(events) {
+                let (shard, number) = (shard.clone(), number.clone());
+                self.copies.push(Copy { event, shard, number, part });
+            }
         }
     }
 }
@@ -137,6 +161,11 @@ fn mix(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The version that says that no model decides.
+const NO_MODEL: &str = "none";
+/// What may decide: models, and the last is none.
+pub(crate) const DECIDERS: usize = 4;
+
 /// What makes engines: each process has its own.
 pub(crate) struct Engines {
     plan: Arc<Plan>,
@@ -145,6 +174,9 @@ pub(crate) struct Engines {
 
 impl Models for Engines {
     fn load(&self, version: &str) -> Result<Option<Arc<Scorer>>, Trouble> {
+        if version == NO_MODEL {
+            return Ok(None);
+        }
         let scorer = self.scorers.iter().find(|scorer| scorer.name == version);
         scorer
             .map(|scorer| Some(Arc::clone(scorer)))
@@ -197,13 +229,13 @@ impl Engines {
         Self { scorers: [1, 2, 3].map(|version| scorer(version, &plan)), plan }
     }
 
-    /// The names of the models there are.
+    /// What may decide, by its name.
     pub(crate) fn version(&self, at: usize) -> &str {
-        &self.scorers[at].name
+        self.scorers.get(at).map_or(NO_MODEL, |scorer| &scorer.name)
     }
 
-    pub(crate) fn scorer(&self, at: usize) -> Arc<Scorer> {
-        Arc::clone(&self.scorers[at])
+    pub(crate) fn scorer(&self, at: usize) -> Option<Arc<Scorer>> {
+        self.scorers.get(at).cloned()
     }
 
     /// With the model at this place.
@@ -224,6 +256,6 @@ impl Engines {
             reasons: ReasonSettings { top: 2, max_share: 1.0 },
             ids: Some(IdSettings { pipeline: "sim".to_owned(), source: "a simulated stream".to_owned() }),
         };
-        Engine::new(Arc::clone(&self.plan), settings, Some(self.scorer(model)))
+        Engine::new(Arc::clone(&self.plan), settings, self.scorer(model))
     }
 }

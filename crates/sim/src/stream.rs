@@ -4,17 +4,23 @@
 //!
 //! Holds: what a service promises (`cartguard_shards::Service`): the records of a shard once and in order, an end only at its end.
 
+mod retention;
+
 use crate::lie::Lie;
 use crate::world::{Chance, Shared};
 use cartguard_history::lineage::{HashRange, Shard};
 use cartguard_history::{Partitions, SequenceNumber};
 use cartguard_io::Trouble;
 use cartguard_shards::{Event, From, Kept, Order, Raw, Room, Service};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// How long a record is kept at least. Shorter than events may be late, so that what is left fits to what comes.
+pub(crate) const RETENTION_MS: i64 = 600_000;
+/// How often a reader says that it has nothing more.
+const QUIET_EVERY_MS: i64 = 10_000;
 /// The first sequence number: the next ones have more digits.
 const FIRST_NUMBER: u64 = 92;
 /// Looks in a row that find nothing, before whoever looks waits for what will never come.
@@ -27,8 +33,38 @@ struct Kin {
     /// Which reshard made it; none did: 0.
     generation: u64,
     records: Vec<Raw>,
+    /// What an engine makes of each.
+    parts: Vec<u64>,
+    /// How many of them, the oldest, are past their retention.
+    trimmed: usize,
+    /// Which of those were not taken, and from which part on.
+    lost: BTreeMap<SequenceNumber, u64>,
+    /// When it was closed.
+    closed_ms: Option<i64>,
     /// Past its retention: no listing has it.
     is_gone: bool,
+}
+
+impl Kin {
+    /// Whether this is one of the shards that it came of.
+    fn is_of(&self, parent: Option<&String>) -> bool {
+        self.shard.parent.as_ref() == parent || self.shard.adjacent_parent.as_ref() == parent
+    }
+
+    fn parents(&self) -> impl Iterator<Item = &String> {
+        [&self.shard.parent, &self.shard.adjacent_parent].into_iter().flatten()
+    }
+
+    /// Index of the first record of a place.
+    fn first_from(&self, from: &From) -> usize {
+        let first = match from {
+            From::Oldest => 0,
+            From::Time(ms) => self.records.partition_point(|record| record.arrival_ms < *ms),
+            From::At(number) => self.records.partition_point(|record| record.number < *number),
+            From::After(number) => self.records.partition_point(|record| record.number <= *number),
+        };
+        first.max(self.trimmed)
+    }
 }
 
 #[derive(Default)]
@@ -36,8 +72,11 @@ struct Contents {
     shards: Vec<Kin>,
     next_number: u64,
     generation: u64,
-    /// How many records an engine makes of all that was put.
+    /// When shards were last split or merged.
+    resharded_ms: i64,
+    /// How many records an engine makes of all that was put, and how many of them are lost.
     parts: u64,
+    lost_parts: u64,
 }
 
 /// See the module.
@@ -59,8 +98,8 @@ impl Stream {
         Self { world: world.clone(), contents: Arc::new(Mutex::new(contents)) }
     }
 
-    /// A record that an engine makes `parts` of; `hash_key` chooses the shard.
-    pub(crate) fn put(&self, hash_key: u128, data: Vec<u8>, parts: u64) {
+    /// A record that an engine makes `parts` of; `hash_key` chooses the shard. Where it lies.
+    pub(crate) fn put(&self, hash_key: u128, data: Vec<u8>, parts: u64) -> (String, SequenceNumber) {
         let arrival_ms = self.world.lock().now_us as i64 / 1_000;
         let mut contents = self.lock();
         contents.parts += parts;
@@ -68,13 +107,16 @@ impl Stream {
         let kin = contents.shards.iter_mut().filter(|kin| kin.shard.until.is_none());
         let kin = kin.filter(|kin| kin.shard.range.contains(hash_key)).last();
         let kin = kin.expect("the open shards have all hash keys");
-        kin.records.push(Raw { number, arrival_ms, data: data.into() });
+        kin.records.push(Raw { number: number.clone(), arrival_ms, data: data.into() });
+        kin.parts.push(parts);
+        (kin.shard.name.clone(), number)
     }
 
     /// Splits or merges.
-    pub(crate) fn reshard(&self, chance: &mut Chance) {
+    pub(crate) fn reshard(&self, chance: &mut Chance, now_ms: i64) {
         let mut contents = self.lock();
         contents.generation += 1;
+        contents.resharded_ms = now_ms;
         let open: Vec<usize> =
             (0..contents.shards.len()).filter(|&at| contents.shards[at].shard.until.is_none()).collect();
         let one = open[chance.index(open.len())];
@@ -85,12 +127,12 @@ impl Stream {
         match neighbour {
             Some(other) if chance.percent(50) => {
                 let last = contents.shards[other].shard.range.last;
-                let parents = [contents.close(one), contents.close(other)];
+                let parents = [contents.close(one, now_ms), contents.close(other, now_ms)];
                 contents.open(HashRange { first: range.first, last }, parents.map(Some));
             }
             _ if range.last - range.first > 1_000 => {
                 let middle = range.first + (range.last - range.first) / 2;
-                let parent = contents.close(one);
+                let parent = contents.close(one, now_ms);
                 contents.open(HashRange { first: range.first, last: middle }, [Some(parent.clone()), None]);
                 contents.open(HashRange { first: middle + 1, last: range.last }, [Some(parent), None]);
             }
@@ -101,7 +143,17 @@ impl Stream {
     /// Shards that the oldest snapshot has finished may leave the listing.
     pub(crate) fn forget(&self, finished: &Partitions, chance: &mut Chance) -> u64 {
         let (mut contents, mut forgotten) = (self.lock(), 0);
+        let is_begun = |name: &str| {
+            let state = finished.number_of(name).map(|number| &finished.list()[number as usize]);
+            state.is_some_and(|state| state.is_finished || state.place.is_some())
+        };
         for partition in finished.list().iter().filter(|partition| partition.is_finished) {
+            // So late that what came of it is being read.
+            let name = Some(&partition.opened.name);
+            let mut children = contents.shards.iter().filter(|kin| kin.is_of(name));
+            if !children.all(|child| is_begun(&child.shard.name)) {
+                continue;
+            }
             let mut kin = contents.shards.iter_mut();
             let kin = kin.find(|kin| kin.shard.name == partition.opened.name && !kin.is_gone);
             if chance.percent(30)
@@ -114,13 +166,10 @@ impl Stream {
         forgotten
     }
 
-    /// Nothing is past its retention any more: for whoever reads it all again.
-    pub(crate) fn remember(&self) {
-        self.lock().shards.iter_mut().for_each(|kin| kin.is_gone = false);
-    }
-
+    /// How many records an engine can make of what was put.
     pub(crate) fn parts(&self) -> u64 {
-        self.lock().parts
+        let contents = self.lock();
+        contents.parts - contents.lost_parts
     }
 
     /// For one process; a patient one meets no trouble.
@@ -137,8 +186,13 @@ impl Stream {
 
     /// As the service lists it; an old listing lacks what the last reshard made.
     pub(crate) fn listing(&self, is_old: bool) -> Vec<Shard> {
-        let is_lie = self.world.lock().is_lie(Lie::ImpatientChildren);
+        let (is_lie, now_ms) = {
+            let world = self.world.lock();
+            (world.is_lie(Lie::ImpatientChildren), world.now_us as i64 / 1_000)
+        };
         let contents = self.lock();
+        // Seconds old, never as old as records become.
+        let is_old = is_old && now_ms < contents.resharded_ms + RETENTION_MS / 2;
         let listed = contents.shards.iter().filter(|kin| !kin.is_gone);
         let listed =
             listed.filter(|kin| !is_old || kin.generation == 0 || kin.generation < contents.generation);
@@ -184,10 +238,20 @@ impl Contents {
         let from = self.number();
         let shard = Shard { name, parent, adjacent_parent, range, from, until: None };
         let generation = self.generation;
-        self.shards.push(Kin { shard, generation, records: Vec::new(), is_gone: false });
+        self.shards.push(Kin {
+            shard,
+            generation,
+            records: Vec::new(),
+            parts: Vec::new(),
+            trimmed: 0,
+            lost: BTreeMap::new(),
+            closed_ms: None,
+            is_gone: false,
+        });
     }
 
-    fn close(&mut self, at: usize) -> String {
+    fn close(&mut self, at: usize, now_ms: i64) -> String {
+        self.shards[at].closed_ms = Some(now_ms);
         self.shards[at].shard.until = Some(self.number());
         self.shards[at].shard.name.clone()
     }
@@ -216,6 +280,19 @@ struct Reader {
     /// Index of the next record; none until the first look.
     next: Option<usize>,
     room: Arc<SimRoom>,
+    /// When it was last told that it has nothing more.
+    quiet_ms: i64,
+}
+
+impl Reader {
+    /// Not at every look.
+    fn is_quiet_due(&mut self, now_ms: i64) -> bool {
+        let is_due = now_ms >= self.quiet_ms.saturating_add(QUIET_EVERY_MS);
+        if is_due {
+            self.quiet_ms = now_ms;
+        }
+        is_due
+    }
 }
 
 /// Reads the stream for one process.
@@ -256,10 +333,7 @@ impl SimService {
         };
         let next = *reader.next.get_or_insert_with(|| match &reader.order.from {
             From::Oldest if is_lie && kin.shard.parent.is_some() => kin.records.len(),
-            From::Oldest => 0,
-            From::Time(ms) => kin.records.partition_point(|record| record.arrival_ms < *ms),
-            From::At(number) => kin.records.partition_point(|record| record.number < *number),
-            From::After(number) => kin.records.partition_point(|record| record.number <= *number),
+            from => kin.first_from(from),
         });
         let room = ROOM.saturating_sub(reader.room.0.load(Ordering::Relaxed));
         let end = kin.records.len().min(next + most.min(room));
@@ -270,8 +344,14 @@ impl SimService {
         } else if next < end {
             world.note(format_args!("{}: {next} to {end}", kin.shard.name));
             reader.next = Some(end);
-            reader.room.0.fetch_add(end - next, Ordering::Relaxed);
-            channel.push_back(Event::Records { reading, records: kin.records[next..end].to_vec(), bytes: 0 });
+            let mut records = kin.records[next..end].to_vec();
+            // Whoever reads all of it again finds what is left of it.
+            records.retain(|record| !*is_patient || kin.lost.get(&record.number) != Some(&0));
+            reader.room.0.fetch_add(records.len(), Ordering::Relaxed);
+            channel.push_back(Event::Records { reading, records, bytes: 0 });
+        } else if next == kin.records.len() && reader.is_quiet_due(world.now_us as i64 / 1_000) {
+            let at_ms = world.now_us as i64 / 1_000;
+            channel.push_back(Event::Quiet { reading, at_ms });
         }
     }
 }
@@ -282,12 +362,16 @@ impl Service for SimService {
     }
 
     fn kept_since_ms(&self) -> i64 {
-        i64::MIN
+        self.now_ms() - RETENTION_MS
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.stream.world.lock().now_us as i64 / 1_000
     }
 
     fn read(&mut self, order: Order) -> Arc<dyn Room> {
         let room = Arc::<SimRoom>::default();
-        self.readers.push(Reader { order, next: None, room: Arc::clone(&room) });
+        self.readers.push(Reader { order, next: None, room: Arc::clone(&room), quiet_ms: i64::MIN });
         room
     }
 
@@ -304,12 +388,12 @@ impl Service for SimService {
         self.listing = Some(self.stream.listing(is_old));
     }
 
-    fn kept(&mut self, places: Vec<(String, SequenceNumber)>) -> Result<Vec<Kept>, Trouble> {
+    fn kept(&mut self, places: Vec<(String, From)>, _: &dyn Fn() -> bool) -> Result<Vec<Kept>, Trouble> {
         let contents = self.stream.lock();
-        let kept = |(shard, at): (String, SequenceNumber)| {
+        let kept = |(shard, from): (String, From)| {
             let Some(kin) = contents.kin(&shard) else { return Kept::Nothing };
-            match kin.records.iter().find(|record| record.number >= at) {
-                Some(record) if record.number == at => Kept::It,
+            match kin.records.get(kin.first_from(&from)) {
+                Some(record) if from == From::At(record.number.clone()) => Kept::It,
                 Some(record) => Kept::Next(record.number.clone()),
                 None => Kept::Nothing,
             }

@@ -71,8 +71,12 @@ pub(crate) struct Mood {
     pub(crate) snapshot_every: u64,
     /// Steps that a life has at most, before it is killed.
     pub(crate) life: u64,
-    /// Lives that end by being killed.
+    /// Lives that end by being killed, or asked to end.
     pub(crate) kills: u32,
+    /// Percent of those that are asked.
+    pub(crate) drains: u64,
+    /// Percent of the ends at which retention takes records, where it may.
+    pub(crate) losses: u64,
 }
 
 impl Mood {
@@ -90,6 +94,8 @@ impl Mood {
             snapshot_every: one_of(&[5, 20, 80]),
             life: one_of(&[40, 150, 400]),
             kills: one_of(&[1, 3, 8]) as u32,
+            drains: one_of(&[0, 20, 60]),
+            losses: one_of(&[0, 50, 100]),
         }
     }
 }

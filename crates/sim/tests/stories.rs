@@ -11,16 +11,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const LIES_WITHIN: u64 = 60;
 
 /// What has to have happened in many stories, or they prove little.
-const RARE: [&str; 11] = [
+const RARE: [&str; 16] = [
     "batches sent again",
+    "drains",
     "forgotten shards",
+    "gaps asked for",
     "kills",
     "lost answers",
+    "lost records",
     "old listings",
     "partial failures",
+    "recoveries left",
     "reshards",
     "snapshots",
     "switches",
+    "switches to no model",
     "torn manifests",
     "torn records",
 ];
@@ -74,8 +79,9 @@ fn every_lie_is_found_out() {
             Lie::ReleaseBeforeBind | Lie::SnapshotAlone => "two payloads under",
             Lie::LatestChildren => "records were put, and",
             Lie::ImpatientChildren => "was decided before",
-            Lie::IgnorePartialFailure | Lie::PositionsBeforeOutputs => "was lost:",
-            Lie::UnboundSwitch => "is not what was bound before",
+            Lie::IgnorePartialFailure | Lie::PositionsBeforeOutputs | Lie::HastyEnd => "was lost:",
+            Lie::UnboundSwitch | Lie::UnsaidNoModel => "is not what was bound before",
+            Lie::UntoldGap => "no gap says so",
         };
         let mut failures = (0..LIES_WITHIN).filter_map(|seed| tell(seed, Some(lie), false).err());
         let found = failures.any(|failure| failure.why.contains(broken));

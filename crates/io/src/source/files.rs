@@ -245,7 +245,7 @@ impl Replayable for FileSource {
         Ok(())
     }
 
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+    fn take(&mut self, run: &Run, into: &mut Records, _: &dyn Fn() -> bool) -> Result<(), Trouble> {
         into.clear();
         let mut some = Records::default();
         while into.len() < run.records as usize {
@@ -284,7 +284,7 @@ impl Replayable for FileSource {
                 self.current = None;
                 self.at = *partition as usize + 1;
             }
-            Change::Gap { .. } | Change::Version { .. } => {}
+            Change::Gap { .. } | Change::Quiet { .. } | Change::Version { .. } => {}
         }
         Ok(())
     }

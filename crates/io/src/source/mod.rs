@@ -114,20 +114,26 @@ impl<S: Replayable + ?Sized> Replayable for Box<S> {
 /// A source whose records can be read again: what recovery needs.
 ///
 /// Its life: opened, then [`Replayable::resume`] once, then [`Replayable::take`] and [`Replayable::apply`] for everything that the
-/// order log has behind the snapshot, then [`Source::read`] for what is new.
+/// order log has behind the snapshot, then [`Replayable::go_on`] once, then [`Source::read`] for what is new.
 pub trait Replayable: Source {
     /// What must be the same when it is opened again: the paths of files, a stream's ARN and its time of creation.
     fn identity(&self) -> String;
 
     /// Goes on behind what was taken, before anything is read. With no partitions it begins as configured, and its first reads tell of
-    /// every partition by [`Source::changes`]. Trouble where records behind a place are no longer there, naming partition and range,
-    /// unless gaps are accepted.
+    /// every partition by [`Source::changes`].
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble>;
 
-    /// Empties `into` and fills it with exactly the records of a run that was taken before; waits for them. Trouble where the
-    /// partition has other records there than then.
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble>;
+    /// Empties `into` and fills it with exactly the records of a run that was taken before; waits for them until `is_over`, which is
+    /// trouble with that advice. Trouble where the partition has other records there than then.
+    fn take(&mut self, run: &Run, into: &mut Records, is_over: &dyn Fn() -> bool) -> Result<(), Trouble>;
 
     /// A change as it was logged, at its place between the runs. The source does not tell of it again.
     fn apply(&mut self, change: &Change) -> Result<(), Trouble>;
+
+    /// Everything that was taken before was taken again. Trouble where records behind a place are no longer there, naming partition and
+    /// range, unless gaps are accepted; waits as `take` does.
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        let _ = is_over;
+        Ok(())
+    }
 }

@@ -22,6 +22,8 @@ pub struct Service {
     pub answer_bytes: usize,
     /// Within which a second subscription is refused; none: both go on.
     pub one_subscriber: Option<Duration>,
+    /// How long streams say that they keep records; none: what the local one says.
+    pub retention_hours: Option<u64>,
 }
 
 impl Default for Service {
@@ -31,6 +33,7 @@ impl Default for Service {
             child_shards: true,
             answer_bytes: 10 * 1024 * 1024,
             one_subscriber: Some(Duration::from_secs(5)),
+            retention_hours: None,
         }
     }
 }

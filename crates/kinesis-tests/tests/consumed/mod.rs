@@ -106,7 +106,7 @@ impl Log {
                     log.change(changes.clone());
                 }
                 Step::Run(run) => {
-                    source.take(run, &mut records).expect("as logged");
+                    source.take(run, &mut records, &|| false).expect("as logged");
                     log.batch(&records);
                 }
             }
@@ -247,7 +247,8 @@ impl Rig {
     }
 
     pub(crate) fn open_as(&self, settings: Settings) -> KinesisSource {
-        let opened = cartguard_kinesis::open_with(&local::client(&self.url), settings, self.voice());
+        let opened =
+            cartguard_kinesis::open_with(&local::client(&self.url), settings, self.voice(), &|| false);
         opened.unwrap_or_else(|why| panic!("{why}: {why:?}"))
     }
 

@@ -32,6 +32,7 @@ use cartguard_shards::lane::{Lane, Limits, Record};
 use meter::Meter;
 use put::{Frontiers, Stream};
 use refuse::{Refusals, Rejects, RejectsFile};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -154,7 +155,7 @@ impl KinesisSink {
         around: Surroundings,
     ) -> Result<Self, Trouble> {
         let runtime = runtime()?;
-        let client = runtime.block_on(connect(client));
+        let client = runtime.block_on(unless_over(&around.stop, connect(client)))?;
         Self::start(settings, &client, runtime, around)
     }
 
@@ -204,7 +205,8 @@ impl KinesisSink {
         // Rejects first: the others' may go there.
         for at in [REJECTS, 0, 1] {
             let Some(name) = names[at] else { continue };
-            let asked = runtime.block_on(record_bytes(&client, name, &around.tell))?;
+            let asked = record_bytes(&client, name, &around.tell);
+            let asked = runtime.block_on(unless_over(&around.stop, asked))??;
             let frontier = frontiers.next().expect("one a stream").clone();
             let refusals = Refusals { kind: KINDS[at], key: settings.key.clone(), to: to.clone() };
             let refusals = (at != REJECTS).then_some(refusals);
@@ -228,6 +230,8 @@ impl KinesisSink {
                 }
                 lives.join_all().await;
             });
+            // A name that nobody resolves holds no end up.
+            runtime.shutdown_timeout(NOTICE);
         });
         let thread = thread.map_err(|e| Trouble::stop("the thread of the Kinesis sink").because(e))?;
         Ok(Self {
@@ -357,10 +361,17 @@ impl Sink for KinesisSink {
         for stream in &streams {
             let mut lane = stream.lock();
             while !lane.is_empty() {
-                lane = stream.room.wait_timeout(lane, NOTICE).expect("no thread panics with it").0;
+                drop(lane);
+                let is_stuck = streams.iter().any(|stream| stream.lock().is_stuck());
+                lane = stream.lock();
+                if is_stuck && self.deadline.is_none() {
+                    // The others have as long as after a signal.
+                    self.deadline = Some(Instant::now() + self.drain);
+                }
                 if self.is_past_deadline() {
                     break;
                 }
+                lane = stream.room.wait_timeout(lane, NOTICE).expect("no thread panics with it").0;
             }
             if !lane.is_empty() {
                 let (records, bytes) = lane.waiting();
@@ -401,6 +412,20 @@ impl Drop for KinesisSink {
 fn runtime() -> Result<Runtime, Trouble> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|e| Trouble::stop("the runtime of the AWS SDK").because(e))
+}
+
+/// What comes of work, unless all is to end before; that is trouble with that advice.
+async fn unless_over<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let mut work = pin!(work);
+    loop {
+        match tokio::time::timeout(NOTICE, &mut work).await {
+            Ok(done) => return Ok(done),
+            Err(_) if stop.load(Ordering::Relaxed) => {
+                return Err(Trouble::over("the streams of the sink were asked for"));
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// The lines of pieces, each without its end.

@@ -9,10 +9,10 @@
 use crate::limits::IDLE_WAIT;
 use crate::metrics::{Metrics, ShardStatus};
 use crate::queue::{Last, Queue, Took};
-use crate::service::{From, Service};
+use crate::service::Service;
 use cartguard_engine::record::Records;
 use cartguard_history::lineage::{Lineage, Shard};
-use cartguard_history::{Change, Partitions, Place, Run, Start};
+use cartguard_history::{Change, Partitions, Run, Start};
 use cartguard_io::{Advice, Position, Read, Replayable, Source, Trouble, WatchPartitions};
 use std::sync::Arc;
 
@@ -53,11 +53,9 @@ pub struct ShardSource<S: Service> {
     turn: usize,
     /// Changes that were applied and not told.
     untold: Vec<Change>,
-    /// Where partitions are read from that have lost records, by number.
-    moved: Vec<(u32, From)>,
-    /// Gaps found when resuming, told with the first read.
-    gaps: Vec<Change>,
     is_resumed: bool,
+    /// It was looked whether what comes behind the places is still there.
+    is_looked: bool,
     /// A shard ended or a listing came: who opens now?
     is_unsettled: bool,
     listing: Listing,
@@ -85,9 +83,8 @@ impl<S: Service> ShardSource<S> {
             next_reading: 0,
             turn: 0,
             untold: Vec::new(),
-            moved: Vec::new(),
-            gaps: Vec::new(),
             is_resumed: false,
+            is_looked: false,
             is_unsettled: true,
             listing: Listing::First,
             listings: 0,
@@ -117,19 +114,14 @@ impl<S: Service> ShardSource<S> {
         self.partitions.apply(change).map_err(at_odds)?;
         match change {
             Change::Open(opened) => self.names.push(opened.name.clone()),
-            Change::Finish { partition } => self.close(*partition),
-            Change::Version { .. } => return Ok(()),
-            Change::Gap { partition, before, .. } => {
+            Change::Finish { partition } => {
                 self.close(*partition);
-                self.gaps.retain(|gap| !is_of(gap, *partition));
-                let place = &self.partitions.list()[*partition as usize].place;
-                let from = match (before, place) {
-                    (Some(Place::Sequence { number, .. }), _) => Some(From::At(number.clone())),
-                    (None, Some(Place::Sequence { number, .. })) => Some(From::After(number.clone())),
-                    _ => None,
-                };
-                self.moved.extend(from.map(|from| (*partition, from)));
+                // Also where the history says so, and no reader came to the end.
+                self.metrics.of(&self.names[*partition as usize]).ended();
             }
+            Change::Version { .. } | Change::Quiet { .. } => return Ok(()),
+            // Read on from where the gap ends.
+            Change::Gap { partition, .. } => self.close(*partition),
         }
         self.is_unsettled = true;
         Ok(())
@@ -162,7 +154,6 @@ impl<S: Service> ShardSource<S> {
 
     fn advance(&mut self, run: &Run) -> Result<(), Trouble> {
         self.partitions.advance(run).map_err(at_odds)?;
-        self.moved.retain(|(moved, _)| *moved != run.partition);
         self.last.partition = run.partition;
         self.last.line += u64::from(run.records);
         Ok(())
@@ -179,11 +170,13 @@ impl<S: Service> Source for ShardSource<S> {
         if !self.is_resumed {
             self.resume(&Partitions::default())?;
         }
-        for gap in std::mem::take(&mut self.gaps) {
-            self.decide(gap)?;
+        if !self.is_looked {
+            self.go_on(&|| false)?;
         }
         self.hear_all()?;
         self.finish()?;
+        self.tell_quiet()?;
+        self.pass_lost()?;
         self.settle()?;
         self.fill(into, max_bytes, max_records)?;
         if into.is_empty() && self.untold.is_empty() && self.hear_within(IDLE_WAIT)? {
@@ -215,10 +208,10 @@ impl<S: Service> Replayable for ShardSource<S> {
         self.is_resumed = true;
         self.partitions = taken.clone();
         self.names = taken.list().iter().map(|partition| partition.opened.name.clone()).collect();
-        self.look()
+        Ok(())
     }
 
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+    fn take(&mut self, run: &Run, into: &mut Records, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
         into.clear();
         self.start_readers();
         let name = self.names.get(run.partition as usize).cloned().unwrap_or_default();
@@ -227,9 +220,12 @@ impl<S: Service> Replayable for ShardSource<S> {
                 "{name}: {} records up to {} were taken before, and now {have}",
                 run.records, run.end
             );
-            Trouble::stop(what)
+            Trouble::refuse(what)
         };
         loop {
+            if is_over() {
+                return Err(Trouble::over(format!("{name}: a batch is taken again")));
+            }
             let Some(queue) = self.queue(run.partition) else { return Err(other("it is finished")) };
             while into.len() < run.records as usize && queue.take_one(into, usize::MAX)? == Took::One {}
             if into.len() == run.records as usize {
@@ -240,9 +236,12 @@ impl<S: Service> Replayable for ShardSource<S> {
                 }
                 return self.advance(run);
             }
-            match queue.last {
+            match &queue.last {
                 Some(Last::End) if queue.is_empty() => return Err(other("the shard has ended")),
                 Some(Last::Gone) if queue.is_empty() => return Err(other("the shard is past its retention")),
+                Some(Last::Lost(_)) if queue.is_empty() => {
+                    return Err(other("they are past their retention"));
+                }
                 _ => {}
             }
             self.hear_within(IDLE_WAIT)?;
@@ -252,10 +251,11 @@ impl<S: Service> Replayable for ShardSource<S> {
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
         self.follow(change)
     }
-}
 
-fn is_of(gap: &Change, of: u32) -> bool {
-    matches!(gap, Change::Gap { partition, .. } if *partition == of)
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        self.is_looked = true;
+        self.look(is_over)
+    }
 }
 
 fn lost_records(what: &str) -> Trouble {

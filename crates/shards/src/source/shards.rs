@@ -3,10 +3,11 @@
 //! lineage -> **shards** <- service
 
 use super::{Listing, ShardSource, lost_records};
+use crate::limits::{CLOCKS_DIFFER_MS, QUIET_TOLD_EVERY_MS};
 use crate::queue::{Last, Queue};
 use crate::service::{Event, From, Order, Service};
 use cartguard_history::lineage::{Claim, Lineage, Lost};
-use cartguard_history::{Change, Place, Start};
+use cartguard_history::{Beyond, Change, Place, Start};
 use cartguard_io::Trouble;
 use std::time::Duration;
 
@@ -18,7 +19,10 @@ impl<S: Service> ShardSource<S> {
             let orders = self.lineage.orders(&self.partitions, |_| Claim::Mine);
             for change in orders.changes {
                 self.tell(&change);
-                self.decide(change)?;
+                match change {
+                    Change::Open(opened) => self.open(opened)?,
+                    change => self.decide(change)?,
+                }
             }
             self.suspected.retain(|(shard, _)| orders.lost.iter().any(|lost| lost.shard == *shard));
             if let Some(lost) = orders.lost.first() {
@@ -79,11 +83,14 @@ impl<S: Service> ShardSource<S> {
     fn start_reader(&mut self, partition: u32) {
         let state = &self.partitions.list()[partition as usize];
         let shard = state.opened.name.clone();
-        let moved = self.moved.iter().find(|(moved, _)| *moved == partition).map(|(_, from)| from.clone());
-        let (from, behind) = match (moved, &state.place) {
-            (Some(from), _) => (from, None),
-            (None, Some(Place::Sequence { number, .. })) => (From::At(number.clone()), state.place.clone()),
-            (None, Some(Place::Row { .. }) | None) => (state.opened.start.into(), None),
+        let (from, behind) = match (&state.beyond, &state.place) {
+            (Some(Beyond::GoesOnAt(Place::Sequence { number, .. })), _) => (From::At(number.clone()), None),
+            // Nothing of the record itself is left to be taken, and it may be past its retention.
+            (Some(Beyond::NothingBefore(_)), Some(Place::Sequence { number, .. })) => {
+                (From::After(number.clone()), None)
+            }
+            (_, Some(Place::Sequence { number, .. })) => (From::At(number.clone()), state.place.clone()),
+            (_, Some(Place::Row { .. }) | None) => (state.opened.start.into(), None),
         };
         let metrics = self.metrics.of(&shard);
         let range = self.lineage.shard(&shard).map(|shard| shard.range);
@@ -116,6 +123,16 @@ impl<S: Service> ShardSource<S> {
             Event::Records { reading, records, bytes } => {
                 if let Some(queue) = self.reading(reading) {
                     queue.push(records, bytes);
+                }
+            }
+            Event::Quiet { reading, at_ms } => {
+                if let Some(queue) = self.reading(reading) {
+                    queue.quiet_ms = Some(at_ms);
+                }
+            }
+            Event::Lost { reading, next } => {
+                if let Some(queue) = self.reading(reading) {
+                    queue.last = Some(Last::Lost(next));
                 }
             }
             Event::End { reading } => {
@@ -179,6 +196,25 @@ impl<S: Service> ShardSource<S> {
         self.hear(event)?;
         self.hear_all()?;
         Ok(true)
+    }
+
+    /// Writes down, now and then, that a shard has nothing more.
+    pub(super) fn tell_quiet(&mut self) -> Result<(), Trouble> {
+        let mut quiet = Vec::new();
+        for queue in self.shards.iter_mut().filter(|queue| queue.is_empty()) {
+            let Some(at_ms) = queue.quiet_ms.take() else { continue };
+            let known = match self.partitions.list()[queue.partition as usize].beyond {
+                Some(Beyond::NothingBefore(ms)) => Some(ms),
+                // Something is there, as far as anybody knows.
+                Some(Beyond::GoesOnAt(_)) => continue,
+                None => queue.arrival_ms,
+            };
+            if known.is_none_or(|ms| ms < at_ms - QUIET_TOLD_EVERY_MS) {
+                let until_ms = at_ms - CLOCKS_DIFFER_MS;
+                quiet.push(Change::Quiet { partition: queue.partition, until_ms });
+            }
+        }
+        quiet.into_iter().try_for_each(|change| self.decide(change))
     }
 
     /// Finishes shards whose last record was taken.

@@ -1,0 +1,137 @@
+//! Signals that come before there is anything to finish: Kinesis is away at the start, or goes away while what was bound is done again.
+//!
+//! Holds: a test waits for a line, an answer or an exit, never for a time. Needs `cartguard` beside it, as `crash` does.
+
+mod process;
+
+use aws_sdk_kinesis::primitives::Blob;
+use cartguard_kinesis_tests::local::{Local, client, create_stream, options};
+use cartguard_kinesis_tests::proxy::{Fault, Proxy, Service, When};
+use process::{Killed, cartguard, config, lines};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{ChildStderr, Command};
+
+/// A run that is looked at by what it complains of.
+struct Run {
+    child: Killed,
+    told: BufReader<ChildStderr>,
+}
+
+impl Run {
+    fn start(folder: &Path) -> Self {
+        let mut child = cartguard(folder, &["run", "--config", "c.toml"]).spawn().expect("it starts");
+        let told = BufReader::new(child.stderr.take().expect("piped"));
+        Self { child: Killed(child), told }
+    }
+
+    /// The next line that holds this.
+    #[track_caller]
+    fn tells(&mut self, part: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.told.read_line(&mut line).expect("text") > 0, "it ended without {part}: {all}");
+            if line.contains(part) {
+                return line;
+            }
+            all += &line;
+        }
+    }
+
+    /// Asks it to end; its code and what it says then.
+    fn ends(mut self) -> (Option<i32>, String) {
+        let asked = Command::new("kill").args(["-TERM", &self.child.0.id().to_string()]).status();
+        assert!(asked.expect("kill runs").success());
+        let mut rest = String::new();
+        self.told.read_to_string(&mut rest).expect("text");
+        (self.child.0.wait().expect("it ends").code(), rest)
+    }
+}
+
+/// Lines of status often enough to count, and a watchdog that ends whatever stands still.
+const IMPATIENT: &str = "[log]\nevery = \"50ms\"\n[watchdog]\nafter = \"2s\"\nabort = true\n";
+
+/// Some status lines that say this phase: longer than the watchdog waits.
+fn stays(run: &mut Run, phase: &str) {
+    for _ in 0..12 {
+        let line = run.tells("{\"log\":\"status\"");
+        let status: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(status["status"]["phase"], phase, "{line}");
+    }
+}
+
+#[test]
+fn a_start_while_kinesis_is_away_ends_when_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A port that nobody listens on any more.
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let text = config(&format!("http://{free}"), "polling") + IMPATIENT;
+    fs::write(folder.path().join("c.toml"), text).expect("written");
+    let mut run = Run::start(folder.path());
+    run.tells("it is tried again");
+    stays(&mut run, "starting");
+    let (code, told) = run.ends();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("nothing was taken, and nothing is lost"), "{told}");
+}
+
+#[test]
+fn a_recovery_while_kinesis_is_away_ends_when_asked_and_loses_nothing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (local, proxy) = runtime.block_on(async {
+        let local = Local::start(options()).await;
+        let proxy = Proxy::start(local.address(), Service::default()).await;
+        (local, proxy)
+    });
+    let client = client(&local.url());
+    let put = |number: u64| {
+        let text = format!("{{\"event_id\":\"e{number}\"}}");
+        let call = client.put_record().stream_name("in").partition_key(number.to_string());
+        runtime.block_on(call.data(Blob::new(text)).send()).expect("the local server takes it");
+    };
+    runtime.block_on(async {
+        for stream in ["in", "decisions", "alerts", "rejects"] {
+            create_stream(&client, stream, 1).await;
+        }
+    });
+    // No snapshot: everything is done again.
+    let text = config(&proxy.url(), "polling").replace("150ms", "1h").replace("every_records = 700", "");
+    fs::write(folder.path().join("c.toml"), text + IMPATIENT).expect("written");
+    // Records without a time: each is a reject, which is an output as good as any.
+    (0..40).for_each(&put);
+    let delivered = || runtime.block_on(lines(&client, "rejects"));
+    {
+        let mut killed = Run::start(folder.path());
+        while delivered().len() < 40 {
+            std::thread::yield_now();
+        }
+        killed.child.0.kill().expect("it runs");
+    }
+    for action in ["GetRecords", "GetShardIterator"] {
+        // What a call meets that is never answered, and what it meets that is refused.
+        for fault in [Fault::Hang, Fault::refuse("KMSThrottlingException")] {
+            let rule = proxy.plan().add(action, When::Always, fault);
+            let mut run = Run::start(folder.path());
+            stays(&mut run, "recovering");
+            let (code, told) = run.ends();
+            assert_eq!(code, Some(0), "{action}: {told}");
+            proxy.plan().remove(rule);
+        }
+    }
+    (40..50).for_each(&put);
+    let mut run = Run::start(folder.path());
+    while delivered().iter().collect::<BTreeSet<_>>().len() < 50 {
+        std::thread::yield_now();
+    }
+    run.tells("\"phase\":\"running\"");
+    let (code, told) = run.ends();
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(delivered().iter().collect::<BTreeSet<_>>().len(), 50, "every copy is equal");
+}
