@@ -73,11 +73,7 @@ pub(crate) fn open_source(
     })
 }
 
-fn open_events(
-    config: &Config,
-    started: Instant,
-    is_over: &dyn Fn() -> bool,
-) -> anyhow::Result<OpenSource> {
+fn open_events(config: &Config, started: Instant, is_over: &dyn Fn() -> bool) -> anyhow::Result<OpenSource> {
     #[cfg(not(feature = "aws"))]
     let _ = is_over;
     Ok(match &config.source {
