@@ -83,7 +83,7 @@ pub(crate) fn deciding(config: &Config) -> Result<(Config, Option<String>), Trou
     if let Err(why) = models.load(&version) {
         return refused(format!("; and the one that decided last: {why}"));
     }
-    let name = models.name_of(&version);
+    let name = name_of(&version);
     let told = format!(
         "the active model is refused: {fault}; {name} decides, which decided last, until it is mended"
     );
@@ -140,11 +140,9 @@ struct ModelFolders {
     plan: Arc<Plan>,
 }
 
-impl ModelFolders {
-    /// `NAME/VERSION` of what the order log says.
-    fn name_of<'a>(&self, version: &'a str) -> &'a str {
-        version.split_whitespace().next().unwrap_or_default()
-    }
+/// `NAME/VERSION` of what the order log says.
+fn name_of(version: &str) -> &str {
+    version.split_whitespace().next().unwrap_or_default()
 }
 
 impl Models for ModelFolders {
@@ -158,7 +156,7 @@ impl Models for ModelFolders {
             );
             Trouble::refuse(what)
         };
-        let folder = self.root.join(self.name_of(version));
+        let folder = self.root.join(name_of(version));
         let Loaded { version: found, scorer, .. } =
             model::load(&folder, &self.plan).map_err(|fault| refused(&fault))?;
         if found != version {

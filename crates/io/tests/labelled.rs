@@ -140,7 +140,7 @@ fn what_was_bound_is_taken_again_and_nothing_twice() {
                     }
                     for (run, own) in &batch.runs {
                         let mut again = Records::default();
-                        source.take(run, &mut again).unwrap();
+                        source.take(run, &mut again, &|| false).unwrap();
                         assert_eq!(told(&again), told(own));
                     }
                 }

@@ -133,13 +133,13 @@ impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
         Ok(())
     }
 
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
+    fn take(&mut self, run: &Run, into: &mut Records, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
         let Some(partition) = run.partition.checked_sub(self.count) else {
-            self.labels.take(run, into)?;
+            self.labels.take(run, into, is_over)?;
             label(into);
             return Ok(());
         };
-        self.events.take(&Run { partition, ..run.clone() }, into)?;
+        self.events.take(&Run { partition, ..run.clone() }, into, is_over)?;
         into.list.iter_mut().for_each(|meta| meta.partition += self.count);
         Ok(())
     }
@@ -147,7 +147,9 @@ impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
         let is_of_labels = match change {
             Change::Open(_) => self.opened < self.count,
-            Change::Finish { partition } | Change::Gap { partition, .. } => *partition < self.count,
+            Change::Finish { partition }
+            | Change::Gap { partition, .. }
+            | Change::Quiet { partition, .. } => *partition < self.count,
             Change::Version { .. } => return Ok(()),
         };
         if is_of_labels {
@@ -191,6 +193,7 @@ fn moved(change: Change, by: u32) -> Change {
         }
         Change::Finish { partition } => Change::Finish { partition: partition + by },
         Change::Gap { partition, after, before } => Change::Gap { partition: partition + by, after, before },
+        Change::Quiet { partition, until_ms } => Change::Quiet { partition: partition + by, until_ms },
         change @ Change::Version { .. } => change,
     }
 }
@@ -204,6 +207,7 @@ fn moved_back(change: &Change, by: u32) -> Change {
         }
         Change::Finish { partition } => Change::Finish { partition: partition - by },
         Change::Gap { partition, after, before } => Change::Gap { partition: partition - by, after, before },
+        Change::Quiet { partition, until_ms } => Change::Quiet { partition: partition - by, until_ms },
         change @ Change::Version { .. } => change,
     }
 }

@@ -102,8 +102,8 @@ impl<S: Replayable + ?Sized> Replayable for Box<S> {
         (**self).resume(taken)
     }
 
-    fn take(&mut self, run: &Run, into: &mut Records) -> Result<(), Trouble> {
-        (**self).take(run, into)
+    fn take(&mut self, run: &Run, into: &mut Records, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        (**self).take(run, into, is_over)
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {

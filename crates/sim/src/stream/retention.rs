@@ -104,8 +104,7 @@ impl Stream {
             let state = &taken.list()[number as usize];
             let is_known = match (&state.beyond, &state.place) {
                 (Some(Beyond::NothingBefore(ms)), _) if *ms >= since_ms => true,
-                (Some(Beyond::GoesOnAt(place)), _) => is_there(kin, place),
-                (_, Some(place)) => is_there(kin, place),
+                (Some(Beyond::GoesOnAt(place)), _) | (_, Some(place)) => is_there(kin, place),
                 // A gap without an end, accepted before there was anything.
                 (Some(Beyond::NothingBefore(ms)), None) => *ms == i64::MIN,
                 (None, None) => !is_orphan(kin),
