@@ -32,7 +32,10 @@ pub(crate) fn standing(config: &Config, plan: &Plan, tell: fn(&str)) -> Result<S
         Standing::of_active(config.model.as_deref(), plan).map_err(|fault| refused(fault.to_string()))?;
     let Some(models) = &config.models else { return Ok(standing) };
     let deployment = Deployment::read(models).map_err(refused)?;
-    for (name, share) in deployment.shadow.iter().take(CHALLENGERS_MAX) {
+    // A model that went on in place of a broken one may be in shadow, and does not score beside itself.
+    let decides = |name: &str| config.model.as_ref() == Some(&models.join(name));
+    let beside = deployment.shadow.iter().filter(|(name, _)| !decides(name));
+    for (name, share) in beside.take(CHALLENGERS_MAX) {
         if let Err(fault) = standing.add(models, name, *share, plan) {
             tell(&format!("model {name} is refused, and does not score in shadow: {fault}"));
         }

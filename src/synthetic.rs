@@ -162,6 +162,10 @@ impl Replayable for SyntheticSource {
         self.changes.clear();
         Ok(())
     }
+
+    fn go_on(&mut self, _: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        Ok(())
+    }
 }
 
 impl SyntheticSource {

@@ -283,6 +283,32 @@ fn a_copied_folder_waits_until_it_is_whole_and_starts_in_shadow() {
     assert!(!scores(&shop, "out/shadow.jsonl", "shop/2").is_empty());
 }
 
+/// A lock that cannot be had is nobody's model's fault: the folder starts when it can be, and until then commands are heeded.
+#[test]
+fn a_copied_folder_that_cannot_start_yet_starts_later() {
+    let shop = Shop::new();
+    model(&shop, "1", false);
+    shop.write("c.toml", CONFIG);
+    shop.good(&["model", "activate", "shop/1"]);
+    let (child, mut pipe) = running(&shop, &[]);
+    pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
+    status_until(&shop, |report| report["counts"]["events"] == 100);
+
+    fs::create_dir(shop.path("models/.deployment.lock")).expect("a folder in the place of the lock");
+    model(&shop, "2", false);
+    let waits = |report: &Value| text_of(&report["models"]["waiting"]).contains("cannot be locked");
+    status_until(&shop, waits);
+    fs::remove_dir(shop.path("models/.deployment.lock")).expect("gone");
+    status_until(&shop, |report| !text_of(&report["models"]["challengers"]).eq("[]"));
+    drop(pipe);
+    let (_, complained) = said(child.wait_with_output().expect("it ends"), 0, &["run"]);
+    holds(
+        &complained,
+        &["model shop/2 has arrived, and starts later: ", "model shop/2 has arrived: it scores"],
+    );
+    assert_eq!(complained.matches("starts later").count(), 1, "{complained}");
+}
+
 /// M9: a bad folder is refused with the reason wherever somebody looks, and the model before goes on.
 #[test]
 fn a_copied_folder_that_is_bad_is_refused_and_the_old_model_stays() {

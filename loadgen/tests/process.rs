@@ -71,10 +71,14 @@ fn labels_fit_the_events_in_every_format() {
         .iter()
         .map(|event| event["event_id"].as_str().unwrap().to_owned())
         .collect();
-    let json: Vec<[String; 4]> = lines(&std::fs::read(at.join("labels.jsonl")).unwrap())
+    let json: Vec<[String; 5]> = lines(&std::fs::read(at.join("labels.jsonl")).unwrap())
         .iter()
         .map(|row| {
-            ["event_id", "label", "known_at", "kind"].map(|name| row[name].as_str().unwrap().to_owned())
+            let [event_id, label, known_at, kind] =
+                ["event_id", "label", "known_at", "kind"].map(|name| row[name].as_str().unwrap().to_owned());
+            // Left out of what stands alone.
+            let attack = row.get("attack").map_or_else(String::new, ToString::to_string);
+            [event_id, label, known_at, kind, attack]
         })
         .collect();
     let ids: BTreeSet<String> = json.iter().map(|row| row[0].clone()).collect();
@@ -82,11 +86,12 @@ fn labels_fit_the_events_in_every_format() {
     assert!(json.iter().any(|row| row[1] == "fraud") && json.iter().any(|row| row[1] == "legit"));
     assert!(json.iter().all(|row| row[2].len() == 24 && row[2].ends_with('Z')));
     let mut csv = csv::Reader::from_path(at.join("labels.csv")).unwrap();
-    let csv: Vec<[String; 4]> = csv
+    let csv: Vec<[String; 5]> = csv
         .records()
         .map(|row| row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>().try_into().unwrap())
         .collect();
     assert!(csv == json);
+    assert!(json.iter().any(|row| row[4].is_empty()) && json.iter().any(|row| !row[4].is_empty()));
     assert_eq!(parquet_rows(&at.join("labels.parquet")), json.len());
 }
 

@@ -62,10 +62,20 @@ impl Watched {
     }
 }
 
+/// Why a model that arrived does not start.
+enum NotTaken {
+    /// It is at fault.
+    Refused(String),
+    /// Something else is: it is tried again.
+    Later(String),
+}
+
 struct Watch {
     of: Watched,
     switcher: Switcher,
     arrivals: Arrivals,
+    /// Models that arrived and do not start yet, each with the reason that was told.
+    late: BTreeMap<String, String>,
     candidates: BTreeMap<String, Candidate>,
     /// The model that decided before: warm until the next one retires.
     before: Vec<Prepared>,
@@ -75,8 +85,15 @@ struct Watch {
 
 impl Watch {
     fn new(of: Watched, switcher: Switcher) -> Self {
-        let (arrivals, candidates) = (Arrivals::default(), BTreeMap::new());
-        Self { of, switcher, arrivals, candidates, before: Vec::new(), told: String::new() }
+        Self {
+            of,
+            switcher,
+            arrivals: Arrivals::default(),
+            late: BTreeMap::new(),
+            candidates: BTreeMap::new(),
+            before: Vec::new(),
+            told: String::new(),
+        }
     }
 
     fn run(mut self) {
@@ -106,44 +123,49 @@ impl Watch {
         for (name, why) in found.refused {
             (self.of.tell)(&format!("model {name} is refused: {why}"));
         }
-        for name in found.arrived {
-            match self.admit(&name) {
+        let late = std::mem::take(&mut self.late);
+        for name in late.keys().chain(&found.arrived) {
+            match self.admit(name) {
                 Ok(told) => (self.of.tell)(&format!("model {name} has arrived: {told}")),
-                Err(why) => {
+                Err(NotTaken::Refused(why)) => {
                     (self.of.tell)(&format!("model {name} is refused: {why}"));
-                    self.arrivals.refuse(&self.of.models, &name, &why);
+                    self.arrivals.refuse(&self.of.models, name, &why);
+                }
+                Err(NotTaken::Later(why)) => {
+                    if late.get(name) != Some(&why) {
+                        (self.of.tell)(&format!("model {name} has arrived, and starts later: {why}"));
+                    }
+                    self.late.insert(name.clone(), why);
                 }
             }
         }
     }
 
     /// Has a model that is whole start as is configured; what becomes of it, or why nothing does.
-    fn admit(&self, name: &str) -> Result<&'static str, String> {
-        load(&self.of.models.join(name), self.of.preparer.plan()).map_err(|fault| fault.to_string())?;
-        // A command may change the deployment at the same moment; it has it for as long as a file is written.
-        let _lock = loop {
-            match deployment::lock(&self.of.models) {
-                Ok(lock) => break lock,
-                Err(_) if self.switcher.is_wanted() => thread::sleep(EVERY),
-                Err(why) => return Err(why.to_string()),
-            }
-        };
-        let now = Deployment::read(&self.of.models)?;
+    fn admit(&self, name: &str) -> Result<&'static str, NotTaken> {
+        load(&self.of.models.join(name), self.of.preparer.plan())
+            .map_err(|fault| NotTaken::Refused(fault.to_string()))?;
+        if self.of.start == Start::Nothing {
+            return Ok("it is good, and waits for cartguard model activate or shadow");
+        }
+        // A command may change the deployment at the same moment, or the folder may be one that only others write.
+        let _lock = deployment::lock(&self.of.models)
+            .map_err(|why| NotTaken::Later(format!("{:#}", anyhow::Error::new(why))))?;
+        let now = Deployment::read(&self.of.models).map_err(NotTaken::Later)?;
         if now.active.as_deref() == Some(name) || now.shadow.contains_key(name) {
             return Ok("it is in the deployment already");
         }
         let (next, action, told) = match self.of.start {
-            Start::Nothing => return Ok("it is good, and waits for cartguard model activate or shadow"),
             Start::Active => (now.with_active(name), "activate", "it is to decide"),
             Start::Shadow if now.shadow.len() >= CHALLENGERS_MAX => {
-                return Err(format!(
-                    "it is good, but {CHALLENGERS_MAX} models are in shadow already; cartguard model shadow NAME/VERSION --off takes one out"
-                ));
+                return Err(NotTaken::Later(format!(
+                    "{CHALLENGERS_MAX} models are in shadow already; cartguard model shadow NAME/VERSION --off takes one out"
+                )));
             }
-            Start::Shadow => (now.with_shadow(name, 1.0), "shadow", "it scores in shadow"),
+            Start::Shadow | Start::Nothing => (now.with_shadow(name, 1.0), "shadow", "it scores in shadow"),
         };
         let model = (self.of.start == Start::Shadow).then_some(name);
-        now.replace(&self.of.models, &next, Act { action, model, by: "service" })?;
+        now.replace(&self.of.models, &next, Act { action, model, by: "service" }).map_err(NotTaken::Later)?;
         Ok(told)
     }
 
@@ -175,9 +197,11 @@ impl Watch {
         self.of.standing.trained = baseline.map(|baseline| (scorer.features.clone(), Arc::new(baseline)));
         // It does not score beside itself for the time until the shadow is looked at.
         self.of.standing.challengers.remove(&name);
-        (self.of.tell)(&format!("model {version} decides from the next batch on"));
+        let told = format!("model {version} decides from the next batch on");
         let prepared = self.of.preparer.prepare(Some(scorer));
         self.switcher.put(Switch { version, prepared });
+        // Said once it is so: what comes after the line is decided by this model.
+        (self.of.tell)(&told);
         self.of.active = Some(name);
         self.put_roster();
         Ok(())
@@ -257,7 +281,8 @@ impl Watch {
     }
 
     fn let_see(&self) {
-        let [waiting, mut refused] = self.arrivals.seen();
+        let [mut waiting, mut refused] = self.arrivals.seen();
+        waiting.extend(self.late.clone());
         let of_deployment = self.candidates.iter();
         refused.extend(of_deployment.filter_map(|(name, one)| Some((name.clone(), one.refused.clone()?.1))));
         let challengers = self.of.standing.challengers.iter();

@@ -11,7 +11,7 @@ use super::{
 use crate::shadow::Hand;
 use crate::vitals::{Doing, Phase, Stage as At, Vitals};
 use cartguard_engine::batch::{BATCH_RECORDS_MAX, Engine, Outputs};
-use cartguard_engine::record::{Location, Records};
+use cartguard_engine::record::{Form, Location, RecordMeta, Records};
 use cartguard_io::{Delivered, Source, Trouble};
 use cartguard_recovery::{Begun, Processor, kill_point};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
@@ -243,16 +243,24 @@ impl<'a> Stage<'a> {
 fn record_latency(latency: &mut Histogram<u64>, batch: &Taken, paced: Option<Instant>) {
     let since = |instant: Instant| u64::try_from(instant.elapsed().as_nanos()).unwrap_or(u64::MAX);
     match paced {
-        None => latency.saturating_record_n(since(batch.at).max(1), batch.records.len() as u64),
+        None => {
+            let events = batch.records.list.iter().filter(|record| !is_label(record)).count();
+            latency.saturating_record_n(since(batch.at).max(1), events as u64);
+        }
         Some(started) => {
             let now = since(started);
-            for record in &batch.records.list {
+            for record in batch.records.list.iter().filter(|record| !is_label(record)) {
                 // A synthetic source's place in its schedule.
                 let Location::Row { offset: due_ns, .. } = record.place else { continue };
                 latency.saturating_record(now.saturating_sub(due_ns).max(1));
             }
         }
     }
+}
+
+/// Labels wait for nobody's answer.
+fn is_label(record: &RecordMeta) -> bool {
+    matches!(record.form, Form::Label { .. })
 }
 
 /// Joins what else is waiting to a batch, up to the size of one; the batch that no longer fits, if there is one. A source

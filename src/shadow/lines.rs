@@ -94,7 +94,11 @@ fn open(path: &Path, append: bool) -> io::Result<(File, u64)> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(!append).open(path)?;
+    // Appending: whoever shortens the file meanwhile gets no hole.
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    if !append {
+        file.set_len(0)?;
+    }
     let length = file.metadata()?.len();
     let from = length.saturating_sub(TAIL);
     file.seek(SeekFrom::Start(from))?;

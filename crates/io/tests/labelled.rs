@@ -188,3 +188,114 @@ fn a_file_that_grows_gives_a_line_once_its_end_is_there() {
     let why = again.expect_err("lines are gone").to_string();
     assert!(why.contains("ends before line 5"), "{why}");
 }
+
+/// Partitions as a history has them after everything was read.
+fn read_whole(source: &mut dyn Replayable) -> Partitions {
+    let mut partitions = Partitions::default();
+    for batch in batches(source, 100) {
+        for change in &batch.changes {
+            partitions.apply(change).unwrap();
+        }
+        for (run, _) in &batch.runs {
+            partitions.advance(run).unwrap();
+        }
+    }
+    partitions
+}
+
+#[test]
+fn other_files_of_labels_than_before_are_refused() {
+    let files = Files::new();
+    let partitions = read_whole(&mut files.open());
+    let open = |labels: &[&PathBuf]| {
+        Labelled::new(FileSource::open(labels).unwrap(), FileSource::open(&files.events).unwrap())
+    };
+    let [one, two] = &files.labels;
+    let why = open(&[two, one]).resume(&partitions).expect_err("another order").to_string();
+    assert!(why.contains("labels.input: ") && why.contains("l2.jsonl stands where"), "{why}");
+    let [_, more] = &files.events;
+    let why = open(&[one, two, more]).resume(&partitions).expect_err("one more, behind which events came");
+    assert!(why.to_string().contains("labels.input: "), "{why}");
+    open(&[one, two]).resume(&partitions).unwrap();
+}
+
+/// Lines that were taken are passed by their number, and the last of them must be where it was.
+#[test]
+fn a_file_that_was_replaced_is_not_gone_on_with() {
+    let files = Files::new();
+    let partitions = |end: Place| {
+        let mut partitions = Partitions::default();
+        let name = files.labels[1].display().to_string();
+        partitions.apply(&Change::Open(Opened { name, start: Start::Oldest, parents: Vec::new() })).unwrap();
+        partitions.advance(&Run { partition: 0, records: 2, end }).unwrap();
+        partitions
+    };
+    let resumed = || {
+        let mut source = FileSource::open(&files.labels[1..]).unwrap().following();
+        source.resume(&partitions(Place::Row { line: 2, offset: 3 }))
+    };
+    resumed().unwrap();
+    fs::write(&files.labels[1], "another one\nl2\nl3\n").unwrap();
+    let why = resumed().expect_err("another file under the name").to_string();
+    assert!(why.contains("l2.jsonl: has another line 2 than was read of it before"), "{why}");
+}
+
+/// A source that is asked to go on until it may end, and says whether it was.
+struct Asked(FileSource, bool);
+
+impl Source for Asked {
+    fn partitions(&self) -> &[String] {
+        self.0.partitions()
+    }
+
+    fn read(
+        &mut self,
+        into: &mut Records,
+        max_bytes: usize,
+        max_records: usize,
+    ) -> Result<Read, cartguard_io::Trouble> {
+        self.0.read(into, max_bytes, max_records)
+    }
+
+    fn position(&self) -> Position {
+        self.0.position()
+    }
+}
+
+impl Replayable for Asked {
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+
+    fn resume(&mut self, taken: &Partitions) -> Result<(), cartguard_io::Trouble> {
+        self.0.resume(taken)
+    }
+
+    fn take(
+        &mut self,
+        run: &Run,
+        into: &mut Records,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), cartguard_io::Trouble> {
+        self.0.take(run, into, is_over)
+    }
+
+    fn apply(&mut self, change: &Change) -> Result<(), cartguard_io::Trouble> {
+        self.0.apply(change)
+    }
+
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), cartguard_io::Trouble> {
+        self.1 = is_over();
+        Ok(())
+    }
+}
+
+/// A stream behind labels looks at its retention when it is told to, with whoever may end that.
+#[test]
+fn the_source_of_events_is_told_to_go_on() {
+    let files = Files::new();
+    let events = Box::new(Asked(FileSource::open(&files.events).unwrap(), false));
+    let mut source = Labelled::new(FileSource::open(&files.labels).unwrap(), events);
+    source.go_on(&|| true).unwrap();
+    assert!(source.events().1);
+}

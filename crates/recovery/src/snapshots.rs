@@ -18,12 +18,15 @@ use cartguard_history::{Manifest, Tip};
 use cartguard_io::{Advice, Delivered, Store, Trouble};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Frames of 4 KiB copied between two batches: some 30 us.
 const FRAMES_AT_ONCE: usize = 32;
 /// Parts that may wait for the writer, of some hundred: with more the copies of a snapshot would take the state's size a second time.
 const PARTS_AHEAD: usize = 2;
+/// How long the last snapshot waits before it looks at the writer again. Arbitrary: a part takes the writer some ms.
+const WRITER_WAIT: Duration = Duration::from_millis(1);
 /// The share of the state whose size is made ready for copies, and some more: for parts that are copied or wait, and for what is written to
 /// before its turn. What goes beyond it the engine finds by itself.
 const READY_SHARE: usize = 8;
@@ -135,7 +138,13 @@ impl Snapshots {
             match self.phase {
                 Phase::Idle if self.stored_tip == now.tip => return Ok(log_before),
                 Phase::Idle => self.cut(engine, now),
-                Phase::Copying => self.copy(engine, usize::MAX),
+                Phase::Copying if self.is_copying() => self.copy(engine, FRAMES_AT_ONCE),
+                // The writer is behind: copies of all of the state would double the memory.
+                Phase::Copying => match self.hands.done() {
+                    Some(Done::Failed(trouble)) => return Err(trouble),
+                    Some(done) => log_before = self.note(done, engine, now)?.or(log_before),
+                    None => thread::sleep(WRITER_WAIT),
+                },
                 Phase::Preparing | Phase::Storing => {
                     let Some(done) = self.hands.wait() else { return Ok(log_before) };
                     if let Done::Failed(trouble) = done {

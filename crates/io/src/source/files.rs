@@ -17,7 +17,7 @@ use super::lines::Lines;
 use super::parquet::Parquet;
 use super::{Mapped, Meter, Position, Read, Replayable, Source};
 use crate::Trouble;
-use cartguard_engine::record::Records;
+use cartguard_engine::record::{PlaceRef, Records};
 use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -150,7 +150,7 @@ impl FileSource {
     /// Reads on in the present file without handing anything over, until the record at `place` is passed.
     fn skip(&mut self, place: &Place) -> Result<(), Trouble> {
         let path = self.files[self.at].path.clone();
-        let &Place::Row { line: last, .. } = place else {
+        let &Place::Row { line: last, offset } = place else {
             return Err(Trouble::refused(&path, format_args!("{place} is no place in a file")));
         };
         self.current = self.open_next()?;
@@ -167,6 +167,11 @@ impl FileSource {
                     return Err(Trouble::refused(&path, what));
                 }
                 Read::More => {}
+            }
+            let is_other = |at| matches!(passed.place_of(at), PlaceRef::Row { line, offset: at } if line == last && at != offset);
+            if passed.len().checked_sub(1).is_some_and(is_other) {
+                let what = format!("has another line {last} than was read of it before; it may only grow");
+                return Err(Trouble::refused(&path, what));
             }
         }
         self.position = reader.position();
@@ -286,6 +291,10 @@ impl Replayable for FileSource {
             }
             Change::Gap { .. } | Change::Quiet { .. } | Change::Version { .. } => {}
         }
+        Ok(())
+    }
+
+    fn go_on(&mut self, _: &dyn Fn() -> bool) -> Result<(), Trouble> {
         Ok(())
     }
 }

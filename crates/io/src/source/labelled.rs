@@ -125,6 +125,13 @@ impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
     }
 
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
+        let labels = &self.names[..self.count as usize];
+        let before = taken.list().iter().map(|state| &state.opened.name);
+        if let Some((now, before)) = labels.iter().zip(before).find(|(now, before)| now != before) {
+            return Err(Trouble::refuse(format!(
+                "labels.input: {now} stands where {before} was read before; the files of labels of a history stay the same, in the same order"
+            )));
+        }
         let [labels, events] = split(taken, self.count as usize);
         self.opened = labels.list().len() as u32;
         self.labels.resume(&labels)?;
@@ -159,6 +166,11 @@ impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
         self.events.apply(&moved_back(change, self.count))?;
         self.name();
         Ok(())
+    }
+
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        self.labels.go_on(is_over)?;
+        self.events.go_on(is_over)
     }
 }
 

@@ -109,6 +109,10 @@ impl<S: Replayable + ?Sized> Replayable for Box<S> {
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
         (**self).apply(change)
     }
+
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
+        (**self).go_on(is_over)
+    }
 }
 
 /// A source whose records can be read again: what recovery needs.
@@ -132,8 +136,5 @@ pub trait Replayable: Source {
 
     /// Everything that was taken before was taken again. Trouble where records behind a place are no longer there, naming partition and
     /// range, unless gaps are accepted; waits as `take` does.
-    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
-        let _ = is_over;
-        Ok(())
-    }
+    fn go_on(&mut self, is_over: &dyn Fn() -> bool) -> Result<(), Trouble>;
 }
