@@ -5,7 +5,7 @@
 mod shop;
 
 use serde_json::Value;
-use shop::{Shop, checkouts, holds, said, signal, wait_for};
+use shop::{Shop, checkouts, holds, said, signal, status_until, wait_for};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -35,6 +35,15 @@ fn model(shop: &Shop, version: &str, is_lenient: bool) {
         let text: String = lines.map(|line| line.to_owned() + "\n").collect();
         shop.write(&format!("models/shop/{version}/manifest.toml"), text);
     }
+}
+
+/// A shop with one model, which decides.
+fn one_model() -> Shop {
+    let shop = Shop::new();
+    model(&shop, "1", false);
+    shop.write("c.toml", CONFIG);
+    shop.good(&["model", "activate", "shop/1"]);
+    shop
 }
 
 fn three_models(shop: &Shop) {
@@ -151,21 +160,6 @@ fn running(shop: &Shop, more: &[&str]) -> (Child, fs::File) {
     (child, pipe)
 }
 
-fn status(shop: &Shop) -> Option<Value> {
-    let output = shop.command(&["status", "--config", "c.toml", "--json"]).output().expect("cartguard runs");
-    output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
-}
-
-/// Asks until the answer is so.
-fn status_until(shop: &Shop, is_so: impl Fn(&Value) -> bool) -> Value {
-    let mut found = None;
-    wait_for(|| {
-        found = status(shop).filter(|report| is_so(report));
-        found.is_some()
-    });
-    found.expect("just found")
-}
-
 fn text_of(value: &Value) -> String {
     value.to_string()
 }
@@ -247,10 +241,7 @@ fn of_a_sink_that_is_no_folder_scores_go_where_it_is_said() {
 
 #[test]
 fn a_copied_folder_waits_until_it_is_whole_and_starts_in_shadow() {
-    let shop = Shop::new();
-    model(&shop, "1", false);
-    shop.write("c.toml", CONFIG);
-    shop.good(&["model", "activate", "shop/1"]);
+    let shop = one_model();
     let (child, mut pipe) = running(&shop, &[]);
     pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
     status_until(&shop, |report| report["counts"]["events"] == 100);
@@ -286,10 +277,7 @@ fn a_copied_folder_waits_until_it_is_whole_and_starts_in_shadow() {
 /// A lock that cannot be had is nobody's model's fault: the folder starts when it can be, and until then commands are heeded.
 #[test]
 fn a_copied_folder_that_cannot_start_yet_starts_later() {
-    let shop = Shop::new();
-    model(&shop, "1", false);
-    shop.write("c.toml", CONFIG);
-    shop.good(&["model", "activate", "shop/1"]);
+    let shop = one_model();
     let (child, mut pipe) = running(&shop, &[]);
     pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
     status_until(&shop, |report| report["counts"]["events"] == 100);
@@ -312,10 +300,7 @@ fn a_copied_folder_that_cannot_start_yet_starts_later() {
 /// M9: a bad folder is refused with the reason wherever somebody looks, and the model before goes on.
 #[test]
 fn a_copied_folder_that_is_bad_is_refused_and_the_old_model_stays() {
-    let shop = Shop::new();
-    model(&shop, "1", false);
-    shop.write("c.toml", CONFIG);
-    shop.good(&["model", "activate", "shop/1"]);
+    let shop = one_model();
     let (child, mut pipe) = running(&shop, &["--set", "model.start=active"]);
     pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
     status_until(&shop, |report| report["counts"]["events"] == 100);
@@ -394,10 +379,7 @@ fn resized(manifest: &str, before: &str, after: &str) -> String {
 
 #[test]
 fn a_copied_folder_may_start_by_nobody() {
-    let shop = Shop::new();
-    model(&shop, "1", false);
-    shop.write("c.toml", CONFIG);
-    shop.good(&["model", "activate", "shop/1"]);
+    let shop = one_model();
     let (mut child, pipe) = running(&shop, &["--set", "model.start=none"]);
     status_until(&shop, |report| report["phase"] == "running");
     model(&shop, "2", false);
@@ -407,179 +389,6 @@ fn a_copied_folder_may_start_by_nobody() {
     told.for_each(drop);
     assert!(child.wait().expect("it ends").success());
     assert_eq!(shop.read("models/audit.jsonl").lines().count(), 1);
-}
-
-const TRAINED: &str = r#"
-[event]
-id = "id"
-time = "at"
-amount = "amount"
-currency = { constant = "EUR" }
-[entities]
-customer = "who"
-[features]
-file = "features.toml"
-[labels]
-column = "fraud"
-delay = "1d"
-[drift]
-share = 1.0
-[source]
-type = "file"
-paths = ["in.jsonl"]
-[sink]
-type = "file"
-path = "out"
-[admin]
-socket = "a.sock"
-"#;
-
-const FEATURES: &str = r#"
-[[feature]]
-name = "amount"
-value = "amount"
-meaning = "Amount of the order"
-reason = "the amount is {amount}"
-
-[[feature]]
-entity = "customer"
-windows = ["1d", "7d"]
-aggregates = ["count", "mean"]
-"#;
-
-/// 30 days, 80 orders a day, of which every 20th is dear and fraud; all `dearer` by so many cents.
-fn orders(dearer: u64) -> String {
-    let order = |n: u64| {
-        let minute = n * 18;
-        let (day, hour, minute) = (minute / 1_440, minute / 60 % 24, minute % 60);
-        let dear = n * 7919 % 20 == 3;
-        let cents = dearer + n * 104_729 % 9_000 + if dear { 30_000 } else { 500 };
-        format!(
-            "{{\"id\":\"o{n}\",\"at\":\"2026-01-{:02}T{hour:02}:{minute:02}:00Z\",\"amount\":\"{}.{:02}\",\"who\":\"c{}\",\"fraud\":{}}}\n",
-            1 + day,
-            cents / 100,
-            cents % 100,
-            n * n % 41,
-            u8::from(dear && !n.is_multiple_of(9)),
-        )
-    };
-    (0..2_400).map(order).collect()
-}
-
-/// A shop with a model that was trained in it.
-fn trained() -> Shop {
-    let shop = Shop::new();
-    shop.write("c.toml", TRAINED);
-    shop.write("features.toml", FEATURES);
-    shop.write("history.jsonl", orders(0));
-    shop.good(&[
-        "train",
-        "--config",
-        "c.toml",
-        "--input",
-        "history.jsonl",
-        "--algorithm",
-        "logistic",
-        "--output",
-        "models/m/1",
-        "--no-test",
-    ]);
-    shop
-}
-
-/// M4: the names are the same.
-#[test]
-fn features_that_mean_something_else_are_refused() {
-    let shop = trained();
-    let check = ["model", "check", "models/m/1", "--config", "c.toml"];
-    shop.good(&check);
-    // A feature more, and another order, are none of its business.
-    let more = "[[feature]]\nname = \"more\"\nvalue = \"amount * 2\"\nmeaning = \"Twice\"\nreason = \"it is {amount}\"\n";
-    shop.write("features.toml", format!("{more}{FEATURES}"));
-    shop.good(&check);
-    shop.write("features.toml", FEATURES.replace("Amount of the order", "Amount of the order without tax"));
-    holds(&shop.bad(2, &check), &["models/m/1/manifest.toml", "training.features_sha256", "train again"]);
-    shop.write("in.jsonl", orders(0));
-    let run = ["run", "--config", "c.toml", "--set", "model.path=models/m/1"];
-    holds(&shop.bad(2, &run), &["training.features_sha256"]);
-}
-
-#[test]
-fn drift_is_told_of_a_running_process_and_of_files() {
-    let shop = trained();
-    shop.write("in.jsonl", orders(0));
-    let run = ["run", "--config", "c.toml", "--set", "model.path=models/m/1"];
-    shop.good(&run);
-    let steady: Value = serde_json::from_str(&shop.good(&[
-        "model",
-        "drift",
-        "--decisions",
-        "out",
-        "--model",
-        "models/m/1",
-        "--json",
-    ]))
-    .expect("JSON");
-    assert_eq!(
-        (&steady["model"], &steady["events"], &steady["large"]),
-        (&"m/1".into(), &2_400.into(), &0.into())
-    );
-    let psi = |found: &Value, name: &str| {
-        let features = found["features"].as_array().expect("a list");
-        let one = features.iter().find(|one| one["name"] == name).expect("a feature");
-        one["psi"].as_f64().expect("a number")
-    };
-    assert!(psi(&steady, "amount") < 0.05, "{steady:#}");
-
-    // Everything is dearer now. What the process counts is what its decisions say.
-    shop.make_pipe("pipe.jsonl");
-    let arguments = [
-        "run",
-        "--config",
-        "c.toml",
-        "--set",
-        "model.path=models/m/1",
-        "--set",
-        "source.paths=[\"pipe.jsonl\"]",
-        "--force",
-    ];
-    let child = shop.start(&arguments);
-    let mut pipe = fs::File::options().write(true).open(shop.path("pipe.jsonl")).expect("a reader");
-    pipe.write_all(orders(20_000).as_bytes()).expect("a reader");
-    let report = status_until(&shop, |report| report["shadow"]["drift"]["events"] == 2_400);
-    let worst = &report["shadow"]["drift"]["features"][0]["name"];
-    let text = shop.good(&["model", "drift", "--config", "c.toml", "--top", "1"]);
-    holds(&text, &["m/1: 2400 events", worst.as_str().expect("a name"), "score"]);
-    assert!(!text.contains("customer.count_1d"), "{text}");
-    let live: Value =
-        serde_json::from_str(&shop.good(&["model", "drift", "--config", "c.toml", "--json"])).expect("JSON");
-    holds(&shop.good(&["status", "--config", "c.toml"]), &["drift     m/1, events 2400"]);
-    drop(pipe);
-    said(child.wait_with_output().expect("it ends"), 0, &["run"]);
-    let decided = shop.good(&[
-        "model",
-        "drift",
-        "--decisions",
-        "out/decisions.jsonl",
-        "--model",
-        "models/m/1",
-        "--json",
-    ]);
-    assert_eq!(live, serde_json::from_str::<Value>(&decided).expect("JSON"));
-    assert!(psi(&live, "amount") > 1.0, "{live:#}");
-    assert!(live["score"]["psi"].as_f64().is_some_and(|psi| psi > 0.25), "{live:#}");
-
-    holds(&shop.bad(2, &["model", "drift", "--decisions", "out"]), &["--model"]);
-    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/workload/model/workload/1");
-    holds(&shop.bad(2, &["model", "drift", "--decisions", "out", "--model", demo]), &["no [training]"]);
-    shop.write("histogram.toml", shop.read("models/m/1/manifest.toml"));
-    let manifest = shop.read("models/m/1/manifest.toml");
-    let (before, histogram) = manifest.split_once("counts = [").expect("a histogram");
-    shop.write("models/m/1/manifest.toml", format!("{before}counts = [1, {histogram}"));
-    holds(
-        &shop.bad(2, &["model", "check", "models/m/1"]),
-        &["models/m/1/manifest.toml: training: the histogram of", "one more than edges"],
-    );
 }
 
 /// M10, A10: sizes, names and kinds of files come before anything that is in them.

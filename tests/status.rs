@@ -5,7 +5,7 @@
 mod shop;
 
 use serde_json::Value;
-use shop::{Shop, checkouts, holds, said, signal, wait_for};
+use shop::{Shop, checkouts, holds, said, signal, status_until};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,21 +23,6 @@ fn running(shop: &Shop, config: &str) -> (Child, fs::File) {
     let mut pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
     pipe.write_all(checkouts(0, 200).as_bytes()).expect("a reader");
     (child, pipe)
-}
-
-fn status(shop: &Shop) -> Option<Value> {
-    let output = shop.command(&["status", "--config", "c.toml", "--json"]).output().expect("cartguard runs");
-    output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
-}
-
-/// Asks until the answer is so.
-fn status_until(shop: &Shop, is_so: impl Fn(&Value) -> bool) -> Value {
-    let mut found = None;
-    wait_for(|| {
-        found = status(shop).filter(|report| is_so(report));
-        found.is_some()
-    });
-    found.expect("just found")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod shop;
 
 use serde_json::Value;
-use shop::Shop;
+use shop::{CUSTOMER_FEATURES, Shop};
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -23,19 +23,6 @@ file = "features.toml"
 [labels]
 column = "fraud"
 delay = "1d"
-"#;
-
-const FEATURES: &str = r#"
-[[feature]]
-name = "amount"
-value = "amount"
-meaning = "Amount of the order"
-reason = "the amount is {amount}"
-
-[[feature]]
-entity = "customer"
-windows = ["1d", "7d"]
-aggregates = ["count", "mean"]
 "#;
 
 const TRAIN: [&str; 10] = [
@@ -83,7 +70,7 @@ fn history(flip: Option<u64>) -> String {
 fn shop() -> Shop {
     let shop = Shop::new();
     shop.write("shop.toml", CONFIG);
-    shop.write("features.toml", FEATURES);
+    shop.write("features.toml", CUSTOMER_FEATURES);
     shop.write("history.jsonl", history(None));
     shop
 }

@@ -8,6 +8,20 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
+/// The amount, and what a customer usually does.
+pub(crate) const CUSTOMER_FEATURES: &str = r#"
+[[feature]]
+name = "amount"
+value = "amount"
+meaning = "Amount of the order"
+reason = "the amount is {amount}"
+
+[[feature]]
+entity = "customer"
+windows = ["1d", "7d"]
+aggregates = ["count", "mean"]
+"#;
+
 /// A folder in which cartguard runs, so that paths are relative, as people give them.
 pub(crate) struct Shop {
     folder: TempDir,
@@ -171,4 +185,19 @@ pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
         file.extend(block);
     }
     file
+}
+
+pub(crate) fn status(shop: &Shop) -> Option<Value> {
+    let output = shop.command(&["status", "--config", "c.toml", "--json"]).output().expect("cartguard runs");
+    output.status.success().then(|| serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+/// Asks until the answer is so.
+pub(crate) fn status_until(shop: &Shop, is_so: impl Fn(&Value) -> bool) -> Value {
+    let mut found = None;
+    wait_for(|| {
+        found = status(shop).filter(|report| is_so(report));
+        found.is_some()
+    });
+    found.expect("just found")
 }
