@@ -24,6 +24,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 mod beside;
+mod undisturbed;
+
+use undisturbed::{DISTURBED, SLICE_SECONDS, Slice, Slices};
 
 /// Events of input at most: about 1 GB.
 const EVENTS_MAX: u64 = 2_000_000;
@@ -109,9 +112,10 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let mut table = Vec::new();
     run.latency.write_table(&mut table)?;
     Ok(format!(
-        "{} events at {rate} events/s, from the intended time to bytes ready for the output queue\n{}{}",
+        "{} events at {rate} events/s, from the intended time to bytes ready for the output queue\n{}{}{}",
         run.events,
         String::from_utf8_lossy(&table),
+        run.undisturbed(),
         run.verdict(rate)
     ))
 }
@@ -119,11 +123,29 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
 /// What an open-loop run came to.
 struct Run {
     latency: Latency,
+    slices: Vec<Slice>,
     events: u64,
     wall: Duration,
 }
 
 impl Run {
+    /// The latency while the engine's thread had its processor, in a line.
+    fn undisturbed(&self) -> String {
+        // What waited for the processor before a slice is done late within it.
+        let follows = |at: usize| at == 0 || self.slices[at - 1].is_undisturbed();
+        let undisturbed = |at: &usize| self.slices[*at].is_undisturbed() && follows(*at);
+        let slices: Vec<_> = (0..self.slices.len()).filter(undisturbed).map(|at| &self.slices[at]).collect();
+        let mut text = format!(
+            "of {} slices of {SLICE_SECONDS} s, the {} in which, and before which, the thread was without a processor for at most {DISTURBED:?}",
+            self.slices.len(),
+            slices.len()
+        );
+        if !slices.is_empty() {
+            text += &format!(":\n  {}", undisturbed::of_all(slices.into_iter()));
+        }
+        text + "\n"
+    }
+
     /// Whether the engine kept up.
     fn verdict(&self, rate: f64) -> String {
         let reached = self.events as f64 / self.wall.as_secs_f64();
@@ -210,10 +232,12 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
     let events = input.len() - warm(&mut engine, &mut cursor, warm_up);
     let mut latency = Latency::new();
+    let mut slices = Slices::start();
     let mut done = 0;
     let started = Instant::now();
     while done < events {
         let due = schedule.due(started.elapsed().as_secs_f64()).min(events);
+        slices.cut_if_due();
         if due == done {
             std::hint::spin_loop();
             continue;
@@ -224,10 +248,11 @@ fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyh
         let now = started.elapsed().as_nanos() as u64;
         for event in done..done + batch.len() as u64 {
             latency.record(schedule.offset_ns(event), now);
+            slices.record(schedule.offset_ns(event), now);
         }
         done += batch.len() as u64;
     }
-    Ok(Run { latency, events, wall: started.elapsed() })
+    Ok(Run { latency, slices: slices.end(), events, wall: started.elapsed() })
 }
 
 /// Fills the state; of how many events.

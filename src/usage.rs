@@ -2,6 +2,8 @@
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// Of the whole process since it started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,4 +25,9 @@ impl Usage {
         let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
         Self { cpu_seconds: microseconds as f64 / 1e6, peak_memory_bytes: usage.max_rss() as u64 * unit }
     }
+}
+
+/// For how long this thread has had a processor; zero where the system does not tell.
+pub(crate) fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

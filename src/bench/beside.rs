@@ -2,6 +2,7 @@
 //!
 //! **beside** -> standard output
 
+use super::undisturbed::{Clock, DISTURBED, SLICE_SECONDS, Slice, of_all, together};
 use super::{Arguments, Cursor, Input, warm};
 use crate::config::Config;
 use crate::engine;
@@ -17,10 +18,8 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// A turn without them or with them: short, so that some of each have the machine for themselves.
-const TURN_SECONDS: f64 = 0.25;
 /// Between two turns, in which challengers end what they have.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,19 +42,15 @@ pub(super) fn compare(
     let schedule = Schedule::constant(rate)?;
     let mut cursor = Cursor { input, batch: 0, at: 0 };
     let mut left = input.len() - warm(&mut engine, &mut cursor, arguments.warm_up);
-    let turn = (rate * TURN_SECONDS).ceil() as u64;
+    let events = (rate * SLICE_SECONDS).ceil() as u64;
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let mut both = [Latency::new(), Latency::new()];
-    let mut turns: [Vec<f64>; 2] = Default::default();
-    let mut with = 0;
-    // Only whole pairs: the machine of a pair is the same.
-    while with == 1 || left >= 2 * turn {
-        engine.hand_out(hand.follow(roster.clone().filter(|_| with == 1)));
+    let mut turn = |roster: Option<Arc<Roster>>| {
+        engine.hand_out(hand.follow(roster));
         thread::sleep(PAUSE);
         let mut latency = Latency::new();
-        let (mut done, started) = (0, Instant::now());
-        while done < turn {
-            let due = schedule.due(started.elapsed().as_secs_f64()).min(turn);
+        let (mut done, started) = (0, Clock::start());
+        while done < events {
+            let due = schedule.due(started.elapsed().as_secs_f64()).min(events);
             if due == done {
                 std::hint::spin_loop();
                 continue;
@@ -68,54 +63,75 @@ pub(super) fn compare(
             let now = started.elapsed().as_nanos() as u64;
             for event in done..done + batch.len() as u64 {
                 latency.record(schedule.offset_ns(event), now);
-                both[with].record(schedule.offset_ns(event), now);
             }
             done += batch.len() as u64;
             // As in a pipeline: once the lines are on their way.
             hand.give(first_sequence);
         }
-        turns[with].push(latency.summary().p99);
-        left -= turn;
-        with = 1 - with;
+        started.end(latency)
+    };
+    let mut pairs = Vec::new();
+    while left >= 2 * events {
+        pairs.push([turn(None), turn(roster.clone())]);
+        left -= 2 * events;
     }
     drop(hand);
     shadow.finish().map_err(|why| anyhow!(why))?;
+    Ok(report(rate, challengers.len(), &pairs) + &format!("in shadow: {}\n", figures.to_json(0)))
+}
+
+fn report(rate: f64, challengers: usize, pairs: &[[Slice; 2]]) -> String {
     let mut text = format!(
-        "{rate} events/s, {} pairs of turns of {TURN_SECONDS} s each, from the intended time to bytes ready for the output queue\n",
-        turns[0].len()
+        "{rate} events/s, {} pairs of turns of {SLICE_SECONDS} s each, from the intended time to bytes ready for the output queue\n",
+        pairs.len()
     );
-    for (name, latency) in ["without", "with"].iter().zip(&both) {
-        let all = latency.summary();
-        let _ = writeln!(
-            text,
-            "{name:<8} p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, max {:.1} us",
-            all.p50, all.p99, all.p99_9, all.max
-        );
+    let undisturbed: Vec<_> = pairs.iter().filter(|pair| pair.iter().all(Slice::is_undisturbed)).collect();
+    let _ = writeln!(text, "all turns");
+    push_both(&mut text, challengers, &pairs.iter().collect::<Vec<_>>());
+    let _ = writeln!(
+        text,
+        "the {} pairs in which the thread was without a processor for at most {DISTURBED:?} a turn",
+        undisturbed.len()
+    );
+    if !undisturbed.is_empty() {
+        push_both(&mut text, challengers, &undisturbed);
     }
-    let ratio = both[1].summary().p99 / both[0].summary().p99;
-    let _ = writeln!(text, "p99 with {} challengers: {:+.1} %", challengers.len(), (ratio - 1.0) * 100.0);
     // What other processes do to a turn is no difference between the two.
-    let quietest = turns.clone().map(|mut turns| {
-        turns.sort_by(f64::total_cmp);
-        turns[..turns.len().div_ceil(4)].iter().sum::<f64>() / turns.len().div_ceil(4) as f64
+    let quietest = [0, 1].map(|with| {
+        let mut p99: Vec<_> = pairs.iter().map(|pair| pair[with].latency.summary().p99).collect();
+        p99.sort_by(f64::total_cmp);
+        p99.truncate(p99.len().div_ceil(4));
+        p99.iter().sum::<f64>() / p99.len() as f64
     });
     let _ = writeln!(
         text,
-        "p99 of the quietest quarter of the turns, mean: {:.1} us without, {:.1} us with: {:+.1} %",
+        "p99 of the quietest quarter of the turns, mean: {:.1} us without, {:.1} us with: {}",
         quietest[0],
         quietest[1],
-        (quietest[1] / quietest[0] - 1.0) * 100.0
+        change(quietest[1] / quietest[0])
     );
-    let mut changes: Vec<f64> =
-        turns[1].iter().zip(&turns[0]).map(|(with, without)| with / without).collect();
+    let p99 = |turn: &Slice| turn.latency.summary().p99;
+    let mut changes: Vec<f64> = pairs.iter().map(|[without, with]| p99(with) / p99(without)).collect();
     changes.sort_by(f64::total_cmp);
     if let Some(median) = changes.get(changes.len() / 2) {
         let _ = writeln!(
             text,
-            "p99 of a turn with them to the turn before, median of the pairs: {:+.1} %",
-            (median - 1.0) * 100.0
+            "p99 of a turn with them to the turn before, median of the pairs: {}",
+            change(*median)
         );
     }
-    let _ = writeln!(text, "in shadow: {}", figures.to_json(0));
-    Ok(text)
+    text
+}
+
+/// The turns of some pairs as one.
+fn push_both(text: &mut String, challengers: usize, pairs: &[&[Slice; 2]]) {
+    for (name, with) in [("without", 0), ("with", 1)] {
+        let _ = writeln!(text, "  {name:<8} {}", of_all(pairs.iter().map(|pair| &pair[with])));
+    }
+    let [without, with] = [0, 1].map(|with| together(pairs.iter().map(|pair| &pair[with])).summary().p99);
+    let _ = writeln!(text, "  p99 with {challengers} challengers: {}", change(with / without));
+}
+
+fn change(ratio: f64) -> String {
+    format!("{:+.1} %", (ratio - 1.0) * 100.0)
 }
