@@ -150,7 +150,7 @@ impl Engine {
         self.taking.is_some()
     }
 
-    /// Copies some `frames` more frames of 4 KiB, a page more at most, and gives out the parts that are now whole.
+    /// Copies `frames` more frames of 4 KiB and gives out the parts that are now whole.
     pub fn continue_snapshot(&mut self, frames: usize, mut give: impl FnMut(Part)) {
         let mut left = frames;
         while left > 0

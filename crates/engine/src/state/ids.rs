@@ -4,7 +4,7 @@
 
 use crate::limits::{DEDUPE_ID_BYTES, DEDUPE_SHARDS};
 use crate::state::part::{Part, PartFault, PartKind, Read};
-use crate::window::capture::{Copies, FRAME_WORDS, FramePool};
+use crate::window::capture::{FRAME_WORDS, Frame, FramePool};
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 
@@ -45,7 +45,7 @@ struct Capture {
     left: usize,
     /// Of those that were copied, how many are still in order.
     held: usize,
-    copies: Copies,
+    copies: Vec<Frame>,
     pool: FramePool,
 }
 
@@ -152,7 +152,7 @@ impl IdShard {
     /// The cut: what is in order now is what the part will have.
     pub(crate) fn begin_capture(&mut self, pool: &FramePool) {
         let left = self.order.len();
-        let copies = Copies::with_capacity(self.frames());
+        let copies = Vec::with_capacity(self.frames());
         let head = [left as u64, self.evicted];
         self.capture = Some(Capture { head, left, held: 0, copies, pool: pool.clone() });
     }
@@ -215,9 +215,9 @@ impl Capture {
         for seen in order.range(self.held..self.held + ids) {
             let at = (self.head[0] as usize - self.left) % IDS_PER_FRAME;
             if at == 0 {
-                self.copies.push((self.copies.len() as u32, self.pool.take()));
+                self.copies.push(self.pool.take());
             }
-            if let Some((_, frame)) = self.copies.last_mut() {
+            if let Some(frame) = self.copies.last_mut() {
                 frame[2 * at..][..2].copy_from_slice(&[seen.hash, seen.time_ms as u64]);
                 // What stands behind the last id of a part must not depend on who used the memory before.
                 if self.left == 1 {

@@ -9,7 +9,7 @@ use crate::state::index::Index;
 use crate::state::shard::{Shard, Size, StateSettings};
 use crate::state::slots::{SLOTS_HEAD_WORDS, Slots};
 use crate::window::arena::{ARENA_HEAD_WORDS, Arena};
-use crate::window::capture::{Copies, FRAME_WORDS, FramePool};
+use crate::window::capture::{FRAME_WORDS, Frame, FramePool};
 use crate::window::reserve::Reserve;
 
 /// First word of every part: `CGPART` and the version of this layout.
@@ -39,7 +39,7 @@ pub struct Part {
     shard: usize,
     head: Vec<u64>,
     /// The frames, one list after the other.
-    copies: Vec<Copies>,
+    copies: Vec<Vec<Frame>>,
     pool: FramePool,
 }
 
@@ -59,7 +59,7 @@ impl Part {
         kind: PartKind,
         shard: usize,
         head: Vec<u64>,
-        copies: Vec<Copies>,
+        copies: Vec<Vec<Frame>>,
         pool: FramePool,
     ) -> Self {
         Self { kind, shard, head, copies, pool }
@@ -97,7 +97,7 @@ impl Part {
         for copies in &self.copies {
             push(&[copies.len() as u64]);
         }
-        for (_, frame) in self.copies.iter().flatten() {
+        for frame in self.copies.iter().flatten() {
             push(&frame[..]);
         }
     }
@@ -106,7 +106,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         for copies in self.copies.drain(..) {
-            self.pool.give_back(copies.into_iter().map(|(_, frame)| frame));
+            self.pool.give_back(copies);
         }
     }
 }

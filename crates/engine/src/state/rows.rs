@@ -4,7 +4,8 @@
 //!
 //! Holds: which number a row gets depends on the rows added and removed before it and on nothing else, and so does every word of the pages.
 
-use crate::window::capture::{Capture, Copies, FRAME_WORDS, FramePool};
+use crate::window::capture::{FRAME_WORDS, Frame, FramePool};
+use crate::window::pages::{Pages, Words};
 
 /// Frames of a page: 16 KiB, so that the 64 shards of a small state are small.
 const FRAMES: usize = 4;
@@ -18,21 +19,37 @@ const NONE: u64 = u64::MAX - 1;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Rows {
-    pages: Vec<Box<[u64]>>,
+    pages: Pages<RowPage>,
     /// Words of a row; the first says whether it is taken.
     width: usize,
     used: usize,
     free: u64,
     taken: usize,
-    /// While a snapshot is taken.
-    capture: Option<Capture>,
+}
+
+#[derive(Debug)]
+struct RowPage(Box<[u64; FRAMES * FRAME_WORDS]>);
+
+impl Words for RowPage {
+    fn read(&self, start: usize, to: &mut [u64]) {
+        to.copy_from_slice(&self.0[start..][..to.len()]);
+    }
+}
+
+impl RowPage {
+    /// Of words, or zeros behind them.
+    fn of(words: &[u64]) -> Self {
+        let mut page = Box::new([0; FRAMES * FRAME_WORDS]);
+        page[..words.len()].copy_from_slice(words);
+        Self(page)
+    }
 }
 
 impl Rows {
     /// No rows, of so many words, at most a frame's.
     pub(super) fn new(words: usize) -> Self {
         assert!(words < FRAME_WORDS, "a row lies in one frame");
-        Self { pages: Vec::new(), width: words + 1, used: 0, free: NONE, taken: 0, capture: None }
+        Self { pages: Pages::new(FRAMES * FRAME_WORDS), width: words + 1, used: 0, free: NONE, taken: 0 }
     }
 
     /// How many are taken.
@@ -41,8 +58,8 @@ impl Rows {
     }
 
     pub(super) fn get(&self, row: u32) -> &[u64] {
-        let (page, _, start) = self.place(row);
-        &self.pages[page][start + 1..start + self.width]
+        let (page, start) = self.place(row);
+        &self.pages[page].0[start + 1..start + self.width]
     }
 
     pub(super) fn get_mut(&mut self, row: u32) -> &mut [u64] {
@@ -54,13 +71,13 @@ impl Rows {
         self.taken += 1;
         let row = match u32::try_from(self.free) {
             Ok(row) => {
-                let (page, _, start) = self.place(row);
-                self.free = self.pages[page][start];
+                let (page, start) = self.place(row);
+                self.free = self.pages[page].0[start];
                 row
             }
             Err(_) => {
                 if self.used == self.pages.len() * FRAMES * self.per_frame() {
-                    self.pages.push(vec![0; FRAMES * FRAME_WORDS].into());
+                    self.pages.push(RowPage::of(&[]));
                 }
                 self.used += 1;
                 (self.used - 1) as u32
@@ -82,8 +99,8 @@ impl Rows {
     /// The numbers of the rows that are taken.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         (0..self.used as u32).filter(|&row| {
-            let (page, _, start) = self.place(row);
-            self.pages[page][start] == TAKEN
+            let (page, start) = self.place(row);
+            self.pages[page].0[start] == TAKEN
         })
     }
 
@@ -91,55 +108,49 @@ impl Rows {
         FRAME_WORDS / self.width
     }
 
-    /// Page, frame in it, first word in the page.
-    fn place(&self, row: u32) -> (usize, usize, usize) {
+    /// Page, first word in it.
+    fn place(&self, row: u32) -> (usize, usize) {
         let (frame, at) = (row as usize / self.per_frame(), row as usize % self.per_frame());
-        (frame / FRAMES, frame % FRAMES, frame % FRAMES * FRAME_WORDS + at * self.width)
+        (frame / FRAMES, frame % FRAMES * FRAME_WORDS + at * self.width)
     }
 
     fn whole_mut(&mut self, row: u32) -> &mut [u64] {
-        let (page, frame, start) = self.place(row);
-        if let Some(capture) = &mut self.capture
-            && capture.wants(page, frame, frame)
-        {
-            capture.save(page, frame, frame, |frame, to| copy_frame(&self.pages[page], frame, to));
-        }
-        &mut self.pages[page][start..start + self.width]
+        let (page, start) = self.place(row);
+        let words = start..start + self.width;
+        &mut self.pages.write(page, words.clone()).0[words]
     }
 
     /// Frames that a snapshot copies.
     pub(super) fn frames(&self) -> usize {
-        self.pages.len() * FRAMES
+        self.pages.frames()
     }
 
-    /// From here on everything is copied before it is written to; returns what is not in pages, as of now.
+    /// The cut; returns what is not in pages, as of now.
     pub(super) fn begin_capture(&mut self, pool: &FramePool) -> [u64; ROWS_HEAD_WORDS] {
-        self.capture = Some(Capture::begin(self.pages.len(), FRAMES, pool));
+        self.pages.begin_capture(pool);
         [self.used as u64, self.free]
     }
 
-    /// Copies at least `frames` more frames, or all that are left; returns how many.
+    /// As [`Pages::capture_some`].
     pub(super) fn capture_some(&mut self, frames: usize) -> usize {
-        let pages = &self.pages;
-        let copy = |page: usize, frame, to: &mut _| copy_frame(&pages[page], frame, to);
-        self.capture.as_mut().map_or(0, |capture| capture.save_some(frames, copy))
+        self.pages.capture_some(frames)
     }
 
-    /// Copies no more.
+    /// As [`Pages::abandon_capture`].
     pub(super) fn abandon_capture(&mut self) {
-        self.capture = None;
+        self.pages.abandon_capture();
     }
 
-    /// All copies, once there is nothing left to copy.
-    pub(super) fn end_capture(&mut self) -> Copies {
-        self.capture.take().map_or_else(Copies::new, Capture::finish)
+    /// As [`Pages::end_capture`].
+    pub(super) fn end_capture(&mut self) -> Vec<Frame> {
+        self.pages.end_capture()
     }
 
     /// The rows as they were: what [`Rows::begin_capture`] returned, and the frames of all pages, one after the other. None where they do
     /// not fit each other.
     pub(super) fn restore(words: usize, head: [u64; ROWS_HEAD_WORDS], frames: &[u64]) -> Option<Self> {
         let mut rows = Self { used: head[0] as usize, free: head[1], ..Self::new(words) };
-        rows.pages.extend(frames.chunks(FRAMES * FRAME_WORDS).map(Box::from));
+        frames.chunks(FRAMES * FRAME_WORDS).for_each(|words| rows.pages.push(RowPage::of(words)));
         let room = rows.pages.len() * FRAMES * rows.per_frame();
         if !frames.len().is_multiple_of(FRAMES * FRAME_WORDS) || rows.used > room {
             return None;
@@ -147,10 +158,6 @@ impl Rows {
         rows.taken = rows.numbers().count();
         Some(rows)
     }
-}
-
-fn copy_frame(page: &[u64], frame: usize, to: &mut [u64; FRAME_WORDS]) {
-    to.copy_from_slice(&page[frame * FRAME_WORDS..][..FRAME_WORDS]);
 }
 
 #[cfg(test)]
@@ -183,8 +190,7 @@ mod tests {
         rows.add();
         rows.add();
         while rows.capture_some(1) > 0 {}
-        let frames: Vec<u64> =
-            rows.end_capture().iter().flat_map(|(_, frame)| frame.iter().copied()).collect();
+        let frames: Vec<u64> = rows.end_capture().iter().flat_map(|frame| frame.iter().copied()).collect();
         let mut back = Rows::restore(60, head, &frames).expect("they fit");
         let held: Vec<u64> = back.numbers().map(|row| back.get(row)[59]).collect();
         assert_eq!(held, (0..100).filter(|&row| row != 98).collect::<Vec<_>>());

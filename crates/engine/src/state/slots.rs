@@ -4,13 +4,10 @@
 //!
 //! Holds: which number a new key gets depends on the updates before it and on nothing else.
 
-use crate::window::capture::{Capture, Copies, FRAME_WORDS, FramePool};
+use crate::window::capture::{Frame, FramePool};
+use crate::window::pages::{Pages, Words};
 use crate::window::reserve::{Reserve, SlotPage};
 use crate::window::slot::{SLOT_WORDS, SLOTS_PER_PAGE, Slot};
-
-/// Slots of a frame of a snapshot, and frames of a page.
-const SLOTS_PER_FRAME: usize = FRAME_WORDS / SLOT_WORDS;
-const FRAMES: usize = SLOTS_PER_PAGE / SLOTS_PER_FRAME;
 
 /// Words of [`Slots::begin_capture`].
 pub(super) const SLOTS_HEAD_WORDS: usize = 2;
@@ -18,13 +15,24 @@ pub(super) const SLOTS_HEAD_WORDS: usize = 2;
 const NONE_FREE: u64 = u64::MAX;
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Slots {
-    pages: Vec<SlotPage>,
+    pages: Pages<SlotPage>,
     used: usize,
     free: Option<u32>,
-    /// While a snapshot is taken.
-    capture: Option<Capture>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { pages: Pages::new(SLOTS_PER_PAGE * SLOT_WORDS), used: 0, free: None }
+    }
+}
+
+impl Words for SlotPage {
+    fn read(&self, start: usize, to: &mut [u64]) {
+        for (words, slot) in to.as_chunks_mut::<SLOT_WORDS>().0.iter_mut().zip(&self[start / SLOT_WORDS..]) {
+            *words = slot.to_words();
+        }
+    }
 }
 
 impl Slots {
@@ -36,13 +44,8 @@ impl Slots {
     #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut Slot {
         let (page, index) = (slot as usize / SLOTS_PER_PAGE, slot as usize % SLOTS_PER_PAGE);
-        if let Some(capture) = &mut self.capture {
-            let frame = index / SLOTS_PER_FRAME;
-            if capture.wants(page, frame, frame) {
-                capture.save(page, frame, frame, |frame, to| copy_frame(&self.pages[page], frame, to));
-            }
-        }
-        &mut self.pages[page][index]
+        let words = index * SLOT_WORDS..(index + 1) * SLOT_WORDS;
+        &mut self.pages.write(page, words)[index]
     }
 
     /// A slot for a new key.
@@ -76,30 +79,28 @@ impl Slots {
 
     /// Frames that a snapshot copies.
     pub(super) fn frames(&self) -> usize {
-        self.pages.len() * FRAMES
+        self.pages.frames()
     }
 
-    /// From here on everything is copied before it is written to; returns what is not in pages, as of now.
+    /// The cut; returns what is not in pages, as of now.
     pub(super) fn begin_capture(&mut self, pool: &FramePool) -> [u64; SLOTS_HEAD_WORDS] {
-        self.capture = Some(Capture::begin(self.pages.len(), FRAMES, pool));
+        self.pages.begin_capture(pool);
         [self.used as u64, self.free.map_or(NONE_FREE, u64::from)]
     }
 
-    /// Copies at least `frames` more frames, or all that are left; returns how many.
+    /// As [`Pages::capture_some`].
     pub(super) fn capture_some(&mut self, frames: usize) -> usize {
-        let pages = &self.pages;
-        let copy = |page: usize, frame, to: &mut _| copy_frame(&pages[page], frame, to);
-        self.capture.as_mut().map_or(0, |capture| capture.save_some(frames, copy))
+        self.pages.capture_some(frames)
     }
 
-    /// Copies no more.
+    /// As [`Pages::abandon_capture`].
     pub(super) fn abandon_capture(&mut self) {
-        self.capture = None;
+        self.pages.abandon_capture();
     }
 
-    /// All copies, once there is nothing left to copy.
-    pub(super) fn end_capture(&mut self) -> Copies {
-        self.capture.take().map_or_else(Copies::new, Capture::finish)
+    /// As [`Pages::end_capture`].
+    pub(super) fn end_capture(&mut self) -> Vec<Frame> {
+        self.pages.end_capture()
     }
 
     /// The slots as they were: what [`Slots::begin_capture`] returned, and the frames of all pages, one after the other.
@@ -113,13 +114,5 @@ impl Slots {
             slots.pages.push(page);
         }
         slots
-    }
-}
-
-/// Copies a frame of a page.
-fn copy_frame(page: &SlotPage, frame: usize, to: &mut [u64; FRAME_WORDS]) {
-    let slots = &page[frame * SLOTS_PER_FRAME..][..SLOTS_PER_FRAME];
-    for (words, slot) in to.as_chunks_mut::<SLOT_WORDS>().0.iter_mut().zip(slots) {
-        *words = slot.to_words();
     }
 }

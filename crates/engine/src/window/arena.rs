@@ -7,7 +7,8 @@
 //! next request of its size class, so a steady state allocates nothing.
 //! Not here: what the words mean (`layout`).
 
-use crate::window::capture::{Capture, Copies, FRAME_WORDS, FramePool};
+use crate::window::capture::{Frame, FramePool};
+use crate::window::pages::{Pages, Words};
 use crate::window::reserve::{Page, Reserve};
 
 /// Words in a page: 256 KiB.
@@ -40,24 +41,26 @@ impl Handle {
 /// The pages of one shard.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    pages: Vec<Page>,
+    pages: Pages<Page>,
     reserve: Reserve,
     /// First word of the last page that was never given out.
     next: usize,
     /// First free block of each class; a free block's first word is the handle of the next.
     free: [Handle; CLASSES],
-    /// While a snapshot is taken.
-    capture: Option<Capture>,
 }
 
 /// Words of [`Arena::head`].
 pub(crate) const ARENA_HEAD_WORDS: usize = 1 + CLASSES;
-/// Frames of a page.
-const FRAMES: usize = PAGE_WORDS / FRAME_WORDS;
+
+impl Words for Page {
+    fn read(&self, start: usize, to: &mut [u64]) {
+        to.copy_from_slice(&self[start..][..to.len()]);
+    }
+}
 
 impl Arena {
     pub(crate) fn new(reserve: Reserve) -> Self {
-        Self { pages: Vec::new(), reserve, next: PAGE_WORDS, free: [Handle::NONE; CLASSES], capture: None }
+        Self { pages: Pages::new(PAGE_WORDS), reserve, next: PAGE_WORDS, free: [Handle::NONE; CLASSES] }
     }
 
     /// A block of at least `words` words; its contents are whatever they were.
@@ -99,21 +102,17 @@ impl Arena {
     #[inline]
     pub(crate) fn words_mut(&mut self, handle: Handle, words: usize) -> &mut [u64] {
         let (page, start) = handle.split();
-        if self.capture.is_some() {
-            self.save(page, start, words);
-        }
-        &mut self.pages[page][start..start + words]
+        &mut self.pages.write(page, start..start + words)[start..start + words]
     }
 
     /// Copies the first `words` words of one block to another.
     pub(crate) fn copy(&mut self, from: Handle, to: Handle, words: usize) {
         let (from_page, from_start) = from.split();
         let (to_page, to_start) = to.split();
-        self.save(to_page, to_start, words);
-        if from_page == to_page {
-            self.pages[from_page].copy_within(from_start..from_start + words, to_start);
-        } else if let Ok([source, target]) = self.pages.get_disjoint_mut([from_page, to_page]) {
-            target[to_start..to_start + words].copy_from_slice(&source[from_start..from_start + words]);
+        let (source, target) = (from_start..from_start + words, to_start..to_start + words);
+        match self.pages.read_and_write(from_page, to_page, target.clone()) {
+            Some((from, to)) => to[target].copy_from_slice(&from[source]),
+            None => self.pages.write(to_page, target).copy_within(source, to_start),
         }
     }
 
@@ -124,12 +123,12 @@ impl Arena {
 
     /// Frames that a snapshot copies.
     pub(crate) fn frames(&self) -> usize {
-        self.pages.len() * FRAMES
+        self.pages.frames()
     }
 
-    /// From here on everything is copied before it is written to; returns what is not in pages, as of now.
+    /// The cut; returns what is not in pages, as of now.
     pub(crate) fn begin_capture(&mut self, pool: &FramePool) -> [u64; ARENA_HEAD_WORDS] {
-        self.capture = Some(Capture::begin(self.pages.len(), FRAMES, pool));
+        self.pages.begin_capture(pool);
         let mut head = [self.next as u64; ARENA_HEAD_WORDS];
         for (word, free) in head[1..].iter_mut().zip(self.free) {
             *word = free.0.into();
@@ -137,21 +136,19 @@ impl Arena {
         head
     }
 
-    /// Copies at least `frames` more frames, or all that are left; returns how many.
+    /// As [`Pages::capture_some`].
     pub(crate) fn capture_some(&mut self, frames: usize) -> usize {
-        let pages = &self.pages;
-        let copy = |page: usize, frame, to: &mut _| copy_frame(&pages[page], frame, to);
-        self.capture.as_mut().map_or(0, |capture| capture.save_some(frames, copy))
+        self.pages.capture_some(frames)
     }
 
-    /// Copies no more.
+    /// As [`Pages::abandon_capture`].
     pub(crate) fn abandon_capture(&mut self) {
-        self.capture = None;
+        self.pages.abandon_capture();
     }
 
-    /// All copies, once there is nothing left to copy.
-    pub(crate) fn end_capture(&mut self) -> Copies {
-        self.capture.take().map_or_else(Copies::new, Capture::finish)
+    /// As [`Pages::end_capture`].
+    pub(crate) fn end_capture(&mut self) -> Vec<Frame> {
+        self.pages.end_capture()
     }
 
     /// An arena as it was: what [`Arena::begin_capture`] returned, and the frames of all pages, one after the other.
@@ -169,19 +166,9 @@ impl Arena {
         arena
     }
 
-    /// Copies what a snapshot still needs of the words that are about to be written to.
-    #[inline]
-    fn save(&mut self, page: usize, start: usize, words: usize) {
-        let Some(capture) = &mut self.capture else { return };
-        let (first, last) = (start / FRAME_WORDS, (start + words.max(1) - 1) / FRAME_WORDS);
-        if capture.wants(page, first, last) {
-            capture.save(page, first, last, |frame, to| copy_frame(&self.pages[page], frame, to));
-        }
-    }
-
     /// Cuts what is left of the last page into free blocks, largest class first.
     fn give_out_rest(&mut self) {
-        while self.next + UNIT_WORDS <= PAGE_WORDS && !self.pages.is_empty() {
+        while self.next + UNIT_WORDS <= PAGE_WORDS && self.pages.len() > 0 {
             let left = PAGE_WORDS - self.next;
             let mut class = class_of(left);
             if class_words(class) > left {
@@ -192,11 +179,6 @@ impl Arena {
             self.release(handle, class_words(class));
         }
     }
-}
-
-/// Copies a frame of a page.
-fn copy_frame(page: &Page, frame: usize, to: &mut [u64; FRAME_WORDS]) {
-    to.copy_from_slice(&page[frame * FRAME_WORDS..][..FRAME_WORDS]);
 }
 
 /// The smallest class that holds `words` words.

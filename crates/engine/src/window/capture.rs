@@ -1,18 +1,28 @@
 //! Copy-on-write: what pages held when a snapshot was cut.
 //!
-//! arena, slots -> **capture** -> snapshot
+//! pages -> **capture** -> snapshot
 //!
-//! At the cut every frame of every page is noted as unsaved, a bit each. From then on whoever writes to an unsaved frame copies it first,
-//! and between batches the engine copies some more, until none is left. So the cut costs microseconds whatever the state holds, and
-//! the copies together are the state as of the cut.
+//! A page is frames of 4 KiB, and a frame is pieces of 256 bytes. At the cut nothing is noted and nothing copied. From then on whoever writes
+//! to a piece saves it first, and between batches the engine copies frame after frame, with what was saved put over it, until none is
+//! left. So the cut costs microseconds whatever the state holds, a write costs a piece, and the copies together are the state as of the cut.
 //!
-//! Holds: a frame is copied once, as it was at the cut; pages added later are no part of it. Copies lie in memory that somebody else
+//! Holds: a piece is saved once, as it was at the cut; pages added later are no part of it. Copies lie in memory that somebody else
 //! touched before ([`FramePool::prepare`]): an event must not wait for the system to find some.
+//!
+//! Why two sizes: an event writes to some ten places all over the state, so right behind a cut nearly every write saves. With frames alone that
+//! was some ten times 4 KiB an event: at 80,000 events/s a stall of 200 ms, and as much memory again as the state has.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Words of a frame: 4 KiB. Smaller ones cost more to note than to copy, larger ones copy more than what is written.
+/// Words of a frame: 4 KiB, what is copied at a time.
 pub(crate) const FRAME_WORDS: usize = 512;
+/// Words of a piece: 256 bytes, what is saved before a write.
+pub(crate) const PIECE_WORDS: usize = 32;
+/// Pieces of a frame: a bit each in a `u16`.
+const PIECES: usize = FRAME_WORDS / PIECE_WORDS;
+const ALL: u16 = u16::MAX;
+const _: () = assert!(PIECES == 16);
 
 /// A copied frame.
 pub(crate) type Frame = Box<[u64; FRAME_WORDS]>;
@@ -58,130 +68,213 @@ fn empty() -> Frame {
     vec![0; FRAME_WORDS].into_boxed_slice().try_into().expect("it has the length of a frame")
 }
 
-/// Copies of frames, by number: page × frames of a page + frame.
-pub(crate) type Copies = Vec<(u32, Frame)>;
-
-/// The copies of one list of pages, while they are made.
-#[derive(Debug)]
+/// The copies of one list of pages, while they are made. Between two snapshots it keeps its own memory, for to find some at the cut would
+/// cost an event milliseconds.
+#[derive(Debug, Default)]
 pub(crate) struct Capture {
-    /// Of each page that was there at the cut, a bit for each frame that is not copied yet.
-    unsaved: Vec<u64>,
+    /// None: nothing is to be copied.
+    pool: Option<FramePool>,
     frames_per_page: usize,
-    /// Pages before it are done.
-    next: usize,
-    copies: Copies,
-    pool: FramePool,
+    /// Of each frame that was there at the cut, a bit for each piece that is saved or copied.
+    kept: Vec<u16>,
+    /// Of each frame, the piece of it that was saved last, counted from 1; 0: none.
+    last_saved: Vec<u32>,
+    saved: Vec<Saved>,
+    /// What they held, [`PIECES`] to a frame of the pool.
+    stash: Vec<Frame>,
+    copies: Vec<Frame>,
+}
+
+/// A piece that was saved.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    /// Which of its frame.
+    piece: u32,
+    /// The one of the same frame that was saved before, as in `last_saved`.
+    before: u32,
 }
 
 impl Capture {
-    /// Everything in so many pages is to be copied; a page has at most 64 frames.
-    pub(crate) fn begin(pages: usize, frames_per_page: usize, pool: &FramePool) -> Self {
-        assert!((1..=64).contains(&frames_per_page), "a word has a bit for each frame of a page");
-        let all = u64::MAX >> (64 - frames_per_page);
-        Self {
-            unsaved: vec![all; pages],
-            frames_per_page,
-            next: 0,
-            copies: Vec::with_capacity(pages * frames_per_page),
-            pool: pool.clone(),
+    /// Everything in so many pages is to be copied.
+    pub(crate) fn begin(&mut self, pages: usize, frames_per_page: usize, pool: &FramePool) {
+        self.end();
+        let frames = pages * frames_per_page;
+        self.pool = Some(pool.clone());
+        self.frames_per_page = frames_per_page;
+        self.kept.resize(frames, 0);
+        self.last_saved.resize(frames, 0);
+        self.copies.reserve_exact(frames);
+    }
+
+    /// Nothing is copied any more.
+    pub(crate) fn end(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.give_back(self.stash.drain(..).chain(self.copies.drain(..)));
         }
+        self.kept.clear();
+        self.last_saved.clear();
+        self.saved.clear();
     }
 
-    /// Whether a write to frames `first..=last` of a page needs [`Capture::save`] before it.
+    /// Whether there is anything to save before a write.
     #[inline]
-    pub(crate) fn wants(&self, page: usize, first: usize, last: usize) -> bool {
-        self.unsaved.get(page).is_some_and(|unsaved| unsaved & mask(first, last) != 0)
+    pub(crate) fn is_on(&self) -> bool {
+        self.pool.is_some()
     }
 
-    /// Copies what is unsaved of frames `first..=last` of a page; `copy` fills a frame of that page.
-    #[cold]
-    pub(crate) fn save(
+    /// Saves what is still needed of some words of a page that are about to be written to; `read` reads from that page.
+    #[inline]
+    pub(crate) fn before_write(
         &mut self,
         page: usize,
-        first: usize,
-        last: usize,
-        mut copy: impl FnMut(usize, &mut [u64; FRAME_WORDS]),
+        words: Range<usize>,
+        read: impl Fn(usize, &mut [u64]),
     ) {
-        let mut due = self.unsaved[page] & mask(first, last);
-        self.unsaved[page] ^= due;
+        let frame_of = |word: usize| page * self.frames_per_page + word / FRAME_WORDS;
+        let (first, last) = (frame_of(words.start), frame_of(words.end.max(words.start + 1) - 1));
+        for frame in first..=last {
+            let Some(&kept) = self.kept.get(frame) else { return };
+            let from = if frame == first { words.start % FRAME_WORDS } else { 0 };
+            let to = if frame == last {
+                (words.end.max(words.start + 1) - 1) % FRAME_WORDS
+            } else {
+                FRAME_WORDS - 1
+            };
+            let due = mask(from / PIECE_WORDS, to / PIECE_WORDS) & !kept;
+            if due != 0 {
+                self.save(frame, due, &read);
+            }
+        }
+    }
+
+    #[cold]
+    fn save(&mut self, frame: usize, mut due: u16, read: &impl Fn(usize, &mut [u64])) {
+        self.kept[frame] |= due;
         while due != 0 {
-            let frame = due.trailing_zeros() as usize;
+            let piece = due.trailing_zeros() as usize;
             due &= due - 1;
-            let mut to = self.pool.take();
-            copy(frame, &mut to);
-            self.copies.push(((page * self.frames_per_page + frame) as u32, to));
+            let at = self.saved.len() % PIECES;
+            if at == 0 {
+                self.stash.push(take(self.pool.as_ref()));
+            }
+            let start = frame % self.frames_per_page * FRAME_WORDS + piece * PIECE_WORDS;
+            if let Some(stash) = self.stash.last_mut() {
+                read(start, &mut stash[at * PIECE_WORDS..][..PIECE_WORDS]);
+            }
+            self.saved.push(Saved { piece: piece as u32, before: self.last_saved[frame] });
+            self.last_saved[frame] = self.saved.len() as u32;
         }
     }
 
-    /// Copies at least `frames` more frames, or all that are left, and returns how many; `copy` fills a frame of a page.
-    pub(crate) fn save_some(
-        &mut self,
-        frames: usize,
-        mut copy: impl FnMut(usize, usize, &mut [u64; FRAME_WORDS]),
-    ) -> usize {
-        let before = self.copies.len();
-        while self.copies.len() - before < frames
-            && let Some(page) = self.next_page()
-        {
-            self.save(page, 0, self.frames_per_page - 1, |frame, to| copy(page, frame, to));
+    /// Copies `frames` more frames, or all that are left, and returns how many; `read` reads from a page.
+    pub(crate) fn copy_some(&mut self, frames: usize, read: impl Fn(usize, usize, &mut [u64])) -> usize {
+        let first = self.copies.len();
+        let end = self.kept.len().min(first.saturating_add(frames));
+        for frame in first..end {
+            let mut copy = take(self.pool.as_ref());
+            if self.kept[frame] != ALL {
+                let (page, start) =
+                    (frame / self.frames_per_page, frame % self.frames_per_page * FRAME_WORDS);
+                read(page, start, &mut copy[..]);
+            }
+            let mut next = self.last_saved[frame] as usize;
+            while let Some(at) = next.checked_sub(1) {
+                let Saved { piece, before } = self.saved[at];
+                let held = &self.stash[at / PIECES][at % PIECES * PIECE_WORDS..][..PIECE_WORDS];
+                copy[piece as usize * PIECE_WORDS..][..PIECE_WORDS].copy_from_slice(held);
+                next = before as usize;
+            }
+            self.kept[frame] = ALL;
+            self.copies.push(copy);
         }
-        self.copies.len() - before
+        end - first
     }
 
-    /// The next page that has unsaved frames.
-    fn next_page(&mut self) -> Option<usize> {
-        while self.next < self.unsaved.len() && self.unsaved[self.next] == 0 {
-            self.next += 1;
-        }
-        (self.next < self.unsaved.len()).then_some(self.next)
+    /// All frames, in order, once none is left.
+    pub(crate) fn finish(&mut self) -> Vec<Frame> {
+        debug_assert!(self.copies.len() == self.kept.len(), "a frame was not copied");
+        let copies = std::mem::take(&mut self.copies);
+        self.end();
+        copies
     }
+}
 
-    /// All copies, in the order of their numbers, once there is no next page.
-    pub(crate) fn finish(mut self) -> Copies {
-        debug_assert!(self.unsaved.iter().all(|&unsaved| unsaved == 0), "a frame was not copied");
-        self.copies.sort_unstable_by_key(|&(number, _)| number);
-        self.copies
-    }
+fn take(pool: Option<&FramePool>) -> Frame {
+    pool.map_or_else(empty, FramePool::take)
 }
 
 /// Bits `first..=last`.
 #[inline]
-fn mask(first: usize, last: usize) -> u64 {
-    (u64::MAX >> (63 - last)) & (u64::MAX << first)
+fn mask(first: usize, last: usize) -> u16 {
+    (ALL >> (PIECES - 1 - last)) & (ALL << first)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Pages of two frames, each with its capture.
+    struct Pages {
+        pages: Vec<Vec<u64>>,
+        capture: Capture,
+    }
+
+    impl Pages {
+        fn write(&mut self, page: usize, words: Range<usize>, value: u64) {
+            let held = &self.pages[page];
+            self.capture
+                .before_write(page, words.clone(), |at, to| to.copy_from_slice(&held[at..][..to.len()]));
+            self.pages[page][words].fill(value);
+        }
+
+        fn copy_some(&mut self, frames: usize) -> usize {
+            let pages = &self.pages;
+            self.capture.copy_some(frames, |page, at, to| to.copy_from_slice(&pages[page][at..][..to.len()]))
+        }
+    }
+
     #[test]
-    fn a_frame_is_copied_once_as_it_was_at_the_cut() {
+    fn the_copies_are_what_was_there_at_the_cut_whatever_was_written() {
         let pool = FramePool::default();
         pool.prepare(3);
-        let mut pages = vec![vec![1; 2 * FRAME_WORDS], vec![2; 2 * FRAME_WORDS]];
-        let mut capture = Capture::begin(pages.len(), 2, &pool);
-        pages.push(vec![3; 2 * FRAME_WORDS]);
-        let mut write = |capture: &mut Capture, page: usize, frame: usize, value: u64| {
-            if capture.wants(page, frame, frame) {
-                capture.save(page, frame, frame, |frame, to| {
-                    to.copy_from_slice(&pages[page][frame * FRAME_WORDS..][..FRAME_WORDS]);
-                });
-            }
-            pages[page][frame * FRAME_WORDS] = value;
-        };
-        write(&mut capture, 1, 1, 9);
-        write(&mut capture, 1, 1, 10);
-        write(&mut capture, 2, 0, 11);
-        let copied = capture.save_some(1, |page, frame, to| {
-            to.copy_from_slice(&pages[page][frame * FRAME_WORDS..][..FRAME_WORDS]);
-        });
-        assert_eq!(copied, 2, "a page at a time");
-        assert!(capture.next_page().is_some_and(|page| page == 1));
-        capture.save_some(usize::MAX, |page, frame, to| {
-            to.copy_from_slice(&pages[page][frame * FRAME_WORDS..][..FRAME_WORDS]);
-        });
-        let copies = capture.finish();
-        let found: Vec<_> = copies.iter().map(|(number, frame)| (*number, frame[0])).collect();
-        assert_eq!(found, [(0, 1), (1, 1), (2, 2), (3, 2)]);
+        let at_the_cut: Vec<Vec<u64>> = (0..3)
+            .map(|page| (0..2 * FRAME_WORDS as u64).map(|word| page * 10_000 + word).collect())
+            .collect();
+        let mut pages = Pages { pages: at_the_cut.clone(), capture: Capture::default() };
+        // One that was given up leaves nothing behind.
+        pages.capture.begin(1, 2, &pool);
+        pages.write(0, 7..8, 0);
+        pages.write(0, 7..8, at_the_cut[0][7]);
+        pages.capture.begin(3, 2, &pool);
+        pages.pages.push(vec![7; 2 * FRAME_WORDS]);
+        // A word, again, over the edge of two frames, a whole page, a page that came later.
+        pages.write(0, 5..6, 1);
+        pages.write(0, 5..40, 2);
+        pages.write(0, FRAME_WORDS - 1..FRAME_WORDS + 33, 3);
+        pages.write(2, 0..2 * FRAME_WORDS, 4);
+        pages.write(3, 0..9, 5);
+        assert_eq!(pages.copy_some(3), 3);
+        // Behind what was copied, and before it.
+        pages.write(0, 0..2 * FRAME_WORDS, 6);
+        pages.write(1, FRAME_WORDS..FRAME_WORDS + 1, 6);
+        assert_eq!((pages.copy_some(usize::MAX), pages.copy_some(1)), (3, 0));
+        let copies: Vec<u64> =
+            pages.capture.finish().iter().flat_map(|frame| frame.iter().copied()).collect();
+        assert_eq!(copies, at_the_cut.concat());
+    }
+
+    #[test]
+    fn a_write_saves_what_it_touches_once_and_no_more() {
+        let pool = FramePool::default();
+        let held = vec![1; 2 * FRAME_WORDS];
+        let mut pages = Pages { pages: vec![held], capture: Capture::default() };
+        pages.capture.begin(1, 2, &pool);
+        for _ in 0..2 {
+            pages.write(0, PIECE_WORDS - 1..PIECE_WORDS + 1, 2);
+        }
+        assert_eq!(pages.capture.saved.len(), 2);
+        pages.capture.end();
+        pages.write(0, 0..FRAME_WORDS, 3);
+        assert!(pages.capture.saved.is_empty() && !pages.capture.is_on());
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod distinct;
 pub(crate) mod history;
 pub(crate) mod layout;
 pub(crate) mod merge;
+pub(crate) mod pages;
 pub(crate) mod prefetch;
 pub(crate) mod read;
 pub(crate) mod reserve;
