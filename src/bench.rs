@@ -3,30 +3,27 @@
 //! Each event is due at a time of its own, whatever the engine does; its latency runs from then to its bytes being ready for the
 //! output queue, so an event that waits behind a slow batch is as late as it would be for a customer. The input is
 //! made before the run. The engine's thread looks at the clock itself: the hand-off from a source's thread is not part of
-//! the figures.
+//! the figures. With `[history]` they are those of a service that keeps one: order log and snapshots included.
 
 use crate::cli::{ConfigArguments, complain, say};
-use crate::config::{Config, Source as SourceConfig, Synthetic, World};
+use crate::config::Config;
 use crate::engine;
 use crate::exit::{Exit, Refusal};
 use crate::run::workers_flag;
-use crate::synthetic::generator_settings;
 use anyhow::{Context, bail, ensure};
-use cartguard_engine::batch::{Engine, Outputs};
-use cartguard_engine::record::Records;
-use cartguard_io::{FileSource, Read, Source};
 use clap::Args;
-use loadgen::{Generator, Latency, Schedule};
 use std::fs::File;
-use std::hint::black_box;
 use std::io::BufWriter;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 mod beside;
+mod input;
+mod open_loop;
 mod undisturbed;
 
-use undisturbed::{DISTURBED, SLICE_SECONDS, Slice, Slices};
+use input::Input;
+use open_loop::{Subject, closed_loop, open_loop};
 
 /// Events of input at most: about 1 GB.
 const EVENTS_MAX: u64 = 2_000_000;
@@ -104,7 +101,7 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     if !arguments.challenger.is_empty() {
         return beside::compare(arguments, config, &input, rate);
     }
-    let run = open_loop(engine::open(config, "synthetic")?, &input, arguments.warm_up, rate)?;
+    let run = open_loop(Subject::open(config)?, &input, arguments.warm_up, rate)?;
     if let Some(file) = &arguments.hgrm {
         let to = File::create(file).with_context(|| format!("{}: cannot be written", file.display()))?;
         run.latency.write_hgrm(&mut BufWriter::new(to))?;
@@ -120,154 +117,6 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     ))
 }
 
-/// What an open-loop run came to.
-struct Run {
-    latency: Latency,
-    slices: Vec<Slice>,
-    events: u64,
-    wall: Duration,
-}
-
-impl Run {
-    /// The latency while the engine's thread had its processor, in a line.
-    fn undisturbed(&self) -> String {
-        // What waited for the processor before a slice is done late within it.
-        let follows = |at: usize| at == 0 || self.slices[at - 1].is_undisturbed();
-        let undisturbed = |at: &usize| self.slices[*at].is_undisturbed() && follows(*at);
-        let slices: Vec<_> = (0..self.slices.len()).filter(undisturbed).map(|at| &self.slices[at]).collect();
-        let mut text = format!(
-            "of {} slices of {SLICE_SECONDS} s, the {} in which, and before which, the thread was without a processor for at most {DISTURBED:?}",
-            self.slices.len(),
-            slices.len()
-        );
-        if !slices.is_empty() {
-            text += &format!(":\n  {}", undisturbed::of_all(slices.into_iter()));
-        }
-        text + "\n"
-    }
-
-    /// Whether the engine kept up.
-    fn verdict(&self, rate: f64) -> String {
-        let reached = self.events as f64 / self.wall.as_secs_f64();
-        if reached < rate * 0.98 {
-            format!("the engine did not keep up: {reached:.0} events/s\n")
-        } else {
-            String::new()
-        }
-    }
-}
-
-/// Records made before the run, in batches as they were made.
-struct Input {
-    records: Vec<Records>,
-}
-
-impl Input {
-    fn make(arguments: &Arguments, config: &Config, events: u64) -> anyhow::Result<Self> {
-        let mut records = Vec::new();
-        if !arguments.input.is_empty() {
-            let mut source = FileSource::open(&arguments.input)?;
-            let mut made = 0;
-            while made < events {
-                let mut batch = Records::default();
-                if source.read(&mut batch, 1 << 20, 4_096)? == Read::End {
-                    break;
-                }
-                made += batch.len() as u64;
-                records.push(batch);
-            }
-            return Ok(Self { records });
-        }
-        let settings = match &config.source {
-            SourceConfig::Synthetic(settings) => settings.clone(),
-            SourceConfig::File { .. } | SourceConfig::Stdin | SourceConfig::Kinesis(_) => {
-                Synthetic { world: World::Shop, events: None, rate: None, seed: 1 }
-            }
-        };
-        let settings = loadgen::Settings { events: Some(events), ..generator_settings(&settings) };
-        let mut generator = Generator::new(&settings)?;
-        let mut text = Vec::new();
-        let mut batch = Records::default();
-        while generator.next_event(&mut text).is_some() {
-            batch.push_json(&text);
-            text.clear();
-            if batch.len() == 4_096 {
-                records.push(std::mem::take(&mut batch));
-            }
-        }
-        records.push(batch);
-        Ok(Self { records })
-    }
-
-    fn len(&self) -> u64 {
-        self.records.iter().map(|batch| batch.len() as u64).sum()
-    }
-}
-
-/// Takes records from the input in batches of any size.
-struct Cursor<'a> {
-    input: &'a Input,
-    batch: usize,
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn take(&mut self, wanted: usize, into: &mut Records) {
-        into.clear();
-        while into.len() < wanted && self.batch < self.input.records.len() {
-            let from = &self.input.records[self.batch];
-            if self.at == from.len() {
-                (self.batch, self.at) = (self.batch + 1, 0);
-                continue;
-            }
-            into.push(from.bytes_of(self.at), from.list[self.at]);
-            self.at += 1;
-        }
-    }
-}
-
-fn open_loop(mut engine: Engine, input: &Input, warm_up: u64, rate: f64) -> anyhow::Result<Run> {
-    let schedule = Schedule::constant(rate)?;
-    let mut cursor = Cursor { input, batch: 0, at: 0 };
-    let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let events = input.len() - warm(&mut engine, &mut cursor, warm_up);
-    let mut latency = Latency::new();
-    let mut slices = Slices::start();
-    let mut done = 0;
-    let started = Instant::now();
-    while done < events {
-        let due = schedule.due(started.elapsed().as_secs_f64()).min(events);
-        slices.cut_if_due();
-        if due == done {
-            std::hint::spin_loop();
-            continue;
-        }
-        cursor.take((due - done).min(1_024) as usize, &mut batch);
-        engine.process(&mut batch, &mut outputs);
-        black_box(outputs.decisions().count());
-        let now = started.elapsed().as_nanos() as u64;
-        for event in done..done + batch.len() as u64 {
-            latency.record(schedule.offset_ns(event), now);
-            slices.record(schedule.offset_ns(event), now);
-        }
-        done += batch.len() as u64;
-    }
-    Ok(Run { latency, slices: slices.end(), events, wall: started.elapsed() })
-}
-
-/// Fills the state; of how many events.
-fn warm(engine: &mut Engine, cursor: &mut Cursor<'_>, warm_up: u64) -> u64 {
-    let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let events = warm_up.min(cursor.input.len() / 2);
-    let mut left = events;
-    while left > 0 {
-        cursor.take(left.min(1_024) as usize, &mut batch);
-        left -= batch.len() as u64;
-        engine.process(&mut batch, &mut outputs);
-    }
-    events
-}
-
 /// Halves the range between a rate that holds and one that does not.
 fn find_max(
     arguments: &Arguments,
@@ -280,7 +129,7 @@ fn find_max(
     text.push_str(&format!("closed loop, batches of 1,024: {fails:.0} events/s\n"));
     for _ in 0..SEARCH_STEPS {
         let rate = f64::midpoint(holds, fails);
-        let run = open_loop(engine::open(config, "synthetic")?, input, arguments.warm_up, rate)?;
+        let run = open_loop(Subject::alone(config)?, input, arguments.warm_up, rate)?;
         let summary = run.latency.summary();
         let is_held = summary.p99 <= limit.as_secs_f64() * 1e6 && run.verdict(rate).is_empty();
         text.push_str(&format!(
@@ -294,20 +143,6 @@ fn find_max(
     }
     text.push_str(&format!("highest rate with p99 within {:?}: {holds:.0} events/s\n", limit));
     Ok(text)
-}
-
-/// Events a second of the engine alone, as fast as it can.
-fn closed_loop(mut engine: Engine, input: &Input) -> f64 {
-    let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let mut cursor = Cursor { input, batch: 0, at: 0 };
-    let started = Instant::now();
-    loop {
-        cursor.take(1_024, &mut batch);
-        if batch.is_empty() {
-            return input.len() as f64 / started.elapsed().as_secs_f64();
-        }
-        engine.process(&mut batch, &mut outputs);
-    }
 }
 
 /// `1ms`, `250us`, `2s`.

@@ -2,8 +2,10 @@
 //!
 //! **beside** -> standard output
 
+use super::Arguments;
+use super::input::{Cursor, Input};
+use super::open_loop::warm;
 use super::undisturbed::{Clock, DISTURBED, SLICE_SECONDS, Slice, of_all, together};
-use super::{Arguments, Cursor, Input, warm};
 use crate::config::Config;
 use crate::engine;
 use crate::exit::Refusal;
@@ -14,6 +16,7 @@ use cartguard_engine::batch::Outputs;
 use cartguard_engine::batch::rows::Share;
 use cartguard_engine::record::Records;
 use loadgen::{Latency, Schedule};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -40,10 +43,15 @@ pub(super) fn compare(
     let roster = Roster::new(&plan, &challengers, None);
     let (shadow, mut hand, figures) = Shadow::start(shadow::Settings::default(), WhenFull::Skip, |_| {})?;
     let schedule = Schedule::constant(rate)?;
-    let mut cursor = Cursor { input, batch: 0, at: 0 };
-    let mut left = input.len() - warm(&mut engine, &mut cursor, arguments.warm_up);
-    let events = (rate * SLICE_SECONDS).ceil() as u64;
+    let mut cursor = Cursor::new(input);
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
+    let warmed = warm(&mut cursor, arguments.warm_up, |cursor, wanted| {
+        cursor.take(wanted.min(1_024) as usize, &mut batch);
+        engine.process(&mut batch, &mut outputs);
+        Ok::<_, Infallible>(batch.len() as u64)
+    });
+    let mut left = input.len() - warmed?;
+    let events = (rate * SLICE_SECONDS).ceil() as u64;
     let mut turn = |roster: Option<Arc<Roster>>| {
         engine.hand_out(hand.follow(roster));
         thread::sleep(PAUSE);

@@ -18,6 +18,8 @@ pub(super) const DISTURBED: Duration = Duration::from_millis(1);
 pub(super) struct Slice {
     pub(super) latency: Latency,
     without_processor: Duration,
+    /// A snapshot was being taken when it ended.
+    is_taking_snapshot: bool,
 }
 
 impl Slice {
@@ -41,41 +43,91 @@ impl Clock {
         self.started.elapsed()
     }
 
+    fn without_processor(&self) -> Duration {
+        self.started.elapsed().saturating_sub(thread_time().saturating_sub(self.ran))
+    }
+
     pub(super) fn end(self, latency: Latency) -> Slice {
-        let ran = thread_time().saturating_sub(self.ran);
-        Slice { latency, without_processor: self.started.elapsed().saturating_sub(ran) }
+        Slice { latency, without_processor: self.without_processor(), is_taking_snapshot: false }
     }
 }
 
-/// A run in slices, one behind the other.
+/// A run in slices, one behind the other. Only what each event took is noted while it lasts: to make a histogram for a slice takes some ms.
 pub(super) struct Slices {
-    done: Vec<Slice>,
+    delays_ns: Vec<u64>,
+    cuts: Vec<Cut>,
     clock: Clock,
-    latency: Latency,
+}
+
+/// The end of a slice.
+struct Cut {
+    /// Events before it.
+    events: usize,
+    without_processor: Duration,
+    is_taking_snapshot: bool,
 }
 
 impl Slices {
-    pub(super) fn start() -> Self {
-        Self { done: Vec::new(), clock: Clock::start(), latency: Latency::new() }
+    /// Of a run of so many events.
+    pub(super) fn start(events: u64) -> Self {
+        // Written to and emptied: its memory is there before the first event.
+        let mut delays_ns = vec![1; events as usize];
+        delays_ns.clear();
+        Self { delays_ns, cuts: Vec::new(), clock: Clock::start() }
     }
 
     /// As [`Latency::record`].
     pub(super) fn record(&mut self, intended_ns: u64, done_ns: u64) {
-        self.latency.record(intended_ns, done_ns);
+        self.delays_ns.push(done_ns.saturating_sub(intended_ns));
     }
 
-    pub(super) fn cut_if_due(&mut self) {
+    pub(super) fn cut_if_due(&mut self, is_taking_snapshot: impl FnOnce() -> bool) {
         if self.clock.elapsed().as_secs_f64() >= SLICE_SECONDS {
-            let clock = std::mem::replace(&mut self.clock, Clock::start());
-            self.done.push(clock.end(std::mem::replace(&mut self.latency, Latency::new())));
+            self.cut(is_taking_snapshot());
         }
     }
 
-    /// The last one may be shorter.
-    pub(super) fn end(mut self) -> Vec<Slice> {
-        self.done.push(self.clock.end(self.latency));
-        self.done
+    fn cut(&mut self, is_taking_snapshot: bool) {
+        let without_processor = self.clock.without_processor();
+        self.cuts.push(Cut { events: self.delays_ns.len(), without_processor, is_taking_snapshot });
+        self.clock = Clock::start();
     }
+
+    /// The last one may be shorter.
+    pub(super) fn end(mut self, is_taking_snapshot: bool) -> Vec<Slice> {
+        self.cut(is_taking_snapshot);
+        let mut from = 0;
+        let of_slice = |Cut { events, without_processor, is_taking_snapshot }| {
+            let mut latency = Latency::new();
+            self.delays_ns[from..events].iter().for_each(|delay| latency.record_ns(*delay));
+            from = events;
+            Slice { latency, without_processor, is_taking_snapshot }
+        };
+        self.cuts.into_iter().map(of_slice).collect()
+    }
+}
+
+/// The latency of a run in its undisturbed slices, in lines; those in which a snapshot was taken besides, where there are both.
+pub(super) fn told(slices: &[Slice]) -> String {
+    // What waited for the processor before a slice is done late within it.
+    let follows = |at: usize| at == 0 || slices[at - 1].is_undisturbed();
+    let is_undisturbed = |at: &usize| slices[*at].is_undisturbed() && follows(*at);
+    let undisturbed: Vec<_> = (0..slices.len()).filter(is_undisturbed).map(|at| &slices[at]).collect();
+    let mut text = format!(
+        "of {} slices of {SLICE_SECONDS} s, the {} in which, and before which, the thread was without a processor for at most {DISTURBED:?}\n",
+        slices.len(),
+        undisturbed.len()
+    );
+    if !undisturbed.is_empty() {
+        text += &format!("  {}\n", of_all(undisturbed.iter().copied()));
+    }
+    let (with, without): (Vec<_>, Vec<_>) = undisturbed.iter().partition(|slice| slice.is_taking_snapshot);
+    if !with.is_empty() && !without.is_empty() {
+        for (name, slices) in [("no snapshot", without), ("a snapshot", with)] {
+            text += &format!("  {name}, {} slices: {}\n", slices.len(), of_all(slices.into_iter()));
+        }
+    }
+    text
 }
 
 /// The latency of some slices together.
@@ -106,12 +158,12 @@ mod tests {
 
     #[test]
     fn slices_have_all_that_was_recorded() {
-        let mut slices = Slices::start();
+        let mut slices = Slices::start(10);
         for event in 0..10 {
             slices.record(event, event + 1_000);
-            slices.cut_if_due();
+            slices.cut_if_due(|| false);
         }
-        let slices = slices.end();
+        let slices = slices.end(false);
         assert_eq!(together(slices.iter()).count(), 10);
     }
 }

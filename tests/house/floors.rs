@@ -154,7 +154,7 @@ pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),
     ("backtest", &["cli", "config", "exit", "output", "run", "signals", "train", "training"]),
     ("rows", &["cli", "config", "exit", "run", "signals", "training"]),
-    ("bench", &["cli", "config", "engine", "exit", "model", "run", "shadow", "synthetic"]),
+    ("bench", &["cli", "config", "engine", "exit", "model", "run", "shadow", "synthetic", "usage"]),
     (
         "demo",
         &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic", "vitals"],
