@@ -68,16 +68,18 @@ fn empty() -> Frame {
     vec![0; FRAME_WORDS].into_boxed_slice().try_into().expect("it has the length of a frame")
 }
 
-/// The copies of one list of pages, while they are made. Between two snapshots it keeps its own memory, for to find some at the cut would
-/// cost an event milliseconds.
-#[derive(Debug, Default)]
+/// The copies of one list of pages, while they are made. It keeps its own memory between two snapshots, and has it grow with the pages: to find
+/// some at the cut would cost an event milliseconds.
+#[derive(Debug)]
 pub(crate) struct Capture {
+    frames_per_page: usize,
     /// None: nothing is to be copied.
     pool: Option<FramePool>,
-    frames_per_page: usize,
-    /// Of each frame that was there at the cut, a bit for each piece that is saved or copied.
+    /// Frames that were there at the cut.
+    frames: usize,
+    /// Of each frame, a bit for each piece that is saved or copied.
     kept: Vec<u16>,
-    /// Of each frame, the piece of it that was saved last, counted from 1; 0: none.
+    /// Of each frame of which a piece is kept, the one that was saved last, counted from 1; 0: none.
     last_saved: Vec<u32>,
     saved: Vec<Saved>,
     /// What they held, [`PIECES`] to a frame of the pool.
@@ -95,15 +97,39 @@ struct Saved {
 }
 
 impl Capture {
-    /// Everything in so many pages is to be copied.
-    pub(crate) fn begin(&mut self, pages: usize, frames_per_page: usize, pool: &FramePool) {
-        self.end();
-        let frames = pages * frames_per_page;
-        self.pool = Some(pool.clone());
-        self.frames_per_page = frames_per_page;
+    /// Of pages of so many frames; there are none yet.
+    pub(crate) fn new(frames_per_page: usize) -> Self {
+        Self {
+            frames_per_page,
+            pool: None,
+            frames: 0,
+            kept: Vec::new(),
+            last_saved: Vec::new(),
+            saved: Vec::new(),
+            stash: Vec::new(),
+            copies: Vec::new(),
+        }
+    }
+
+    /// Another page.
+    pub(crate) fn grow(&mut self) {
+        let frames = self.kept.len() + self.frames_per_page;
         self.kept.resize(frames, 0);
         self.last_saved.resize(frames, 0);
-        self.copies.reserve_exact(frames);
+    }
+
+    /// Frames of all pages.
+    pub(crate) fn frames_of_all(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Everything in the pages that there are is to be copied.
+    pub(crate) fn begin(&mut self, pool: &FramePool) {
+        self.end();
+        self.pool = Some(pool.clone());
+        self.frames = self.kept.len();
+        self.kept.fill(0);
+        self.copies.reserve_exact(self.frames);
     }
 
     /// Nothing is copied any more.
@@ -111,8 +137,7 @@ impl Capture {
         if let Some(pool) = self.pool.take() {
             pool.give_back(self.stash.drain(..).chain(self.copies.drain(..)));
         }
-        self.kept.clear();
-        self.last_saved.clear();
+        self.frames = 0;
         self.saved.clear();
     }
 
@@ -133,14 +158,16 @@ impl Capture {
         let frame_of = |word: usize| page * self.frames_per_page + word / FRAME_WORDS;
         let (first, last) = (frame_of(words.start), frame_of(words.end.max(words.start + 1) - 1));
         for frame in first..=last {
-            let Some(&kept) = self.kept.get(frame) else { return };
+            if frame >= self.frames {
+                return;
+            }
             let from = if frame == first { words.start % FRAME_WORDS } else { 0 };
             let to = if frame == last {
                 (words.end.max(words.start + 1) - 1) % FRAME_WORDS
             } else {
                 FRAME_WORDS - 1
             };
-            let due = mask(from / PIECE_WORDS, to / PIECE_WORDS) & !kept;
+            let due = mask(from / PIECE_WORDS, to / PIECE_WORDS) & !self.kept[frame];
             if due != 0 {
                 self.save(frame, due, &read);
             }
@@ -149,6 +176,9 @@ impl Capture {
 
     #[cold]
     fn save(&mut self, frame: usize, mut due: u16, read: &impl Fn(usize, &mut [u64])) {
+        if self.kept[frame] == 0 {
+            self.last_saved[frame] = 0;
+        }
         self.kept[frame] |= due;
         while due != 0 {
             let piece = due.trailing_zeros() as usize;
@@ -169,7 +199,7 @@ impl Capture {
     /// Copies `frames` more frames, or all that are left, and returns how many; `read` reads from a page.
     pub(crate) fn copy_some(&mut self, frames: usize, read: impl Fn(usize, usize, &mut [u64])) -> usize {
         let first = self.copies.len();
-        let end = self.kept.len().min(first.saturating_add(frames));
+        let end = self.frames.min(first.saturating_add(frames));
         for frame in first..end {
             let mut copy = take(self.pool.as_ref());
             if self.kept[frame] != ALL {
@@ -177,7 +207,7 @@ impl Capture {
                     (frame / self.frames_per_page, frame % self.frames_per_page * FRAME_WORDS);
                 read(page, start, &mut copy[..]);
             }
-            let mut next = self.last_saved[frame] as usize;
+            let mut next = if self.kept[frame] == 0 { 0 } else { self.last_saved[frame] as usize };
             while let Some(at) = next.checked_sub(1) {
                 let Saved { piece, before } = self.saved[at];
                 let held = &self.stash[at / PIECES][at % PIECES * PIECE_WORDS..][..PIECE_WORDS];
@@ -192,7 +222,7 @@ impl Capture {
 
     /// All frames, in order, once none is left.
     pub(crate) fn finish(&mut self) -> Vec<Frame> {
-        debug_assert!(self.copies.len() == self.kept.len(), "a frame was not copied");
+        debug_assert!(self.copies.len() == self.frames, "a frame was not copied");
         let copies = std::mem::take(&mut self.copies);
         self.end();
         copies
@@ -220,6 +250,17 @@ mod tests {
     }
 
     impl Pages {
+        fn of(held: &[Vec<u64>]) -> Self {
+            let mut pages = Self { pages: Vec::new(), capture: Capture::new(2) };
+            held.iter().for_each(|page| pages.push(page.clone()));
+            pages
+        }
+
+        fn push(&mut self, page: Vec<u64>) {
+            self.pages.push(page);
+            self.capture.grow();
+        }
+
         fn write(&mut self, page: usize, words: Range<usize>, value: u64) {
             let held = &self.pages[page];
             self.capture
@@ -240,13 +281,13 @@ mod tests {
         let at_the_cut: Vec<Vec<u64>> = (0..3)
             .map(|page| (0..2 * FRAME_WORDS as u64).map(|word| page * 10_000 + word).collect())
             .collect();
-        let mut pages = Pages { pages: at_the_cut.clone(), capture: Capture::default() };
+        let mut pages = Pages::of(&at_the_cut);
         // One that was given up leaves nothing behind.
-        pages.capture.begin(1, 2, &pool);
+        pages.capture.begin(&pool);
         pages.write(0, 7..8, 0);
         pages.write(0, 7..8, at_the_cut[0][7]);
-        pages.capture.begin(3, 2, &pool);
-        pages.pages.push(vec![7; 2 * FRAME_WORDS]);
+        pages.capture.begin(&pool);
+        pages.push(vec![7; 2 * FRAME_WORDS]);
         // A word, again, over the edge of two frames, a whole page, a page that came later.
         pages.write(0, 5..6, 1);
         pages.write(0, 5..40, 2);
@@ -266,9 +307,8 @@ mod tests {
     #[test]
     fn a_write_saves_what_it_touches_once_and_no_more() {
         let pool = FramePool::default();
-        let held = vec![1; 2 * FRAME_WORDS];
-        let mut pages = Pages { pages: vec![held], capture: Capture::default() };
-        pages.capture.begin(1, 2, &pool);
+        let mut pages = Pages::of(&[vec![1; 2 * FRAME_WORDS]]);
+        pages.capture.begin(&pool);
         for _ in 0..2 {
             pages.write(0, PIECE_WORDS - 1..PIECE_WORDS + 1, 2);
         }

@@ -18,14 +18,13 @@ pub(crate) trait Words {
 #[derive(Debug)]
 pub(crate) struct Pages<P> {
     list: Vec<P>,
-    frames_per_page: usize,
     capture: Capture,
 }
 
 impl<P: Words> Pages<P> {
     /// No pages, of so many words.
     pub(crate) fn new(page_words: usize) -> Self {
-        Self { list: Vec::new(), frames_per_page: page_words / FRAME_WORDS, capture: Capture::default() }
+        Self { list: Vec::new(), capture: Capture::new(page_words / FRAME_WORDS) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -34,6 +33,7 @@ impl<P: Words> Pages<P> {
 
     pub(crate) fn push(&mut self, page: P) {
         self.list.push(page);
+        self.capture.grow();
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, P> {
@@ -69,12 +69,12 @@ impl<P: Words> Pages<P> {
 
     /// Frames that a snapshot copies.
     pub(crate) fn frames(&self) -> usize {
-        self.list.len() * self.frames_per_page
+        self.capture.frames_of_all()
     }
 
     /// The cut: from here on everything is saved before it is written to.
     pub(crate) fn begin_capture(&mut self, pool: &FramePool) {
-        self.capture.begin(self.list.len(), self.frames_per_page, pool);
+        self.capture.begin(pool);
     }
 
     /// Copies `frames` more frames, or all that are left; returns how many.
