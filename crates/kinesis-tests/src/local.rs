@@ -41,13 +41,13 @@ pub fn options() -> StoreOptions {
 
 impl Local {
     /// Starts one on a port that is free.
-    pub async fn start(options: StoreOptions) -> Self {
+    pub fn start(options: StoreOptions) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start_at(free, options).await.expect("a port of the loopback")
+        Self::start_at(free, options).expect("a port of the loopback")
     }
 
     /// Starts one there.
-    pub async fn start_at(address: SocketAddr, options: StoreOptions) -> std::io::Result<Self> {
+    pub fn start_at(address: SocketAddr, options: StoreOptions) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
