@@ -66,7 +66,7 @@ pub(crate) fn open_source(
     if labels.is_empty() {
         return Ok(events);
     }
-    let labels = FileSource::open(labels)?.following();
+    let labels = FileSource::open(labels)?.following().checking_ends();
     Ok(match events {
         OpenSource::Once(events) => OpenSource::Once(Box::new(Labelled::new(labels, events))),
         OpenSource::Again(events) => OpenSource::Again(Box::new(Labelled::new(labels, events))),

@@ -18,7 +18,7 @@
 use cartguard_io::{Lock, Trouble};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -164,9 +164,24 @@ fn append(path: &Path, entry: &Entry<'_>) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Every model that a deployment, or what its audit log has of those before, names. What cannot be read names none.
+pub(crate) fn named(models: &Path) -> BTreeSet<String> {
+    let now = Deployment::read(models).unwrap_or_default();
+    let mut names: BTreeSet<String> = now.active.into_iter().chain(now.previous).collect();
+    names.extend(now.shadow.into_keys());
+    let audit = fs::read_to_string(models.join(AUDIT)).unwrap_or_default();
+    for line in audit.lines() {
+        let Ok(line) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+        let about = ["from", "to", "model"].into_iter().filter_map(|member| line[member].as_str());
+        names.extend(about.map(str::to_owned));
+    }
+    names
+}
+
 /// Whole or not at all.
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension(format!("toml.{}.unfinished", std::process::id()));
+pub(crate) fn put(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!("{name}.{}.unfinished", std::process::id()));
     let mut file = File::create(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;

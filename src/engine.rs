@@ -65,20 +65,28 @@ pub(crate) fn open(config: &Config, source: &str) -> Result<Engine, Trouble> {
     Ok(Engine::new(plan, settings, scorer.map(Arc::new)))
 }
 
+/// What features of labels lack, for people; nothing where they lack nothing.
+pub(crate) fn lost_labels(engine: &Engine) -> Option<String> {
+    let lost = engine.state().lost_labels;
+    (lost > 0).then(|| {
+        format!(
+            "{lost} labels, or events kept for labels, were lost for want of labels.memory, or came again when their event was merged; features of \
+             labels lack them"
+        )
+    })
+}
+
 /// The configuration with a model that can decide, and what is wrong with the one that is active. A folder of models may have changed while
-/// nobody ran: where its active model is no good, the one goes on that decided last, as the history says.
-pub(crate) fn deciding(config: &Config) -> Result<(Config, Option<String>), Trouble> {
-    let (Some(root), Some(history), Some(active)) = (&config.models, &config.history, &config.model) else {
+/// nobody ran: where its active model is no good, the one goes on that decided last, as the history in a data folder says.
+pub(crate) fn deciding(config: &Config, history: Option<&Path>) -> Result<(Config, Option<String>), Trouble> {
+    let (Some(root), Some(history), Some(active)) = (&config.models, history, &config.model) else {
         return Ok((config.clone(), None));
     };
     let plan = plan(config);
     let Err(fault) = model::load(active, &plan) else { return Ok((config.clone(), None)) };
     let refused = |more: String| Err(Trouble::refuse(format!("{fault}{more}")));
-    let last = if history.folder.join("order").is_dir() {
-        Storage::look(&history.folder)?.last_version(MODEL)?
-    } else {
-        None
-    };
+    let last =
+        if history.join("order").is_dir() { Storage::look(history)?.last_version(MODEL)? } else { None };
     let Some(version) = last.filter(|version| version != NO_MODEL) else {
         return refused("; no model decided before, which could go on".to_owned());
     };

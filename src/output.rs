@@ -19,7 +19,8 @@ const NAMES: [&str; 5] = ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl", FE
 const FEATURES: &str = "features.json";
 const SUMMARY: &str = "summary.json";
 /// What a backtest writes, by itself, and what challengers say.
-const BESIDE: [&str; 5] = ["scored.csv", "report.html", "report.json", shadow::SCORES, shadow::FIGURES];
+const BESIDE: [&str; 6] =
+    ["scored.csv", "report.html", "report.json", shadow::SCORES, shadow::SCORES_BEFORE, shadow::FIGURES];
 /// See [`Lock`].
 const LOCK: &str = ".cartguard.lock";
 
@@ -57,7 +58,7 @@ impl Output {
 
     /// Removes what challengers said in a run before, which this one does not go on with.
     pub(crate) fn clear_shadow(&self) -> anyhow::Result<()> {
-        [shadow::FIGURES, shadow::SCORES].iter().try_for_each(|name| self.remove(name))
+        [shadow::FIGURES, shadow::SCORES, shadow::SCORES_BEFORE].iter().try_for_each(|name| self.remove(name))
     }
 
     fn remove(&self, name: &str) -> anyhow::Result<()> {

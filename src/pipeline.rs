@@ -18,7 +18,7 @@ mod switch;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::switch::{Switch, Switcher, Switches};
+pub(crate) use self::switch::{Step, Switch, Switcher, Switches};
 
 use self::stage::{Outlet, Stage};
 use crate::config::{Config, Idle};

@@ -97,6 +97,9 @@ fn rebuild(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
             state.evicted_ids
         ));
     }
+    if let Some(lost) = engine::lost_labels(&engine) {
+        complain(&format!("warning: {lost}\n"));
+    }
     Ok(say(&format!(
         "{} events in {:.2} s: {} accepted, {} rejects; {} keys, {} ids in {name}\n",
         counts.events,

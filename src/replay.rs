@@ -62,16 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     for warning in &config.warnings {
         complain(&format!("warning: {warning}\n"));
     }
-    let engine = match engine::open(&config, FileSource::IDENTITY) {
-        Ok(engine) => engine,
-        Err(why) => {
-            complain(&format!("cartguard: {why:#}\n"));
-            return Exit::Refused;
-        }
-    };
     let replayed = match &arguments.order_log {
         Some(folder) => replay_order_log(arguments, &config, folder),
-        None => replay(arguments, &config, engine),
+        None => replay(arguments, &config),
     };
     match replayed {
         Ok(exit) => exit,
@@ -82,7 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Result<Exit> {
+fn replay(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
+    let engine = engine::open(config, FileSource::IDENTITY)?;
     let stop = signals::listen()?;
     let OpenHistory { source, meter, warnings, notes } = open_history(config, &arguments.input)?;
     for warning in warnings {
@@ -117,6 +111,7 @@ fn replay(arguments: &Arguments, config: &Config, engine: Engine) -> anyhow::Res
         return Ok(exit);
     }
     written.map_err(Trouble::stop)?;
+    tell_losses(&finished.engine);
     let summary = Summary::of(&finished);
     output.write_summary(&summary.to_json())?;
     Ok(say(&summary.to_text()))
@@ -137,7 +132,8 @@ fn open_shadow(
         return Ok(None);
     };
     let path = (!arguments.discard).then(|| arguments.output.join(shadow::SCORES));
-    let settings = shadow::Settings { path, append: false };
+    // As long as the decisions: a history ends.
+    let settings = shadow::Settings { path, max_bytes: None, append: false };
     let (shadow, mut hand, _) = Shadow::start(settings, WhenFull::Wait, tell)?;
     hand.follow(Some(roster));
     Ok(Some((shadow, hand)))
@@ -146,6 +142,11 @@ fn open_shadow(
 /// What an order log has, in its order, with its batches.
 fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> anyhow::Result<Exit> {
     let started = Instant::now();
+    // Each batch is decided by its own model; the one that is active now may be no good.
+    let (config, refused) = &engine::deciding(config, Some(folder))?;
+    if let Some(what) = refused {
+        complain(&format!("warning: {what}\n"));
+    }
     let OpenSource::Again(mut source) = open_source(config, started, &|| false)? else {
         bail!(Refusal("what came from stdin cannot be read again".to_owned()));
     };
@@ -177,9 +178,16 @@ fn replay_order_log(arguments: &Arguments, config: &Config, folder: &Path) -> an
         wall: started.elapsed(),
         ended: Ended::Source,
     };
+    tell_losses(&finished.engine);
     let summary = Summary::of(&finished);
     output.write_summary(&summary.to_json())?;
     Ok(say(&summary.to_text()))
+}
+
+fn tell_losses(engine: &Engine) {
+    if let Some(lost) = engine::lost_labels(engine) {
+        complain(&format!("warning: {lost}\n"));
+    }
 }
 
 /// The folder, ready to be written into, and the sink that does.

@@ -108,7 +108,7 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let is_over = || stop.flag.load(Ordering::Relaxed);
     let vitals = Arc::new(Vitals::default());
     let watcher = Watcher::start(Arc::clone(&vitals), watch::Settings::of(config));
-    let (config, refused) = &engine::deciding(config)?;
+    let (config, refused) = &engine::deciding(config, config.history_folder())?;
     if let Some(what) = refused {
         complain(&format!("warning: {what}\n"));
     }
@@ -132,7 +132,11 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     // Where there is a folder of models challengers may come at any time.
     let roster = standing.roster(&plan, config.drift_share);
     let shadow = if config.models.is_some() || roster.is_some() {
-        let settings = shadow::Settings { path: scores(config), append: goes_on };
+        let settings = shadow::Settings {
+            path: scores(config),
+            max_bytes: Some(config.scores.max_bytes),
+            append: goes_on,
+        };
         Some(Shadow::start(settings, WhenFull::Skip, note)?)
     } else {
         None
@@ -164,13 +168,14 @@ fn note(what: &str) {
     complain(&format!("note: {what}\n"));
 }
 
-/// Where challengers write.
+/// Where challengers write: beside the lines, or where there is no folder of them beside the history.
 fn scores(config: &Config) -> Option<PathBuf> {
-    let beside = match &config.sink {
-        SinkConfig::File { folder } => Some(folder.join(shadow::SCORES)),
-        SinkConfig::Stdout | SinkConfig::Null | SinkConfig::Kinesis(_) => None,
+    let history = || config.history.as_ref().map(|history| &history.folder);
+    let folder = match &config.sink {
+        SinkConfig::File { folder } => Some(folder),
+        SinkConfig::Stdout | SinkConfig::Null | SinkConfig::Kinesis(_) => history(),
     };
-    config.shadow_path.clone().or(beside)
+    config.scores.path.clone().or_else(|| Some(folder?.join(shadow::SCORES)))
 }
 
 /// The folder of models, where the configuration names one.

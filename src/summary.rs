@@ -20,6 +20,8 @@ pub(crate) struct Summary {
     pub(crate) labels: u64,
     /// Those that began to count when their event was not kept, or never came.
     pub(crate) labels_without_event: u64,
+    /// As `state.lost_labels`: what features of labels lack.
+    pub(crate) lost_labels: u64,
     pub(crate) accepted: u64,
     pub(crate) duplicates: u64,
     /// By reason; only those that occurred.
@@ -105,6 +107,7 @@ impl Summary {
             events: counts.events,
             labels: counts.labels,
             labels_without_event: state.labels_without_event,
+            lost_labels: state.lost_labels,
             accepted: counts.accepted,
             duplicates: counts.duplicates,
             rejects: rejects.map(|(reason, count)| (reason.code(), count)).collect(),
@@ -149,11 +152,19 @@ impl Summary {
         let reasons: Vec<_> =
             self.rejects.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
         let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+        let labels = if self.labels > 0 || self.lost_labels > 0 {
+            format!(
+                "labels {}, without an event {}, lost {}\n",
+                self.labels, self.labels_without_event, self.lost_labels
+            )
+        } else {
+            String::new()
+        };
         let decided = |name| self.decisions.get(name).copied().unwrap_or_default();
         format!(
             "{} events in {:.2} s, {} events/s ({:.2} CPU seconds a million)\n\
              accepted {}, duplicates {}, rejects {}{reasons}, late {}, saturated {}\n\
-             approve {}, review {}, decline {}; alerts {}\n\
+             {labels}approve {}, review {}, decline {}; alerts {}\n\
              latency p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, max {:.1} us\n\
              state {:.1} MiB: {} keys, {} entries; peak memory {:.1} MiB\n",
             self.events,

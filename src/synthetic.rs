@@ -42,7 +42,7 @@ impl SyntheticSource {
     ) -> anyhow::Result<Self> {
         let generator = Generator::new(settings)?;
         let names = ["synthetic".to_owned()];
-        let opened = Opened { name: names[0].clone(), start: Start::Oldest, parents: Vec::new() };
+        let opened = Opened::new(names[0].as_str(), Start::Oldest);
         Ok(Self {
             names,
             generator,

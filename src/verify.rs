@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
 
 fn verify(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let started = Instant::now();
-    let (config, _) = &engine::deciding(config)?;
+    let (config, _) = &engine::deciding(config, config.history_folder())?;
     let OpenSource::Again(mut source) = open_source(config, started, &|| false)? else {
         bail!(Refusal("what comes from stdin cannot be read again".to_owned()));
     };

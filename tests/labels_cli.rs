@@ -3,7 +3,7 @@
 mod shop;
 
 use serde_json::Value;
-use shop::{Shop, checkout, holds, wait_for};
+use shop::{Shop, checkout, holds, said, wait_for};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
@@ -222,6 +222,43 @@ fn a_label_that_comes_again_wins_and_one_that_is_none_is_a_reject() {
     holds(&complained, &["note: labels.input: no feature looks at labels"]);
 }
 
+/// Labels for times that never come are the first to go: neither events nor true labels make room for them.
+#[test]
+fn labels_that_never_count_crowd_nothing_out() {
+    let shop = shop();
+    shop.write("labels.jsonl", labels(0, 1_000));
+    let memory = ["--set", "labels.memory=1MiB", "--labels", "labels.jsonl"];
+    replay(&shop, "out", &memory);
+    let junk =
+        |n: u64| format!("{{\"event_id\":\"j-{n}\",\"label\":\"fraud\",\"known_at\":\"9999-01-01\"}}\n");
+    shop.write("labels.jsonl", (0..20_000).map(junk).collect::<String>() + &labels(0, 1_000));
+    replay(&shop, "crowded", &memory);
+    assert_eq!(shop.json("out/summary.json")["lost_labels"], 0);
+    let lost = shop.json("crowded/summary.json")["lost_labels"].as_u64().expect("a count");
+    assert!((10_000..20_000).contains(&lost), "{lost} of the labels for the year 9999 are lost");
+    assert!(features(&shop, "crowded") == features(&shop, "out"), "features do not notice");
+}
+
+/// Once there are events, a label for more than 400 days after the newest of them is a reject.
+#[test]
+fn a_label_that_is_known_in_a_far_future_is_a_reject() {
+    let shop = shop();
+    shop.write("c.toml", HISTORY);
+    shop.write("labels.jsonl", labels(0, 100));
+    shop.write("in.jsonl", (0..500).map(checkout).collect::<String>());
+    shop.ends(0, &["run", "--config", "c.toml"]);
+    append(&shop, "labels.jsonl", "{\"event_id\":\"e-3\",\"label\":\"fraud\",\"known_at\":\"2028-01-01\"}\n");
+    append(&shop, "labels.jsonl", &labels(100, 200));
+    shop.write("more.jsonl", (500..1_000).map(checkout).collect::<String>());
+    shop.write("c.toml", HISTORY.replace("[\"in.jsonl\"]", "[\"in.jsonl\", \"more.jsonl\"]"));
+    shop.ends(0, &["run", "--config", "c.toml"]);
+    let summary = shop.json("out/summary.json");
+    assert_eq!(summary["rejects"]["known_at_too_far"], 1, "{summary:#}");
+    let rejects = shop.json_lines("out/rejects.jsonl");
+    assert_eq!(rejects[0]["partition"], "labels.jsonl");
+    holds(&rejects[0]["detail"].to_string(), &["`known_at` of the label is more than 400 days after"]);
+}
+
 /// A training row is what the engine computed when the event was scored, labels and all.
 #[test]
 fn rows_know_what_replay_knew() {
@@ -331,6 +368,77 @@ fn a_history_with_labels_goes_on_as_if_nothing_had_been() {
     shop.write("labels.jsonl", changed);
     let why = shop.bad(2, &["replay", "--config", "c.toml", "--order-log", "data", "--output", "told"]);
     holds(&why, &["what comes of it now is not what was bound before"]);
+}
+
+/// Files of labels are added behind those that were read, whatever came in between; nothing else of the list changes.
+#[test]
+fn a_file_of_labels_is_added_at_a_restart() {
+    let shop = shop();
+    let config = |labels: &str, events: &str| {
+        let text = HISTORY.replace("[\"labels.jsonl\"]", labels).replace("[\"in.jsonl\"]", events);
+        shop.write("c.toml", text);
+    };
+    shop.write("in.jsonl", (0..500).map(checkout).collect::<String>());
+    shop.write("more.jsonl", (500..1_000).map(checkout).collect::<String>());
+    // All that are known before the last event of the first run.
+    shop.write("labels.jsonl", labels(0, 485));
+    shop.write("later.csv", {
+        let rows = (485..900).filter(|n| n % 10 != 7).map(|n| {
+            format!("e-{n},{},{}\n", if is_fraud(n) { "fraud" } else { "legit" }, time(n, DELAY_MS))
+        });
+        "event_id,label,known_at\n".to_owned() + &rows.collect::<String>()
+    });
+    config("[\"labels.jsonl\"]", "[\"in.jsonl\"]");
+    shop.ends(0, &["run", "--config", "c.toml"]);
+    let both = "[\"labels.jsonl\", \"later.csv\"]";
+    let events = "[\"in.jsonl\", \"more.jsonl\"]";
+    config(both, events);
+    let mut command = shop.command(&["run", "--config", "c.toml"]);
+    let output = command.env("CARTGUARD_KILL_POINT", "released:30").output().expect("cartguard runs");
+    assert_eq!(output.status.code(), None, "{}", String::from_utf8_lossy(&output.stderr));
+    for (labels, wanted) in [
+        ("[\"labels.jsonl\"]", "later.csv was file 2 before, and is not among them now"),
+        ("[\"later.csv\", \"labels.jsonl\"]", "labels.jsonl was file 1 before, and is file 2 now"),
+    ] {
+        config(labels, events);
+        let why = shop.bad(2, &["run", "--config", "c.toml"]);
+        holds(&why, &["labels.input: ", wanted, "new ones come behind them"]);
+    }
+    config(both, events);
+    shop.ends(0, &["run", "--config", "c.toml"]);
+    let summary = shop.json("out/summary.json");
+    assert_eq!((&summary["accepted"], &summary["labels"]), (&1_000.into(), &810.into()));
+    // Each label came before the first event that reaches its time, so that all is as if they had been in front.
+    shop.write("labels.jsonl", labels(0, 900));
+    shop.write("in.jsonl", (0..1_000).map(checkout).collect::<String>());
+    shop.write("c.toml", CONFIG);
+    replay(&shop, "whole", &["--labels", "labels.jsonl"]);
+    assert!(features(&shop, "whole") == features(&shop, "out"));
+}
+
+/// What was taken of a file is looked at while it is followed, too.
+#[test]
+fn a_file_of_labels_that_is_cut_ends_a_run_that_follows_it() {
+    let shop = shop();
+    shop.make_pipe("in.pipe.jsonl");
+    shop.write("labels.jsonl", labels(0, 10));
+    let config = HISTORY.replace("in.jsonl", "in.pipe.jsonl");
+    shop.write("c.toml", &config[..config.find("[history]").expect("the last sections")]);
+    let child = shop.start(&["run", "--config", "c.toml"]);
+    let mut events = OpenOptions::new().write(true).open(shop.path("in.pipe.jsonl")).expect("a reader");
+    events.write_all(checkout(0).as_bytes()).expect("it reads");
+    let decided = || fs::read_to_string(shop.path("out/decisions.jsonl")).unwrap_or_default();
+    wait_for(|| decided().ends_with('\n'));
+    shop.write("labels.jsonl", labels(0, 9));
+    let (_, complained) = said(child.wait_with_output().expect("it ends"), 2, &["run"]);
+    let wanted = [
+        "labels.jsonl: is not what was taken of it, up to line 9: ",
+        "Put it back as it was",
+        "added behind it",
+    ];
+    holds(&complained, &wanted);
+    assert_eq!(decided().lines().count(), 1);
+    drop(events);
 }
 
 /// A running process takes the labels that are written beside it.

@@ -274,6 +274,40 @@ fn a_copied_folder_waits_until_it_is_whole_and_starts_in_shadow() {
     assert!(!scores(&shop, "out/shadow.jsonl", "shop/2").is_empty());
 }
 
+/// M1: what a command was about, or what was there when models were first watched, is left as it is.
+#[test]
+fn a_folder_that_was_copied_while_nobody_ran_starts_at_the_next_start() {
+    let shop = one_model();
+    model(&shop, "2", false);
+    let (mut child, mut pipe) = running(&shop, &[]);
+    pipe.write_all(checkouts(0, 100).as_bytes()).expect("a reader");
+    status_until(&shop, |report| report["counts"]["events"] == 100);
+    let challengers = |wanted: &'static str| {
+        status_until(&shop, move |report| text_of(&report["models"]["challengers"]) == wanted)
+    };
+    challengers("[]");
+    model(&shop, "3", false);
+    challengers(r#"[{"model":"shop/3","share":1.0}]"#);
+    shop.good(&["model", "shadow", "shop/3", "--off"]);
+    challengers("[]");
+    signal("-TERM", &child);
+    assert!(child.wait().expect("it ends").success());
+    drop(pipe);
+
+    model(&shop, "4", false);
+    let child = shop.start(&["run", "--config", "c.toml"]);
+    let mut pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
+    pipe.write_all(checkouts(0, 200).as_bytes()).expect("a reader");
+    challengers(r#"[{"model":"shop/4","share":1.0}]"#);
+    drop(pipe);
+    let (_, complained) = said(child.wait_with_output().expect("it ends"), 0, &["run"]);
+    holds(&complained, &["model shop/4 has arrived: it scores in shadow"]);
+    assert_eq!(complained.matches("has arrived").count(), 1, "{complained}");
+    let audit = shop.json_lines("models/audit.jsonl");
+    let acts: Vec<_> = audit.iter().map(|line| line["action"].as_str().expect("text")).collect();
+    assert_eq!(acts, ["activate", "shadow", "shadow_off", "shadow"]);
+}
+
 /// A lock that cannot be had is nobody's model's fault: the folder starts when it can be, and until then commands are heeded.
 #[test]
 fn a_copied_folder_that_cannot_start_yet_starts_later() {

@@ -212,4 +212,13 @@ fn a_start_whose_active_model_is_no_good_goes_on_with_the_one_that_decided_last(
     let decided = models(&shop);
     let turns: Vec<_> = decided.chunk_by(|one, next| one == next).map(|run| run[0].as_str()).collect();
     assert_eq!(turns, ["shop/2", "shop/3"]);
+
+    // What the order log tells needs the models that decided, and no other.
+    fs::remove_file(shop.path("in.jsonl")).expect("a pipe");
+    shop.write("in.jsonl", checkouts(0, 300));
+    shop.write("models/deployment.toml", "active = \"shop/9\"\n");
+    let told = ["replay", "--config", "c.toml", "--order-log", "data", "--output", "told"];
+    let (_, complained) = shop.ends(0, &told);
+    holds(&complained, &["the active model is refused", "shop/3 decides"]);
+    assert_eq!(shop.read("told/decisions.jsonl"), shop.read("out/decisions.jsonl"));
 }

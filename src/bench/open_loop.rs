@@ -68,7 +68,7 @@ impl Subject {
     }
 
     fn of(processor: Processor, delivered: Delivered) -> Self {
-        let opened = Opened { name: PARTITION.to_owned(), start: Start::Oldest, parents: Vec::new() };
+        let opened = Opened::new(PARTITION, Start::Oldest);
         Self {
             processor,
             delivered,

@@ -3,12 +3,13 @@
 use super::Relative;
 use super::path::path;
 use cartguard_engine::document::{Reader, duration_text};
+use cartguard_engine::limits::LABEL_AHEAD_MS_MAX;
 use cartguard_engine::schema::{Labels, LabelsFrom, Path, Schema};
 use std::path::PathBuf;
 
 const DAY_MS: i64 = 86_400_000;
 /// A label that comes later than this is of no use to anybody.
-const DELAY_MS_MAX: i64 = 400 * DAY_MS;
+const DELAY_MS_MAX: i64 = LABEL_AHEAD_MS_MAX;
 
 /// The section, checked.
 #[derive(Clone, Debug, Default)]

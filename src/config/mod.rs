@@ -24,7 +24,7 @@ pub(crate) use kinesis::StreamStart;
 #[cfg(feature = "aws")]
 pub(crate) use kinesis::{KinesisSink, KinesisSource};
 pub(crate) use layers::{Effective, Flag};
-pub(crate) use models::Start;
+pub(crate) use models::{Scores, Start};
 pub(crate) use settings::{Engine, History, Idle, Operations, Queue};
 
 use crate::deployment::DEPLOYMENT;
@@ -84,8 +84,8 @@ pub(crate) struct Config {
     pub(crate) label_input: Vec<PathBuf>,
     /// What a model does whose folder is copied there.
     pub(crate) model_start: Start,
-    /// File of what challengers say; none: in the sink's folder.
-    pub(crate) shadow_path: Option<PathBuf>,
+    /// Where what challengers say goes.
+    pub(crate) scores: Scores,
     /// Of which events drift is counted.
     pub(crate) drift_share: Option<Share>,
     pub(crate) source: Source,
@@ -133,6 +133,11 @@ impl Config {
             optional.extend(entity.key.iter().map(|part| mapped(&format!("entities.{}", entity.name), part)));
         }
         Mapped { required, optional }
+    }
+
+    /// The data folder, where a history is kept.
+    pub(crate) fn history_folder(&self) -> Option<&Path> {
+        self.history.as_ref().map(|history| history.folder.as_path())
     }
 
     /// Files of labels that features look at; with none of them, nothing has to read labels.
@@ -314,7 +319,7 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         model: model.active,
         models: model.folder,
         model_start: model.start,
-        shadow_path: shadow?,
+        scores: shadow?,
         drift_share: drift?,
         label_input,
         source: source?,

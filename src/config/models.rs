@@ -21,10 +21,18 @@ pub(crate) enum Start {
     Nothing,
 }
 
-/// Where scores of challengers go; none: the sink's folder, if it is one.
-#[expect(clippy::option_option, reason = "faulty, none, or a path")]
-pub(super) fn shadow(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Option<PathBuf>> {
-    at.path(table, "path")
+/// Where scores of challengers go, and how large their file becomes.
+#[derive(Clone, Debug)]
+pub(crate) struct Scores {
+    /// None: the sink's folder, if it is one, else that of the history.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) max_bytes: u64,
+}
+
+pub(super) fn shadow(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Scores> {
+    // 64 KiB: some hundreds of scores.
+    let (path, max_bytes) = (at.path(table, "path"), table.size("max_bytes", 1 << 16..=1 << 44));
+    Some(Scores { path: path?, max_bytes: max_bytes? })
 }
 
 /// Of which events drift is counted; none: of no event.

@@ -8,13 +8,13 @@
 //!            └────────────────it changes────────────────────┘
 //! ```
 //!
-//! Holds: nothing of a folder is parsed but its manifest before it is whole; what was whole when the watch began is no arrival; a folder is
-//! asked about each of its states once.
+//! Holds: nothing of a folder is parsed but its manifest before it is whole; what was whole when the watch began is an arrival only where the
+//! watch before this one did not know it (`known`); a folder is asked about each of its states once.
 //! Not here: whether a whole model is any good, and what then becomes of it (`watch`).
 
 use super::deploy::named;
 use super::folder::{MANIFEST, not_sized, not_whole};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -43,11 +43,15 @@ pub(super) fn look_of(folder: &Path) -> Look {
 pub(super) struct Arrivals {
     folders: BTreeMap<String, State>,
     has_begun: bool,
+    /// What the watch before this one knew; none: all that is there at the begin is known.
+    known: Option<BTreeSet<String>>,
 }
 
 enum State {
     /// It was there at the begin, or arrived.
     Known,
+    /// It was there at the begin, and is no model.
+    Other,
     Waiting(Waiting),
     Refused {
         look: Look,
@@ -73,6 +77,17 @@ pub(super) struct Found {
 }
 
 impl Arrivals {
+    /// With what the watch before knew.
+    pub(super) fn new(known: Option<BTreeSet<String>>) -> Self {
+        Self { known, ..Self::default() }
+    }
+
+    /// The folders that start by a command alone; nothing before the first look.
+    pub(super) fn known(&self) -> Option<BTreeSet<String>> {
+        let known = self.folders.iter().filter(|(_, state)| matches!(state, State::Known));
+        self.has_begun.then(|| known.map(|(name, _)| name.clone()).collect())
+    }
+
     /// Looks around.
     pub(super) fn look(&mut self, models: &Path, now: Instant) -> Found {
         let mut found = Found::default();
@@ -81,9 +96,14 @@ impl Arrivals {
         let mut before = std::mem::take(&mut self.folders);
         for name in names {
             let folder = models.join(&name);
+            let is_model = || folder.join(MANIFEST).exists();
             let state = match before.remove(&name) {
-                None if !self.has_begun && is_settled(&folder) => State::Known,
-                None => State::Waiting(Waiting { look: look_of(&folder), since: now, not_whole: None }),
+                None if !self.has_begun && !is_model() => State::Other,
+                None if !self.has_begun && self.is_known(&name, &folder) => State::Known,
+                Some(State::Other) if !is_model() => State::Other,
+                None | Some(State::Other) => {
+                    State::Waiting(Waiting { look: look_of(&folder), since: now, not_whole: None })
+                }
                 Some(State::Waiting(waiting)) => waiting.next(&folder, now),
                 Some(State::Refused { look, why }) => {
                     let state = State::Refused { look, why };
@@ -98,12 +118,21 @@ impl Arrivals {
             match &state {
                 State::Known if self.has_begun => found.arrived.push(name.clone()),
                 State::Refused { why, .. } => found.refused.push((name.clone(), why.clone())),
-                State::Known | State::Waiting(_) => {}
+                State::Known | State::Other | State::Waiting(_) => {}
             }
             self.folders.insert(name, state);
         }
         self.has_begun = true;
         found
+    }
+
+    /// Whether a model that is there at the begin was known before, or is one of those that are there when models are watched for the first
+    /// time; one that is still being copied then is no such.
+    fn is_known(&self, name: &str, folder: &Path) -> bool {
+        match &self.known {
+            Some(known) => known.contains(name),
+            None => not_sized(folder).is_none(),
+        }
     }
 
     /// A folder that arrived is not taken.
@@ -117,7 +146,7 @@ impl Arrivals {
         let mut seen = [Vec::new(), Vec::new()];
         for (name, state) in &self.folders {
             match state {
-                State::Known => {}
+                State::Known | State::Other => {}
                 State::Waiting(waiting) => {
                     let why = waiting.not_whole.clone().unwrap_or_else(|| "it still changes".to_owned());
                     seen[0].push((name.clone(), why));
@@ -137,7 +166,7 @@ impl State {
             Self::Refused { look: was, .. } if *was != look => {
                 Self::Waiting(Waiting { look, since: now, not_whole: None })
             }
-            Self::Known | Self::Waiting(_) | Self::Refused { .. } => self,
+            Self::Known | Self::Other | Self::Waiting(_) | Self::Refused { .. } => self,
         }
     }
 }
@@ -160,11 +189,6 @@ impl Waiting {
             not_whole @ Some(_) => State::Waiting(Self { not_whole, ..self }),
         }
     }
-}
-
-/// Whether a folder that was there at the begin is none that is being copied: no model at all, or one with all its bytes.
-fn is_settled(folder: &Path) -> bool {
-    !folder.join(MANIFEST).exists() || not_sized(folder).is_none()
 }
 
 #[cfg(test)]
@@ -283,6 +307,29 @@ mod tests {
         models.look(1);
         models.look(1);
         assert!(models.waiting()[0].1.contains("SHA-256"), "{:?}", models.waiting());
+    }
+
+    /// M1: a copy that was made while no service ran is as good as one that is made now.
+    #[test]
+    fn what_was_copied_while_nobody_watched_arrives() {
+        let mut models = Copying::new();
+        for version in ["shop/1", "shop/2", "shop/3"] {
+            models.copy_all(version);
+        }
+        models.copy("shop/3", "model.json", 5_000);
+        fs::create_dir_all(models.models.path().join("shop/notes")).expect("a folder");
+        models.arrivals = Arrivals::new(Some(BTreeSet::from(["shop/1".to_owned()])));
+        assert_eq!(models.look(0), Found::default());
+        assert_eq!(models.look(1).arrived, ["shop/2"]);
+        assert!(models.waiting()[0].1.contains("half-written"), "{:?}", models.waiting());
+        models.copy("shop/3", "model.json", usize::MAX);
+        models.look(1);
+        assert_eq!(models.look(1).arrived, ["shop/3"]);
+        assert_eq!(models.arrivals.known().map(|known| known.len()), Some(3));
+        // A folder that was no model becomes one.
+        models.copy_all("shop/notes");
+        models.look(1);
+        assert_eq!(models.look(1).arrived, ["shop/notes"]);
     }
 
     /// A copy that began before the service did.

@@ -17,6 +17,7 @@ mod files;
 mod folder;
 mod golden;
 mod import;
+mod known;
 mod manifest;
 pub(crate) mod meanings;
 mod names;

@@ -8,10 +8,11 @@
 
 use super::arrivals::{Arrivals, Look, look_of};
 use super::folder::{Loaded, load};
+use super::known::Known;
 use super::standing::Standing;
 use crate::config::Start;
 use crate::deployment::{self, Act, Deployment};
-use crate::pipeline::{Switch, Switcher, Switches};
+use crate::pipeline::{Step, Switch, Switcher, Switches};
 use crate::shadow::CHALLENGERS_MAX;
 use crate::vitals::{ModelsSeen, Vitals};
 use anyhow::Context;
@@ -62,6 +63,9 @@ impl Watched {
     }
 }
 
+/// Models that score in shadow from now on, and whether anything is other than before.
+type Followed = (Vec<String>, bool);
+
 /// Why a model that arrived does not start.
 enum NotTaken {
     /// It is at fault.
@@ -74,6 +78,7 @@ struct Watch {
     of: Watched,
     switcher: Switcher,
     arrivals: Arrivals,
+    known: Known,
     /// Models that arrived and do not start yet, each with the reason that was told.
     late: BTreeMap<String, String>,
     candidates: BTreeMap<String, Candidate>,
@@ -85,10 +90,13 @@ struct Watch {
 
 impl Watch {
     fn new(of: Watched, switcher: Switcher) -> Self {
+        let known = Known::read(&of.models);
+        let arrivals = Arrivals::new(known.names(&of.models));
         Self {
             of,
             switcher,
-            arrivals: Arrivals::default(),
+            arrivals,
+            known,
             late: BTreeMap::new(),
             candidates: BTreeMap::new(),
             before: Vec::new(),
@@ -139,6 +147,12 @@ impl Watch {
                 }
             }
         }
+        // Whoever comes next has those start that did not start yet.
+        let Some(mut known) = self.arrivals.known() else { return };
+        known.retain(|name| !self.late.contains_key(name));
+        if let Some(why) = self.known.keep(known) {
+            (self.of.tell)(&why);
+        }
     }
 
     /// Has a model that is whole start as is configured; what becomes of it, or why nothing does.
@@ -175,39 +189,52 @@ impl Watch {
         let active = deployment.active.clone();
         self.candidates
             .retain(|name, _| active.as_ref() == Some(name) || deployment.shadow.contains_key(name));
-        let mut first = None;
-        if let Err(why) = self.follow_active(active) {
-            first = Some(why);
-        }
-        if let Err(why) = self.follow_shadow(&deployment.shadow) {
-            first.get_or_insert(why);
+        let (model, mut first) = match self.follow_active(active) {
+            Ok(model) => (model, None),
+            Err(why) => (None, Some(why)),
+        };
+        let (in_shadow, is_other) = match self.follow_shadow(&deployment.shadow) {
+            Ok(followed) => followed,
+            Err((followed, why)) => {
+                first.get_or_insert(why);
+                followed
+            }
+        };
+        if model.is_some() || is_other {
+            let told =
+                model.as_ref().map(|model| format!("model {} decides from the next batch on", model.version));
+            let roster = self.of.standing.roster(self.of.preparer.plan(), self.of.drift);
+            // Both before the same batch: nobody scores beside itself, and what is counted of a batch is of one deployment.
+            self.switcher.put(Step { model, roster: Some(roster) });
+            // Said once it is so: what comes after the line is decided by this model.
+            if let Some(told) = told {
+                (self.of.tell)(&told);
+            }
+            for name in in_shadow {
+                (self.of.tell)(&format!("model {name} scores in shadow from the next batch on"));
+            }
         }
         first.map_or(Ok(()), Err)
     }
 
-    fn follow_active(&mut self, active: Option<String>) -> Result<(), String> {
+    /// The model that is to decide from now on, if it is another one.
+    fn follow_active(&mut self, active: Option<String>) -> Result<Option<Switch>, String> {
         if active == self.of.active {
-            return Ok(());
+            return Ok(None);
         }
         let Some(name) = active else {
             return Err(format!("{}: names no active model any more", self.of.models.display()));
         };
-        let Some(Loaded { version, scorer, baseline }) = self.load(&name)? else { return Ok(()) };
+        let Some(Loaded { version, scorer, baseline }) = self.load(&name)? else { return Ok(None) };
         let scorer = Arc::new(scorer);
         self.of.standing.trained = baseline.map(|baseline| (scorer.features.clone(), Arc::new(baseline)));
-        // It does not score beside itself for the time until the shadow is looked at.
-        self.of.standing.challengers.remove(&name);
-        let told = format!("model {version} decides from the next batch on");
         let prepared = self.of.preparer.prepare(Some(scorer));
-        self.switcher.put(Switch { version, prepared });
-        // Said once it is so: what comes after the line is decided by this model.
-        (self.of.tell)(&told);
         self.of.active = Some(name);
-        self.put_roster();
-        Ok(())
+        Ok(Some(Switch { version, prepared }))
     }
 
-    fn follow_shadow(&mut self, shadow: &BTreeMap<String, f64>) -> Result<(), String> {
+    /// Who scores beside from now on: the models that are new, whether anything is other than before, and what is wrong with one of them.
+    fn follow_shadow(&mut self, shadow: &BTreeMap<String, f64>) -> Result<Followed, (Followed, String)> {
         let mut changed = false;
         let active = self.of.active.clone();
         let is_wanted = |name: &String| shadow.contains_key(name) && active.as_ref() != Some(name);
@@ -215,7 +242,7 @@ impl Watch {
             changed |= !is_wanted(name);
             is_wanted(name)
         });
-        let mut first = None;
+        let (mut first, mut new) = (None, Vec::new());
         for (name, share) in shadow.iter().filter(|(name, _)| is_wanted(name)).take(CHALLENGERS_MAX) {
             if let Some((_, known)) = self.of.standing.challengers.get_mut(name) {
                 changed |= known != share;
@@ -227,7 +254,7 @@ impl Watch {
                 Ok(Some(loaded)) => {
                     let challenger = (Arc::new(loaded.scorer), *share);
                     self.of.standing.challengers.insert(name.clone(), challenger);
-                    (self.of.tell)(&format!("model {name} scores in shadow from the next batch on"));
+                    new.push(name.clone());
                     changed = true;
                 }
                 Err(why) => {
@@ -235,15 +262,10 @@ impl Watch {
                 }
             }
         }
-        if changed {
-            self.put_roster();
+        match first {
+            None => Ok((new, changed)),
+            Some(why) => Err(((new, changed), why)),
         }
-        first.map_or(Ok(()), Err)
-    }
-
-    fn put_roster(&self) {
-        let roster = self.of.standing.roster(self.of.preparer.plan(), self.of.drift);
-        self.switcher.put_roster(roster);
     }
 
     /// A model that is to be taken, once it has stopped changing; nothing while it has not, or was refused as it looks now.

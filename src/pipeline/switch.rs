@@ -3,7 +3,7 @@
 //! `model::watch` -> **switch** -> `stage`
 //!
 //! Holds: the engine's thread neither makes nor frees a model, and never waits for whoever does; of several changes of a kind before a batch
-//! only the last takes effect.
+//! only the last takes effect; a model and who scores beside it, where both change at once, do so before the same batch.
 
 use crate::shadow::Roster;
 use cartguard_engine::batch::Prepared;
@@ -18,18 +18,19 @@ pub(crate) struct Switch {
     pub(crate) prepared: Prepared,
 }
 
-/// What waits for a batch.
+/// What is other from the next batch on, all of it from the same batch on.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
-    pub(super) model: Option<Switch>,
-    /// Nobody, or these.
+pub(crate) struct Step {
+    /// This model decides.
+    pub(crate) model: Option<Switch>,
+    /// Nobody scores beside it, or these.
     #[expect(clippy::option_option, reason = "no change, nobody, or these")]
-    pub(super) roster: Option<Option<Arc<Roster>>>,
+    pub(crate) roster: Option<Option<Arc<Roster>>>,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Step>,
     is_any: AtomicBool,
     /// What decided before, to be dropped by whoever has the time.
     retired: Mutex<Vec<Prepared>>,
@@ -43,14 +44,21 @@ pub(crate) struct Switches(Arc<Slot>);
 pub(crate) struct Switcher(Weak<Slot>);
 
 impl Switcher {
-    /// In the place of the one that still waits; false where nobody takes any more.
-    pub(crate) fn put(&self, switch: Switch) -> bool {
-        self.wait(|waiting| waiting.model.replace(switch)).is_some()
-    }
-
-    /// The same for who scores beside.
-    pub(crate) fn put_roster(&self, roster: Option<Arc<Roster>>) -> bool {
-        self.wait(|waiting| waiting.roster.replace(roster)).is_some()
+    /// In the place of what still waits of the same kind; false where nobody takes any more. What was replaced is dropped here, behind the lock.
+    pub(crate) fn put(&self, mut step: Step) -> bool {
+        let Some(slot) = self.0.upgrade() else { return false };
+        {
+            let mut waiting = lock(&slot.waiting);
+            if step.model.is_some() {
+                std::mem::swap(&mut waiting.model, &mut step.model);
+            }
+            if step.roster.is_some() {
+                std::mem::swap(&mut waiting.roster, &mut step.roster);
+            }
+        }
+        // Publishes what waits to whoever sees it set; the lock does so again.
+        slot.is_any.store(true, Ordering::Release);
+        true
     }
 
     /// The models that decided before and do no more.
@@ -61,15 +69,6 @@ impl Switcher {
     pub(crate) fn is_wanted(&self) -> bool {
         self.0.strong_count() > 0
     }
-
-    /// What was replaced is dropped here, behind the lock.
-    fn wait<T>(&self, put: impl FnOnce(&mut Waiting) -> T) -> Option<T> {
-        let slot = self.0.upgrade()?;
-        let before = put(&mut lock(&slot.waiting));
-        // Publishes what waits to whoever sees it set; the lock does so again.
-        slot.is_any.store(true, Ordering::Release);
-        Some(before)
-    }
 }
 
 impl Switches {
@@ -79,7 +78,7 @@ impl Switches {
 
     /// What changes now, if anything. While somebody puts it, it is not there yet.
     #[inline]
-    pub(super) fn take(&self) -> Option<Waiting> {
+    pub(super) fn take(&self) -> Option<Step> {
         if !self.0.is_any.load(Ordering::Acquire) {
             return None;
         }
@@ -117,16 +116,22 @@ mod tests {
         let switcher = switches.switcher();
         assert!(switches.take().is_none());
         for version in ["good/2", "good/1"] {
-            assert!(switcher.put(Switch { version: version.to_owned(), prepared: preparer.prepare(None) }));
+            let model = Switch { version: version.to_owned(), prepared: preparer.prepare(None) };
+            assert!(switcher.put(Step { model: Some(model), roster: None }));
         }
-        assert!(switcher.put_roster(None));
+        assert!(switcher.put(Step { model: None, roster: Some(None) }));
         let taken = switches.take().expect("two wait");
         let model = taken.model.expect("a model");
         assert_eq!((model.version.as_str(), taken.roster.is_some()), ("good/1", true));
         assert!(switches.take().is_none());
         switches.retire(model.prepared);
         assert_eq!((switcher.retired().len(), switcher.retired().len()), (1, 0));
+        // Both of one step wait together.
+        let model = Some(Switch { version: "good/3".to_owned(), prepared: preparer.prepare(None) });
+        assert!(switcher.put(Step { model, roster: Some(None) }));
+        let taken = switches.take().expect("a step waits");
+        assert!(taken.model.is_some() && taken.roster.is_some() && switches.take().is_none());
         drop(switches);
-        assert!(!switcher.is_wanted() && !switcher.put_roster(None));
+        assert!(!switcher.is_wanted() && !switcher.put(Step::default()));
     }
 }

@@ -101,8 +101,11 @@ fn swaps_under_full_load_are_the_replay_of_themselves() {
         let one = [(scorer(number + 1), Share::ALL), (scorer(number + 2), Share::of(0.5).expect("a share"))];
         shadow::Roster::new(preparer.plan(), &one[..number as usize % 3], None)
     };
-    let (shadow, mut hand, figures) =
-        Shadow::start(shadow::Settings::default(), WhenFull::Skip, |_| {}).expect("a thread");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(shadow::SCORES);
+    // However fast they come, the newest of them.
+    let settings = shadow::Settings { path: Some(path.clone()), max_bytes: Some(4 << 20), append: false };
+    let (shadow, mut hand, figures) = Shadow::start(settings, WhenFull::Skip, |_| {}).expect("a thread");
     let vitals = Vitals::default();
     let stop = AtomicBool::new(false);
     let switches = Switches::default();
@@ -112,8 +115,8 @@ fn swaps_under_full_load_are_the_replay_of_themselves() {
         scope.spawn(|| {
             for number in 1..=swaps {
                 let prepared = preparer.prepare(Some(scorer(number)));
-                switcher.put(Switch { version: format!("shop/{number}"), prepared });
-                switcher.put_roster(roster(number));
+                let model = Some(Switch { version: format!("shop/{number}"), prepared });
+                switcher.put(Step { model, roster: Some(roster(number)) });
                 while vitals.switches().0 < number {
                     thread::yield_now();
                 }
@@ -129,7 +132,7 @@ fn swaps_under_full_load_are_the_replay_of_themselves() {
         finished.expect("nothing fails").engine.next_sequence()
     });
     drop(hand);
-    shadow.finish().expect("nothing is written");
+    shadow.finish().expect("room");
     let told = figures.to_json(0);
     println!(
         "{} events, {} turns, longest pause {:?}, skipped in shadow {}",
@@ -141,6 +144,22 @@ fn swaps_under_full_load_are_the_replay_of_themselves() {
     assert_eq!(vitals.switches().0, swaps);
     assert!(witness.turns.len() as u64 > swaps / 2, "{} turns", witness.turns.len());
     assert!(told["models"].as_array().is_some_and(|models| !models.is_empty()));
+
+    // Who decides and who scores beside it change before the same batch.
+    let (mut scored, mut turns) = (0, witness.turns.iter().peekable());
+    let mut decides = 0;
+    for line in std::fs::read_to_string(path).expect("scores").lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line");
+        let number =
+            |model: &str| -> u64 { model.strip_prefix("shop/").expect("ours").parse().expect("a number") };
+        while let Some((_, model)) = turns.next_if(|(first, _)| Some(*first) <= line["sequence"].as_u64()) {
+            decides = number(model);
+        }
+        let beside = number(line["model"].as_str().expect("a name")) - decides;
+        assert!(beside == 1 || beside == 2, "{line} beside shop/{decides}");
+        scored += 1;
+    }
+    assert!(scored > 1_000, "{scored} scores");
 
     let mut again = Witness::default();
     let mut engine = engine::open(&config, "").expect("an engine");

@@ -27,7 +27,7 @@ pub(crate) use report::{Incomparable, compare};
 pub(crate) use roster::Roster;
 pub(crate) use scoring::is_guarded;
 
-use self::lines::Lines;
+use self::lines::{Lines, rotated};
 use self::scoring::Scoring;
 use anyhow::Context;
 use crossbeam_channel::bounded;
@@ -37,6 +37,8 @@ use std::thread::{self, JoinHandle};
 
 /// Scores, in the folder of the lines.
 pub(crate) const SCORES: &str = "shadow.jsonl";
+/// Those before them, where there were too many for one file.
+pub(crate) const SCORES_BEFORE: &str = "shadow.1.jsonl";
 /// Figures beside them.
 pub(crate) const FIGURES: &str = "shadow.json";
 
@@ -48,6 +50,8 @@ pub(crate) const CHALLENGERS_MAX: usize = 8;
 pub(crate) struct Settings {
     /// A file of scores; none: they are counted only. Figures lie beside it.
     pub(crate) path: Option<PathBuf>,
+    /// Bytes at which the file is put aside, in the place of the one before, and another is begun; none: never.
+    pub(crate) max_bytes: Option<u64>,
     /// Behind what a process before this one wrote.
     pub(crate) append: bool,
 }
@@ -72,7 +76,7 @@ impl Shadow {
             let _ = emptied.try_send(hand::Buffer::default());
         }
         let hand = Hand::new(full, empty, when_full, Arc::clone(&figures));
-        let lines = Lines::new(settings.path, settings.append);
+        let lines = Lines::new(settings);
         let scoring = Scoring::new(lines, Arc::clone(&figures), tell);
         let thread = thread::Builder::new()
             .name("shadow".to_owned())

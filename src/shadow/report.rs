@@ -2,10 +2,11 @@
 //!
 //! `decisions.jsonl`, `shadow.jsonl`, `shadow.json` -> **report** -> `model shadow --report`
 //!
-//! Both files are in sequence order, so each is read once, side by side. Decisions are each model's own, by its own thresholds. The shift is
+//! Both files are in sequence order, so each is read once, side by side; of scores that grew past their most bytes those that were put aside come
+//! first. Decisions are each model's own, by its own thresholds. The shift is
 //! the population stability index (`drift`) of the challenger's scores against those of the model that decided, of the same events.
 
-use super::FIGURES;
+use super::{FIGURES, rotated};
 use crate::drift::{Histogram, LARGE};
 use cartguard_engine::decide::Decision;
 use serde::Deserialize;
@@ -65,21 +66,38 @@ struct Scored {
     model: String,
 }
 
-/// Lines of a file, with their number for faults.
+/// Lines of a file, with their number for faults, and of those behind it.
 struct Reading {
     file: PathBuf,
     lines: Lines<BufReader<File>>,
     number: u64,
+    rest: Vec<PathBuf>,
 }
 
 impl Reading {
     fn open(file: &Path) -> Result<Self, Incomparable> {
         let opened = File::open(file).map_err(|why| incomparable(file, format!("cannot be read: {why}")))?;
-        Ok(Self { file: file.to_path_buf(), lines: BufReader::new(opened).lines(), number: 0 })
+        Ok(Self {
+            file: file.to_path_buf(),
+            lines: BufReader::new(opened).lines(),
+            number: 0,
+            rest: Vec::new(),
+        })
     }
 
     fn next<T: for<'de> Deserialize<'de>>(&mut self) -> Result<Option<T>, Incomparable> {
-        let Some(line) = self.lines.next() else { return Ok(None) };
+        let line = loop {
+            match (self.lines.next(), self.rest.pop()) {
+                (Some(line), behind) => {
+                    self.rest.extend(behind);
+                    break line;
+                }
+                (None, Some(behind)) => {
+                    *self = Self { rest: std::mem::take(&mut self.rest), ..Self::open(&behind)? }
+                }
+                (None, None) => return Ok(None),
+            }
+        };
         self.number += 1;
         let told = |why: String| incomparable(&self.file, format!("line {}: {why}", self.number));
         let line = line.map_err(|why| told(why.to_string()))?;
@@ -94,7 +112,14 @@ fn incomparable(file: &Path, what: impl Into<String>) -> Incomparable {
 /// Reads both.
 pub(crate) fn compare(decisions: &Path, scores: &Path) -> Result<Compared, Incomparable> {
     let mut decided = Reading::open(decisions)?;
-    let mut scored = Reading::open(scores)?;
+    let before = rotated(scores);
+    let mut scored = if before.exists() {
+        // The other one is there from the next score on.
+        let rest = if scores.exists() { vec![scores.to_path_buf()] } else { Vec::new() };
+        Reading { rest, ..Reading::open(&before)? }
+    } else {
+        Reading::open(scores)?
+    };
     let figures = fs::read_to_string(scores.with_file_name(FIGURES)).ok();
     let figures = figures.and_then(|text| serde_json::from_str(&text).ok());
     let mut compared = Compared { pairs: BTreeMap::new(), undecided: 0, figures };
@@ -349,6 +374,14 @@ mod tests {
         assert!(
             (json["pairs"][0]["scores"]["challenger"]["mean"].as_f64().expect("a mean") - 0.15).abs() < 1e-7
         );
+
+        // Put aside in part, it says the same.
+        let text = fs::read_to_string(&scores).expect("lines");
+        let (first, rest) = text.split_at(text.find("{\"sequence\":3").expect("the third"));
+        written(folder, "split.1.jsonl", first);
+        let split = written(folder, "split.jsonl", rest);
+        let apart = compare(&decisions, &split).map_err(|why| why.what).expect("both are there");
+        assert_eq!(apart.to_json(), compared.to_json());
 
         let broken = written(folder, "broken.jsonl", &(scored(0, "0.2", "approve") + "{\"sequence\":1"));
         let why = compare(&decisions, &broken).err().expect("a torn line");

@@ -284,6 +284,7 @@ pub(super) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Settings;
     use super::testing::{plan, roster, scorer};
     use super::*;
     use crate::drift::{Baseline, Histogram};
@@ -291,7 +292,8 @@ mod tests {
     use std::path::Path;
 
     fn scoring(path: Option<&Path>) -> Scoring {
-        Scoring::new(Lines::new(path.map(Path::to_path_buf), false), Arc::default(), |_| {})
+        let path = path.map(Path::to_path_buf);
+        Scoring::new(Lines::new(Settings { path, ..Settings::default() }), Arc::default(), |_| {})
     }
 
     fn buffer(roster: &Arc<Roster>, rows: &[[f32; 2]]) -> Buffer {

@@ -8,6 +8,7 @@
 use super::bars::Bars;
 use super::labels::{Known, LabelFile, of_record};
 use crate::adapters::{OpenHistory, open_history};
+use crate::cli::complain;
 use crate::config::Config;
 use crate::engine;
 use crate::exit::Refusal;
@@ -90,6 +91,7 @@ impl Gathered {
 
     /// Takes over what is known once all of the history went by.
     pub(crate) fn close(&mut self, passage: &Passage<'_>) {
+        passage.tell_losses();
         self.labels_without_event = passage.labels_without_event();
         self.kinds = passage.file.as_ref().map_or_else(Vec::new, |file| file.kinds().to_vec());
     }
@@ -157,7 +159,9 @@ pub(crate) fn pass(
     bars: &Bars,
     mut take: impl FnMut(&Passing<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<usize> {
-    run(ask, bars, |_, passing, _| take(passing)).map(|passage| passage.labels_without_event())
+    let passage = run(ask, bars, |_, passing, _| take(passing))?;
+    passage.tell_losses();
+    Ok(passage.labels_without_event())
 }
 
 /// The features of a configuration.
@@ -260,6 +264,13 @@ impl<'a> Passage<'a> {
             take(&row, &passing, self.ask.card.map_or(0, |card| row.keys[card]))?;
         }
         Ok(())
+    }
+
+    /// Features that lack labels are no longer those of a service with more memory.
+    fn tell_losses(&self) {
+        if let Some(lost) = engine::lost_labels(&self.engine) {
+            complain(&format!("warning: {lost}\n"));
+        }
     }
 
     /// Labels whose event did not come.

@@ -44,6 +44,7 @@ pub(crate) struct Settings {
 }
 
 /// What does not change.
+#[derive(Default)]
 pub(crate) struct About {
     pub(crate) pipeline: Option<String>,
     pub(crate) order_log: Option<PathBuf>,

@@ -254,6 +254,16 @@ fn degraded(
     if approximate > 0 {
         say("reasons_approximate", format!("{approximate} alerts have reasons of the cheap kind"));
     }
+    // Of all time: windows of labels reach back weeks, and lack what was lost for as long.
+    let lost = told.map_or(0, |told| told.state.lost_labels);
+    if lost > 0 {
+        say(
+            "labels_lost",
+            format!(
+                "{lost} labels, or events kept for labels, were lost for want of labels.memory, or came again when their event was merged: windows of labels lack them"
+            ),
+        );
+    }
     let evicted = samples.growth("degraded");
     if evicted > 0 {
         say("state_full", format!("{evicted} events have values of keys that were evicted"));
@@ -266,12 +276,13 @@ mod tests {
     use super::*;
     use cartguard_history::{Change, Opened, Partitions, Start};
     use cartguard_recovery::SnapshotLook;
+    use std::time::Instant;
 
     #[test]
     fn a_finished_shard_lags_behind_nothing() {
         let mut partitions = Partitions::default();
         for name in ["parent", "child", "long ago"] {
-            let opened = Opened { name: name.to_owned(), start: Start::Oldest, parents: Vec::new() };
+            let opened = Opened::new(name, Start::Oldest);
             partitions.apply(&Change::Open(opened)).expect("in order");
         }
         for partition in [0, 2] {
@@ -291,5 +302,25 @@ mod tests {
         assert_eq!((&shown[0]["finished"], &shown[1]["finished"]), (&true.into(), &false.into()));
         assert_eq!((&shown[0]["lag_ms"], &shown[1]["lag_ms"]), (&Value::Null, &700.into()));
         assert_eq!((&shown[0]["mode"], &shown[1]["mode"]), (&Value::Null, &"polling".into()));
+    }
+
+    /// A loss changes what features see, and is told for as long as they may.
+    #[test]
+    fn lost_labels_are_told_wherever_somebody_looks() {
+        let lost = |lost_labels| {
+            let told = Told {
+                at: Instant::now(),
+                state: StateSize { lost_labels, ..StateSize::default() },
+                latency: crate::pipeline::new_histogram(),
+                history: None,
+            };
+            let samples = Samples::new(Duration::from_mins(1));
+            let all = degraded(&Vitals::default(), &samples, &About::default(), Some(&told), &[], &[]);
+            all.iter().map(|one| (one["code"].to_string(), one["what"].to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(lost(0), []);
+        let told = lost(3);
+        assert_eq!((told.len(), told[0].0.as_str()), (1, "\"labels_lost\""));
+        assert!(told[0].1.contains("3 labels") && told[0].1.contains("labels.memory"), "{told:?}");
     }
 }

@@ -49,11 +49,13 @@ pub enum Reason {
     Panic,
     /// A label that says neither fraud nor legit.
     UnknownLabel,
+    /// A label that is known later than `LABEL_AHEAD_MS_MAX` after stream time.
+    KnownAtTooFar,
 }
 
 impl Reason {
     /// Every reason, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InvalidJson,
         Self::InvalidRow,
         Self::InvalidUtf8,
@@ -75,6 +77,7 @@ impl Reason {
         Self::InvalidCompression,
         Self::Panic,
         Self::UnknownLabel,
+        Self::KnownAtTooFar,
     ];
 
     /// The stable code.
@@ -101,6 +104,7 @@ impl Reason {
             Self::InvalidCompression => "invalid_compression",
             Self::Panic => "panic",
             Self::UnknownLabel => "unknown_label",
+            Self::KnownAtTooFar => "known_at_too_far",
         }
     }
 }

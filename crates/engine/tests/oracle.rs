@@ -5,11 +5,13 @@
 
 mod twins;
 
+use cartguard_engine::reject::Reason;
 use cartguard_oracle as oracle;
 use cartguard_oracle::histories::{Case, Take};
 use twins::Twins;
 
-fn check(case: Case) {
+/// What the case was made for, where it has labels of an input: labels and events that found no room, labels for a far future, labels without an event.
+fn check(case: Case) -> [u64; 3] {
     let twins = Twins::new(case);
     let seed = twins.case.seed;
     let mut oracle = twins.oracle();
@@ -17,13 +19,13 @@ fn check(case: Case) {
     let written = twins.run(&records, 1, seed);
     let text = String::from_utf8(written.decisions.clone()).expect("lines are text");
     let mut lines = text.lines();
-    let mut last_sequence = 0;
+    let (mut last_sequence, mut labels) = (0, 0);
     for take in twins.case.takes() {
         let event = match take {
             Take::Event(event) => event,
             Take::Label(label) => {
                 last_sequence = label.sequence;
-                oracle.label(label);
+                labels += u64::from(oracle.label(label));
                 continue;
             }
         };
@@ -62,8 +64,10 @@ fn check(case: Case) {
     }
     assert_eq!(lines.next(), None, "seed {seed}: lines for events that the oracle dropped");
     let wanted = oracle.counts();
-    assert_eq!(written.counts.labels, twins.case.label_lines.len() as u64, "seed {seed}");
-    assert_eq!(written.counts.events + written.counts.labels, last_sequence + 1, "seed {seed}");
+    assert_eq!(written.counts.labels, labels, "seed {seed}");
+    let too_far = written.counts.rejects[Reason::KnownAtTooFar as usize];
+    assert_eq!(labels + too_far, twins.case.label_lines.len() as u64, "seed {seed}");
+    assert_eq!(written.counts.events + labels, last_sequence + 1, "seed {seed}");
     let wanted = [
         wanted.keys,
         wanted.entries + wanted.spans,
@@ -86,6 +90,8 @@ fn check(case: Case) {
         );
         assert!(again == written, "seed {seed}: {workers} workers give other rejects, counts or states");
     }
+    let [.., lost, without_event] = written.state;
+    [lost, too_far, without_event]
 }
 
 /// Numbers as text are exact here: `serde_json` gives an f64 its shortest form.
@@ -114,7 +120,15 @@ fn histories_that_once_differed() {
 fn every_feature_equals_the_oracle() {
     let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect("a number"));
     let first = number("CARTGUARD_ORACLE_FIRST", 0);
-    for seed in first..first + number("CARTGUARD_ORACLE_CASES", 300) {
-        check(Case::new(seed, 400));
+    let cases = number("CARTGUARD_ORACLE_CASES", 300);
+    let mut met = [0; 3];
+    for seed in first..first + cases {
+        for (met, count) in met.iter_mut().zip(check(Case::new(seed, 400))) {
+            *met += u64::from(count > 0);
+        }
     }
+    assert!(
+        met.iter().all(|met| *met >= cases / 30),
+        "losses, far futures, labels for nothing in {met:?} of {cases} cases"
+    );
 }

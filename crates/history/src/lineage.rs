@@ -172,7 +172,7 @@ impl Lineage {
             let is_ready = self.blockers(shard, &standing).next().is_none();
             if is_fresh {
                 if is_ready {
-                    let opened = Opened { name: shard.name.clone(), start: self.start, parents: Vec::new() };
+                    let opened = Opened::new(shard.name.as_str(), self.start);
                     orders.changes.push(Change::Open(opened));
                 } else {
                     buried.extend(gone.map(str::to_owned));
@@ -192,7 +192,7 @@ impl Lineage {
         buried.sort();
         buried.dedup();
         for (partition, name) in (orders.changes.len() as u32..).zip(buried) {
-            let opened = Opened { name, start: self.start, parents: Vec::new() };
+            let opened = Opened::new(name, self.start);
             orders.changes.extend([Change::Open(opened), Change::Finish { partition }]);
         }
         orders.is_listing_short = self.is_short(taken);
@@ -203,7 +203,7 @@ impl Lineage {
     pub fn accept(lost: &Lost, taken: &Partitions) -> Vec<Change> {
         let mut changes = Vec::new();
         let partition = lost.partition.unwrap_or_else(|| {
-            let opened = Opened { name: lost.shard.clone(), start: Start::Oldest, parents: Vec::new() };
+            let opened = Opened::new(lost.shard.as_str(), Start::Oldest);
             changes.push(Change::Open(opened));
             taken.list().len() as u32
         });
@@ -249,7 +249,8 @@ impl Lineage {
 
     fn open(&self, shard: &Shard, taken: &Partitions) -> Opened {
         let parents: Vec<u32> = shard.parents().filter_map(|parent| taken.number_of(parent)).collect();
-        Opened { name: shard.name.clone(), start: self.start_of(&parents, taken), parents }
+        let start = self.start_of(&parents, taken);
+        Opened { parents, ..Opened::new(shard.name.as_str(), start) }
     }
 
     /// A child begins with its oldest record. Where a stream begins at a time, a parent that gave nothing may have been closed

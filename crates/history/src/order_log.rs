@@ -248,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn bound(batch: u64, first_sequence: u64, records: u32) -> Bound {
-        let open = Opened { name: "a.jsonl".into(), start: Start::Oldest, parents: Vec::new() };
+        let open = Opened::new("a.jsonl", Start::Oldest);
         let end = Place::Row { line: first_sequence + u64::from(records), offset: 7 };
         Bound {
             epoch: 1 + batch / 3,

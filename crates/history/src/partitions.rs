@@ -61,6 +61,16 @@ pub struct Opened {
     pub start: Start,
     /// Numbers of those that must be finished before it opens. A parent that is older than anything ever read is not named.
     pub parents: Vec<u32>,
+    /// Its records are labels of events.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_labels: bool,
+}
+
+impl Opened {
+    /// A partition of events that came of no others.
+    pub fn new(name: impl Into<String>, start: Start) -> Self {
+        Self { name: name.into(), start, parents: Vec::new(), is_labels: false }
+    }
 }
 
 /// How far a partition was taken.
@@ -214,7 +224,7 @@ mod tests {
     use crate::place::SequenceNumber;
 
     fn shard(name: &str, parents: &[u32]) -> Change {
-        Change::Open(Opened { name: name.to_owned(), start: Start::Oldest, parents: parents.to_vec() })
+        Change::Open(Opened { parents: parents.to_vec(), ..Opened::new(name, Start::Oldest) })
     }
 
     fn run(partition: u32, number: &str) -> Run {

@@ -5,7 +5,7 @@
 use cartguard_engine::record::{Form, Records};
 use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
 use cartguard_io::contract::{Expected, check_source};
-use cartguard_io::{FileSource, Labelled, Position, Read, Replayable, Source};
+use cartguard_io::{Advice, FileSource, Labelled, Position, Read, Replayable, Source};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,11 @@ struct Batch {
 
 /// Everything up to the end.
 fn batches(source: &mut dyn Replayable, records_max: usize) -> Vec<Batch> {
+    batches_of(source, records_max, usize::MAX)
+}
+
+/// So many batches, or all up to the end.
+fn batches_of(source: &mut dyn Replayable, records_max: usize, most: usize) -> Vec<Batch> {
     let mut batches = Vec::new();
     let mut records = Records::default();
     loop {
@@ -99,7 +104,7 @@ fn batches(source: &mut dyn Replayable, records_max: usize) -> Vec<Batch> {
             batch.runs.push((run, own));
         }
         batches.push(batch);
-        if read == Read::End {
+        if read == Read::End || batches.len() == most {
             return batches;
         }
     }
@@ -123,17 +128,8 @@ fn what_was_bound_is_taken_again_and_nothing_twice() {
         assert_eq!(records_of(&whole), 8);
         for snapshot in 0..=whole.len() {
             for bound in snapshot..=whole.len() {
-                let mut partitions = Partitions::default();
-                for batch in &whole[..snapshot] {
-                    for change in &batch.changes {
-                        partitions.apply(change).unwrap();
-                    }
-                    for (run, _) in &batch.runs {
-                        partitions.advance(run).unwrap();
-                    }
-                }
                 let mut source = files.open();
-                source.resume(&partitions).unwrap();
+                source.resume(&partitions_of(&whole[..snapshot])).unwrap();
                 for batch in &whole[snapshot..bound] {
                     for change in &batch.changes {
                         source.apply(change).unwrap();
@@ -177,22 +173,84 @@ fn a_file_that_grows_gives_a_line_once_its_end_is_there() {
     append(&files.labels[1], "\nl5\n");
     read(&["l4", "l5"]);
     read(&[]);
+    // A line that was begun and taken back was never taken.
+    append(&files.labels[1], "half");
+    read(&[]);
+    OpenOptions::new().write(true).open(&files.labels[1]).unwrap().set_len(15).unwrap();
+    read(&[]);
+    append(&files.labels[1], "l6\n");
+    read(&["l6"]);
     // Where it was cut behind what was taken, nobody goes on as if nothing were missing.
     fs::write(&files.labels[1], "l1\n").unwrap();
     let mut partitions = Partitions::default();
     let name = files.labels[1].display().to_string();
-    partitions.apply(&Change::Open(Opened { name, start: Start::Oldest, parents: Vec::new() })).unwrap();
+    partitions.apply(&Change::Open(Opened::new(name, Start::Oldest))).unwrap();
     let end = Place::Row { line: 5, offset: 12 };
     partitions.advance(&Run { partition: 0, records: 5, end }).unwrap();
     let again = FileSource::open(&files.labels[1..]).unwrap().following().resume(&partitions);
     let why = again.expect_err("lines are gone").to_string();
-    assert!(why.contains("ends before line 5"), "{why}");
+    assert!(why.contains("up to line 5: it ends before that line"), "{why}");
+}
+
+/// What a process that follows a file says once it is no longer what was taken of it; nothing where it goes on.
+fn told_of(change: impl Fn(&Path)) -> Option<String> {
+    let files = Files::new();
+    let path = &files.labels[1];
+    let mut source = FileSource::open(&files.labels[1..]).unwrap().following();
+    let mut records = Records::default();
+    assert_eq!(source.read(&mut records, 1 << 20, 100).unwrap(), Read::More);
+    assert_eq!(source.read(&mut records, 1 << 20, 100).unwrap(), Read::Idle);
+    change(path);
+    match source.read(&mut records, 1 << 20, 100) {
+        Ok(read) => {
+            assert_eq!((read, records.len()), (Read::More, 1));
+            assert_eq!(records.bytes_of(0), b"l3");
+            None
+        }
+        Err(trouble) => {
+            assert!(records.is_empty() && trouble.advice() == Advice::Refuse, "{trouble}");
+            Some(trouble.to_string())
+        }
+    }
+}
+
+/// The same check as at a start, while it runs.
+#[test]
+fn a_file_that_is_cut_or_replaced_while_it_is_followed_is_told() {
+    let beside = |path: &Path, text: &str| {
+        let other = path.with_extension("new");
+        fs::write(&other, text).unwrap();
+        fs::rename(&other, path).unwrap();
+    };
+    let same_and_more = |path: &Path| beside(path, "l1\nl2\nl3\n");
+    assert_eq!(told_of(same_and_more), None, "written anew, with one more");
+    let cut = |path: &Path| fs::write(path, "l1\n").unwrap();
+    let cut_and_grown = |path: &Path| fs::write(path, "l1\nl9\nl3\n").unwrap();
+    let emptied_beside = |path: &Path| beside(path, "");
+    let other = |path: &Path| beside(path, "l1\nl9\nl3\n");
+    let moved = |path: &Path| fs::rename(path, path.with_extension("1")).unwrap();
+    for (change, why) in [
+        (&cut as &dyn Fn(&Path), "has 3 bytes, and 6 were taken of it"),
+        (&cut_and_grown, "has other lines than were taken"),
+        (&emptied_beside, "has 0 bytes, and 6 were taken"),
+        (&other, "is another file now"),
+        (&moved, "is gone"),
+    ] {
+        let told = told_of(change).expect("it is told");
+        let parts = ["l2.jsonl: is not what was taken of it, up to line 2: ", why, "Put it back as it was"];
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
 }
 
 /// Partitions as a history has them after everything was read.
 fn read_whole(source: &mut dyn Replayable) -> Partitions {
+    partitions_of(&batches(source, 100))
+}
+
+/// The same after some batches.
+fn partitions_of(batches: &[Batch]) -> Partitions {
     let mut partitions = Partitions::default();
-    for batch in batches(source, 100) {
+    for batch in batches {
         for change in &batch.changes {
             partitions.apply(change).unwrap();
         }
@@ -211,12 +269,94 @@ fn other_files_of_labels_than_before_are_refused() {
         Labelled::new(FileSource::open(labels).unwrap(), FileSource::open(&files.events).unwrap())
     };
     let [one, two] = &files.labels;
-    let why = open(&[two, one]).resume(&partitions).expect_err("another order").to_string();
-    assert!(why.contains("labels.input: ") && why.contains("l2.jsonl stands where"), "{why}");
+    let refused = |labels: &[&PathBuf], wanted: &[&str]| {
+        let why = open(labels).resume(&partitions).expect_err("other files").to_string();
+        assert!(why.starts_with("labels.input: "), "{why}");
+        assert!(wanted.iter().all(|part| why.contains(part)), "{why}");
+    };
+    refused(&[two, one], &["l1.csv was file 1 before, and is file 2 now", "new ones come behind them"]);
+    refused(&[one], &["l2.jsonl was file 2 before, and is not among them now"]);
+    let new = written(files.labels[0].parent().unwrap(), "l3.jsonl", &["l3"]);
+    refused(&[one, &new, two], &["l2.jsonl was file 2 before, and is file 3 now"]);
     let [_, more] = &files.events;
-    let why = open(&[one, two, more]).resume(&partitions).expect_err("one more, behind which events came");
-    assert!(why.to_string().contains("labels.input: "), "{why}");
+    refused(&[one, two, more], &["e2.csv was read as a file of events before"]);
     open(&[one, two]).resume(&partitions).unwrap();
+    open(&[one, two, &new]).resume(&partitions).unwrap();
+    // The same from an order log without a snapshot.
+    let whole = batches(&mut files.open(), 100);
+    let mut source = open(&[two, one]);
+    source.resume(&Partitions::default()).unwrap();
+    let why = source.apply(&whole[0].changes[0]).expect_err("another order").to_string();
+    assert!(why.contains("l1.csv was file 1 before"), "{why}");
+}
+
+/// What comes behind the end of a file that is not followed would never be read.
+#[test]
+fn a_file_that_has_more_behind_its_end_is_told() {
+    for (name, lines, more) in [
+        ("l.csv", &["a,b", "1,2", "\"3\n\",4"][..], "5,6\n"),
+        ("empty.csv", &["a,b"], "5,6\n"),
+        ("l.jsonl", &["l1", "l2"], "l3"),
+        ("empty.jsonl", &[], "l1\n"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = written(folder.path(), name, lines);
+        let partitions = read_whole(&mut FileSource::open(&[&path]).unwrap());
+        let resumed = || FileSource::open(&[&path]).unwrap().checking_ends().resume(&partitions);
+        resumed().unwrap();
+        append(&path, "\r\n\n");
+        resumed().unwrap();
+        append(&path, more);
+        let why = resumed().expect_err("more").to_string();
+        assert!(why.contains(name) && why.contains("was read to its end, line "), "{why}");
+        // Events are not looked at so.
+        FileSource::open(&[&path]).unwrap().resume(&partitions).unwrap();
+    }
+}
+
+/// A file of labels that is added behind the others is read by the next process, under the next number, and comes back so.
+#[test]
+fn a_file_of_labels_is_added_to_a_history() {
+    let files = Files::new();
+    for stands in 1..4 {
+        let mut all = Vec::new();
+        let [one, two] = &files.labels;
+        // The first process ends somewhere in between.
+        let mut first = files.open();
+        let mut before = batches_of(&mut first, 2, stands);
+        all.append(&mut before);
+        let new = written(one.parent().unwrap(), "l3.jsonl", &["l5", "l6"]);
+        let open = || {
+            let labels = FileSource::open(&[one, two, &new]).unwrap();
+            Labelled::new(labels, FileSource::open(&files.events).unwrap())
+        };
+        let mut second = open();
+        second.resume(&partitions_of(&all)).unwrap();
+        all.extend(batches(&mut second, 2));
+        assert_eq!(records_of(&all), 10, "{stands} batches before it was added");
+        let partitions = partitions_of(&all);
+        let opened: Vec<_> = partitions.list().iter().map(|state| &state.opened).collect();
+        let of_labels = opened.iter().filter(|opened| opened.is_labels).count();
+        assert_eq!((opened.len(), of_labels), (5, 3));
+        // A third takes all of it again from the order log.
+        for snapshot in 0..=all.len() {
+            let mut third = open();
+            third.resume(&partitions_of(&all[..snapshot])).unwrap();
+            for batch in &all[snapshot..] {
+                for change in &batch.changes {
+                    third.apply(change).unwrap();
+                }
+                for (run, own) in &batch.runs {
+                    let mut again = Records::default();
+                    third.take(run, &mut again, &|| false).unwrap();
+                    assert_eq!(told(&again), told(own));
+                }
+            }
+            assert_eq!(third.partitions(), opened.iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+            assert_eq!(records_of(&batches(&mut third, 2)), 0);
+        }
+        fs::remove_file(new).unwrap();
+    }
 }
 
 /// Lines that were taken are passed by their number, and the last of them must be where it was.
@@ -226,7 +366,7 @@ fn a_file_that_was_replaced_is_not_gone_on_with() {
     let partitions = |end: Place| {
         let mut partitions = Partitions::default();
         let name = files.labels[1].display().to_string();
-        partitions.apply(&Change::Open(Opened { name, start: Start::Oldest, parents: Vec::new() })).unwrap();
+        partitions.apply(&Change::Open(Opened::new(name, Start::Oldest))).unwrap();
         partitions.advance(&Run { partition: 0, records: 2, end }).unwrap();
         partitions
     };
@@ -237,7 +377,10 @@ fn a_file_that_was_replaced_is_not_gone_on_with() {
     resumed().unwrap();
     fs::write(&files.labels[1], "another one\nl2\nl3\n").unwrap();
     let why = resumed().expect_err("another file under the name").to_string();
-    assert!(why.contains("l2.jsonl: has another line 2 than was read of it before"), "{why}");
+    assert!(
+        why.contains("l2.jsonl: is not what was taken of it, up to line 2: that line stands elsewhere"),
+        "{why}"
+    );
 }
 
 /// A source that is asked to go on until it may end, and says whether it was.

@@ -58,7 +58,7 @@ impl Labels {
         let mut next_ms = next_of(&shards);
         for (event, &stream_ms) in stream_ms.iter().enumerate() {
             let (lane, row) = owner(shared, event);
-            match lanes[lane].taken(row) {
+            match lanes[lane].taken_at(row, stream_ms) {
                 Taken::Event => {}
                 Taken::Label => {
                     let LabelRead { id_hash, is_fraud, known_ms } = lanes[lane].label(row);

@@ -9,7 +9,8 @@ use crate::decide::Decision;
 use crate::event::{EventMut, EventRef, Head};
 use crate::features::cell::Cell;
 use crate::features::plan::EntityPlan;
-use crate::reject::{Reason, Reject};
+use crate::limits::LABEL_AHEAD_MS_MAX;
+use crate::reject::{Reason, Reject, Subject};
 use crate::window::prefetch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -109,9 +110,18 @@ impl EventLane {
         self.taken[row] = taken;
     }
 
+    /// The same once stream time at the record is known.
     #[inline]
-    pub(crate) fn taken(&self, row: usize) -> Taken {
-        self.taken[row]
+    pub(crate) fn taken_at(&self, row: usize, stream_ms: i64) -> Taken {
+        let taken = self.taken[row];
+        // Before the first event there is no stream time: a history has all of its labels in front.
+        let is_too_far = matches!(taken, Taken::Label)
+            && stream_ms != i64::MIN
+            && self.heads[row].time_ms > stream_ms.saturating_add(LABEL_AHEAD_MS_MAX);
+        if is_too_far {
+            return Taken::Reject(Reject { reason: Reason::KnownAtTooFar, subject: Subject::LabelKnownAt });
+        }
+        taken
     }
 
     #[inline]

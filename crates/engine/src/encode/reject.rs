@@ -185,6 +185,7 @@ fn fault(reason: Reason) -> &'static str {
         }
         Reason::InvalidCompression => " is compressed and cannot be decompressed",
         Reason::UnknownLabel => " is neither fraud nor legit",
+        Reason::KnownAtTooFar => " is more than 400 days after the newest event",
         Reason::Panic => " could not be decoded because of a fault in cartguard; please report it",
     }
 }

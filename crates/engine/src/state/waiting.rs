@@ -5,12 +5,13 @@
 //! Two ways, by where labels come from. From a column, an event waits until its label counts and then leaves. From an input, every event
 //! is kept for `labels.span`, and labels that come find it by its id, again and again.
 //!
-//! Holds: of an event what is known earlier counts earlier, labels before its age, in the order of their sequence. Everything lies in rows (`rows`), of which a snapshot is
+//! Holds: of an event what is known earlier counts earlier, labels before its age, in the order of their sequence; labels that wait take
+//! no more than their part of the memory, and events the rest. Everything lies in rows (`rows`), of which a snapshot is
 //! made; the indices over them are made again from them. Not here: when stream time gets there (batch).
 
 use crate::event::{EventRef, Head, MISSING};
 use crate::features::plan::Plan;
-use crate::limits::{DEDUPE_SHARDS, ENTITIES_MAX, FIELDS_MAX};
+use crate::limits::{DEDUPE_SHARDS, ENTITIES_MAX, FIELDS_MAX, WAITING_LABELS_PART};
 use crate::schema::{ITEM_STATS, LabelsFrom};
 use crate::state::part::{Part, PartFault, PartKind, Read};
 use crate::state::rows::{ROWS_HEAD_WORDS, Rows};
@@ -89,15 +90,12 @@ const HEAD_WORDS: usize = 2 * ROWS_HEAD_WORDS + 2;
 /// (time, sequence)
 type When = (i64, u64);
 
-/// When, what, and the sequence of the label or the event.
-type DueAt = (i64, Due, u64);
-
-/// What is due, in the order of those that are due together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is due.
+#[derive(Clone, Copy, Debug)]
 enum Due {
-    Label,
+    Label(u32),
     /// An event's label that stands beside it, or its maturity.
-    Event,
+    Event(u32),
 }
 
 /// Where labels come from.
@@ -112,16 +110,19 @@ enum Way {
 pub(crate) struct Waiting {
     events: Rows,
     labels: Rows,
-    /// By when it is: its row.
-    due: BTreeMap<DueAt, u32>,
+    /// Labels by when they begin to count: their rows.
+    labels_due: BTreeMap<When, u32>,
+    /// Events by when they count without a label of an input.
+    events_due: BTreeMap<When, u32>,
     /// Of an input: all events, by time and by id.
     by_time: BTreeMap<When, u32>,
     by_id: HashTable<u32>,
     way: Way,
     maturity_ms: Option<i64>,
     keys: usize,
-    /// By the published formula.
+    /// By the published formula; of all, and what labels take of it at most.
     budget_bytes: u64,
+    labels_budget_bytes: u64,
     event_bytes: u64,
     label_bytes: u64,
     /// Labels, and events, that found no room.
@@ -146,17 +147,20 @@ impl Waiting {
             None => Way::Input { span_ms: 0 },
         };
         let memory = labels.map_or(0, |labels| labels.memory_bytes);
+        // One event at least.
+        let budget_bytes = (memory / DEDUPE_SHARDS as u64).max(event_bytes);
         Self {
             events: Rows::new(EVENT_WORDS + schema.entities.len() + schema.slots()),
             labels: Rows::new(LABEL_WORDS),
-            due: BTreeMap::new(),
+            labels_due: BTreeMap::new(),
+            events_due: BTreeMap::new(),
             by_time: BTreeMap::new(),
             by_id: HashTable::new(),
             way,
             maturity_ms: labels.and_then(|labels| labels.maturity_ms),
             keys: schema.entities.len(),
-            // One event at least.
-            budget_bytes: (memory / DEDUPE_SHARDS as u64).max(event_bytes),
+            budget_bytes,
+            labels_budget_bytes: budget_bytes / WAITING_LABELS_PART,
             event_bytes,
             label_bytes,
             lost: 0,
@@ -173,10 +177,23 @@ impl Waiting {
     /// The stream time at which something is due.
     #[inline]
     pub(crate) fn next_ms(&self) -> i64 {
-        let due_ms = self.due.first_key_value().map_or(i64::MAX, |(&(time_ms, ..), _)| time_ms);
-        let first = self.by_time.first_key_value();
-        let gone_ms = first.map_or(i64::MAX, |(&(time_ms, _), _)| self.gone_ms(time_ms));
-        due_ms.min(gone_ms)
+        let first = |due: &BTreeMap<When, u32>| due.first_key_value().map_or(i64::MAX, |(when, _)| when.0);
+        let gone_ms = self.by_time.first_key_value().map_or(i64::MAX, |(when, _)| self.gone_ms(when.0));
+        first(&self.labels_due).min(first(&self.events_due)).min(gone_ms)
+    }
+
+    /// What is due first, and when; of what is due together labels come first.
+    fn pop_due(&mut self, stream_ms: i64) -> Option<(When, Due)> {
+        let first = |due: &BTreeMap<When, u32>| {
+            due.first_key_value().map(|(when, _)| when.0).filter(|&time_ms| time_ms <= stream_ms)
+        };
+        match (first(&self.labels_due), first(&self.events_due)) {
+            (None, None) => None,
+            (Some(label_ms), event_ms) if event_ms.is_none_or(|event_ms| label_ms <= event_ms) => {
+                self.labels_due.pop_first().map(|(when, row)| (when, Due::Label(row)))
+            }
+            _ => self.events_due.pop_first().map(|(when, row)| (when, Due::Event(row))),
+        }
     }
 
     fn bytes(&self) -> u64 {
@@ -232,30 +249,31 @@ impl Waiting {
         }
     }
 
-    /// A label of some event was read.
+    /// A label of some event was read. Past their part of the memory the label goes that is known last, be it this one: one that waits for a
+    /// time which never comes crowds out no other.
     pub(crate) fn announce(&mut self, id_hash: u64, sequence: u64, known_ms: i64, is_fraud: bool) {
-        if self.bytes() + self.label_bytes > self.budget_bytes {
-            self.lost += 1;
-            return;
-        }
         let row = self.labels.add();
         let words = self.labels.get_mut(row);
         words[LABEL_ID] = id_hash;
         words[LABEL_SEQUENCE] = sequence;
         words[LABEL_SINCE] = known_ms as u64;
         words[LABEL_IS_FRAUD] = is_fraud.into();
-        self.due.insert((known_ms, Due::Label, sequence), row);
+        self.labels_due.insert((known_ms, sequence), row);
+        while self.labels.len() as u64 * self.label_bytes > self.labels_budget_bytes
+            && let Some((_, last)) = self.labels_due.pop_last()
+        {
+            self.labels.remove(last);
+            self.lost += 1;
+        }
+        self.make_room();
     }
 
     /// What counts once stream time is `stream_ms`, before a record.
     pub(crate) fn take(&mut self, stream_ms: i64, record: u32, out: &mut Vec<Known>) {
-        while let Some(first) = self.due.first_entry()
-            && first.key().0 <= stream_ms
-        {
-            let ((from_ms, due, sequence), row) = first.remove_entry();
+        while let Some(((from_ms, sequence), due)) = self.pop_due(stream_ms) {
             let known = match due {
-                Due::Event => self.grow_up(row),
-                Due::Label => self.label(row),
+                Due::Event(row) => self.grow_up(row),
+                Due::Label(row) => self.label(row),
             };
             let Some((row, is_fraud, is_again)) = known else { continue };
             let known = Known { record, from_ms, sequence, is_fraud, is_again, ..self.known(row) };
@@ -300,7 +318,7 @@ impl Waiting {
             && let Some(due_ms) = self.due_ms(self.when(row).0, MISSING)
         {
             let sequence = self.when(row).1;
-            self.due.remove(&(due_ms, Due::Event, sequence));
+            self.events_due.remove(&(due_ms, sequence));
         }
         let now = if is_fraud { FRAUD } else { GENUINE };
         let words = self.events.get_mut(row);
@@ -366,7 +384,7 @@ impl Waiting {
         if words[KNOWN_AS] == UNKNOWN
             && let Some(due_ms) = self.due_ms(when.0, label_beside)
         {
-            self.due.insert((due_ms, Due::Event, when.1), row);
+            self.events_due.insert((due_ms, when.1), row);
         }
         if matches!(self.way, Way::Input { .. }) {
             self.by_time.insert(when, row);
@@ -381,7 +399,7 @@ impl Waiting {
         let words = self.events.get(row);
         let (id, is_unknown) = (words[ID], words[KNOWN_AS] == UNKNOWN);
         if is_unknown && let Some(due_ms) = self.due_ms(when.0, MISSING) {
-            self.due.remove(&(due_ms, Due::Event, when.1));
+            self.events_due.remove(&(due_ms, when.1));
         }
         self.by_time.remove(&when);
         if let Ok(entry) = self.by_id.find_entry(id.rotate_right(16), |&held| held == row) {
@@ -446,8 +464,8 @@ impl Waiting {
         let rows: Vec<u32> = waiting.labels.numbers().collect();
         for row in rows {
             let words = waiting.labels.get(row);
-            let at = (words[LABEL_SINCE] as i64, Due::Label, words[LABEL_SEQUENCE]);
-            waiting.due.insert(at, row);
+            let at = (words[LABEL_SINCE] as i64, words[LABEL_SEQUENCE]);
+            waiting.labels_due.insert(at, row);
         }
         Ok(waiting)
     }

@@ -6,12 +6,14 @@
 //! is there, and nothing for at most [`WAIT_MS`]; a decompressor holds its window and two small buffers,
 //! however far the data expands; data that expands past all that records do is refused. Not here: line ends, names in messages.
 
+use super::growing::Growing;
 use super::meter::Meter;
 use flate2::read::MultiGzDecoder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,8 +52,10 @@ pub(crate) enum Fill {
 
 /// A stream of bytes.
 pub(crate) enum Blocks {
-    /// A file descriptor as it is. Where it `follows`, what comes behind the end is waited for, though not here.
-    Plain { fd: OwnedFd, waits: bool, follows: bool, meter: Meter },
+    /// A file descriptor as it is.
+    Plain { fd: OwnedFd, waits: bool, meter: Meter },
+    /// A plain file that grows: at its end there is nothing now.
+    Growing(Growing),
     /// Through a decompressor, whose errors come once what it gave before them was taken.
     Packed { reader: Box<dyn io::Read + Send>, failed: Option<io::Error> },
 }
@@ -61,7 +65,7 @@ impl Blocks {
     pub(crate) fn of_file(file: File, packing: Packing, meter: Meter) -> io::Result<Self> {
         let waits = !file.metadata()?.is_file();
         if packing == Packing::Plain {
-            return Ok(Self::Plain { fd: file.into(), waits, follows: false, meter });
+            return Ok(Self::Plain { fd: file.into(), waits, meter });
         }
         let taken = Arc::new(AtomicU64::new(0));
         let counted = Counted { file, waits, meter, taken: Arc::clone(&taken) };
@@ -79,12 +83,12 @@ impl Blocks {
 
     /// The bytes of a descriptor that may be a pipe.
     pub(crate) fn of_pipe(fd: OwnedFd) -> Self {
-        Self::Plain { fd, waits: true, follows: false, meter: Meter::default() }
+        Self::Plain { fd, waits: true, meter: Meter::default() }
     }
 
-    /// The bytes of a plain file that grows: at its end there is nothing now.
-    pub(crate) fn of_growing(file: File, meter: Meter) -> Self {
-        Self::Plain { fd: file.into(), waits: false, follows: true, meter }
+    /// The lines of a plain file that grows.
+    pub(crate) fn of_growing(path: &Path, file: File, meter: Meter) -> Self {
+        Self::Growing(Growing::new(path, file, meter))
     }
 
     /// The bytes of any reader; one that says `WouldBlock` has nothing now.
@@ -97,12 +101,12 @@ impl Blocks {
         let before = into.len();
         into.reserve_exact(want);
         match self {
-            Self::Plain { fd, waits, follows, meter } => {
+            Self::Growing(growing) => growing.fill(into, want),
+            Self::Plain { fd, waits, meter } => {
                 if *waits && !ready(fd)? {
                     return Ok(Fill::Idle);
                 }
                 match retried(|| rustix::io::read(&*fd, rustix::buffer::spare_capacity(into))) {
-                    Ok(0) if *follows => Ok(Fill::Idle),
                     Ok(0) => Ok(Fill::End),
                     Ok(got) => {
                         meter.advance(got as u64);
@@ -144,7 +148,7 @@ fn ready(fd: &impl AsFd) -> io::Result<bool> {
 }
 
 /// Repeats a call that a signal interrupted.
-fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+pub(crate) fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(rustix::io::Errno::INTR) => {}

@@ -7,12 +7,14 @@
 //! batch never spans two files; one file is open at a time. A named pipe is opened only when its turn comes, and without
 //! waiting: until somebody writes into it, a read says `Idle`.
 //!
-//! The last file may be followed while it grows: a line counts once its end is there, and at the end of the file a read says `Idle` at once.
-//! Not here: a file that is followed and then replaced or cut.
+//! The last file may be followed while it grows (`growing`): a line counts once its end is there, and at the end of the file a read says `Idle`
+//! at once. One that is then no longer what was taken of it is trouble, as it is at the next start.
 
 use super::block::{Blocks, Packing};
 use super::csv::Csv;
+use super::ended::has_more;
 use super::format::Format;
+use super::growing::Changed;
 use super::lines::Lines;
 use super::parquet::Parquet;
 use super::{Mapped, Meter, Position, Read, Replayable, Source};
@@ -20,6 +22,7 @@ use crate::Trouble;
 use cartguard_engine::record::{PlaceRef, Records};
 use cartguard_history::{Change, Opened, Partitions, Place, Run, Start};
 use rustix::fs::OFlags;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -45,6 +48,8 @@ pub struct FileSource {
     opened: usize,
     /// The last file grows.
     follows: bool,
+    /// A file that was read to its end must still end there.
+    checks_ends: bool,
 }
 
 /// A file that was looked at.
@@ -93,6 +98,7 @@ impl FileSource {
             changes: Vec::new(),
             opened: 0,
             follows: false,
+            checks_ends: false,
         })
     }
 
@@ -102,6 +108,31 @@ impl FileSource {
         let is_plain = |file: &Checked| file.format == Format::JsonLines(Packing::Plain);
         self.follows = self.files.last().is_some_and(|file| is_plain(file) && file.path.is_file());
         self
+    }
+
+    /// Refuses to go on behind a file that was read to its end and has more by now, which would never be read.
+    #[must_use]
+    pub fn checking_ends(mut self) -> Self {
+        self.checks_ends = true;
+        self
+    }
+
+    /// Whether a file that was read to its end ends there.
+    fn check_end(&self, number: usize, place: Option<&Place>) -> Result<(), Trouble> {
+        let Checked { path, format, .. } = &self.files[number];
+        let last = match place {
+            Some(&Place::Row { line, offset }) => Some((line, offset)),
+            Some(_) | None => None,
+        };
+        if has_more(path, *format, last)? {
+            let line = last.map_or(0, |(line, _)| line);
+            let what = format!(
+                "was read to its end, line {line}, and has more by now, which would never be read; put that in a new file that is added behind it \
+                 in the list"
+            );
+            return Err(Trouble::refused(path, what));
+        }
+        Ok(())
     }
 
     /// Bytes done and bytes in all, as they lie on disk.
@@ -127,7 +158,7 @@ impl FileSource {
     fn open_next(&mut self) -> Result<Option<Reader>, Trouble> {
         let Some(file) = self.files.get(self.at) else { return Ok(None) };
         let reader = if self.follows && self.at + 1 == self.files.len() {
-            let blocks = Blocks::of_growing(open(&file.path)?, self.meter.clone());
+            let blocks = Blocks::of_growing(&file.path, open(&file.path)?, self.meter.clone());
             Reader::Lines(Lines::new(blocks, self.at as u32))
         } else {
             file.open(self.at as u32, &self.meter)?
@@ -136,7 +167,7 @@ impl FileSource {
         if self.opened == self.at {
             self.opened += 1;
             let name = self.names[self.at].clone();
-            self.changes.push(Change::Open(Opened { name, start: Start::Oldest, parents: Vec::new() }));
+            self.changes.push(Change::Open(Opened::new(name, Start::Oldest)));
         }
         Ok(Some(reader))
     }
@@ -162,16 +193,12 @@ impl FileSource {
             let read = reader.read(&mut passed, 1 << 20, most);
             match read.map_err(|e| Trouble::at(&path, "cannot be read again").because(e))? {
                 Read::Idle if !self.follows => {}
-                Read::End | Read::Idle => {
-                    let what = format!("ends before line {last}, which was read of it before");
-                    return Err(Trouble::refused(&path, what));
-                }
+                Read::End | Read::Idle => return Err(no_longer(&path, last, &"it ends before that line")),
                 Read::More => {}
             }
             let is_other = |at| matches!(passed.place_of(at), PlaceRef::Row { line, offset: at } if line == last && at != offset);
             if passed.len().checked_sub(1).is_some_and(is_other) {
-                let what = format!("has another line {last} than was read of it before; it may only grow");
-                return Err(Trouble::refused(&path, what));
+                return Err(no_longer(&path, last, &"that line stands elsewhere"));
             }
         }
         self.position = reader.position();
@@ -205,6 +232,9 @@ impl Source for FileSource {
                     self.current = None;
                     self.at = self.files.len();
                     into.clear();
+                    if cause.get_ref().is_some_and(|inner| inner.is::<Changed>()) {
+                        return Err(no_longer(path, line - 1, &cause));
+                    }
                     let what = format_args!("cannot be read on from line {line}, byte {offset}");
                     return Err(Trouble::at(path, what).because(cause));
                 }
@@ -240,6 +270,9 @@ impl Replayable for FileSource {
             self.opened = number + 1;
             if partition.is_finished {
                 self.at = number + 1;
+                if self.checks_ends {
+                    self.check_end(number, partition.place.as_ref())?;
+                }
             }
         }
         if let Some(partition) = taken.list().get(self.at)
@@ -431,6 +464,15 @@ pub(crate) fn open(path: &Path) -> Result<File, Trouble> {
         options.custom_flags(OFlags::NONBLOCK.bits() as i32);
     }
     options.open(path).map_err(|e| cannot_open(path, e))
+}
+
+/// What was taken of a file is not in it any more, or no longer where it was.
+fn no_longer(path: &Path, last: u64, why: &dyn Display) -> Trouble {
+    let what = format!(
+        "is not what was taken of it, up to line {last}: {why}; a file that was read may only grow. Put it back as it was, with new lines behind \
+         those, or in a new file that is added behind it in the list; then start again"
+    );
+    Trouble::refused(path, what)
 }
 
 pub(crate) fn cannot_open(path: &Path, cause: io::Error) -> Trouble {

@@ -2,27 +2,26 @@
 //!
 //! labels, events -> **labelled** -> records
 //!
-//! Holds: the partitions of labels come first and are told of before any of the events', so that their numbers never change; what is there
-//! of labels is taken before events are. A label that comes early waits in the engine until it is known, so that a history, with all of
-//! its labels in front, gives what a stream gave whose labels came in between. It ends when there are no more events.
+//! Holds: partitions have the numbers of the order in which they were told of, which for a history is that of its order log; all files of
+//! labels are told of before the first of the events is, and one that is added later when the next process begins; what is there of labels is
+//! taken before events are. A label that comes early waits in the engine until it is known, so that a history, with all of its labels in
+//! front, gives what a stream gave whose labels came in between. It ends when there are no more events.
 //!
 //! Not here: what a label says, when it begins to count (the engine).
 
 use super::{Position, Read, Replayable, Source};
 use crate::{Trouble, WatchPartitions};
 use cartguard_engine::record::{Form, Records};
-use cartguard_history::{Change, Opened, Partitions, Run};
+use cartguard_history::{Change, Opened, PartitionState, Partitions, Run};
 
 /// See the module.
 pub struct Labelled<L, E> {
     labels: L,
     events: E,
-    /// Partitions of labels.
-    count: u32,
-    /// All partitions.
+    /// The partitions that were told of, by number.
+    told: Vec<Own>,
+    /// Names of all partitions: those that were told of, then those that will be.
     names: Vec<String>,
-    /// Partitions of labels that were told of or come back from a log.
-    opened: u32,
     changes: Vec<Change>,
     labels_ended: bool,
     events_ended: bool,
@@ -30,22 +29,28 @@ pub struct Labelled<L, E> {
     at_labels: bool,
 }
 
+/// A partition by the number that its own source gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    Labels(u32),
+    Events(u32),
+}
+
 impl<L: Source, E: Source> Labelled<L, E> {
     /// Before anything of either is read.
     pub fn new(labels: L, events: E) -> Self {
-        let count = labels.partitions().len() as u32;
-        let names = [labels.partitions(), events.partitions()].concat();
-        Self {
+        let mut new = Self {
             labels,
             events,
-            count,
-            names,
-            opened: 0,
+            told: Vec::new(),
+            names: Vec::new(),
             changes: Vec::new(),
             labels_ended: false,
             events_ended: false,
             at_labels: true,
-        }
+        };
+        new.name();
+        new
     }
 
     /// The source of events.
@@ -53,19 +58,72 @@ impl<L: Source, E: Source> Labelled<L, E> {
         &self.events
     }
 
-    /// Takes note of partitions that appeared.
+    /// How many partitions of labels were told of, and how many of events.
+    fn opened(&self) -> (usize, usize) {
+        let labels = self.told.iter().filter(|own| matches!(own, Own::Labels(_))).count();
+        (labels, self.told.len() - labels)
+    }
+
+    /// The number here of a partition. Those that were not told of come behind the others, labels first; a source that tells of none has its
+    /// numbers so.
+    fn number(&self, own: Own) -> u32 {
+        if let Some(number) = self.told.iter().position(|told| *told == own) {
+            return number as u32;
+        }
+        let (labels, events) = self.opened();
+        let left = self.labels.partitions().len() - labels;
+        let behind = match own {
+            Own::Labels(own) => own as usize - labels,
+            Own::Events(own) => left + own as usize - events,
+        };
+        (self.told.len() + behind) as u32
+    }
+
+    /// A partition of ours by its number.
+    fn own(&self, number: u32) -> Result<Own, Trouble> {
+        let own = self.told.get(number as usize).copied();
+        own.ok_or_else(|| Trouble::refuse(format!("partition number {number} was never opened")))
+    }
+
+    /// A further partition is told of.
+    fn open(&mut self, is_labels: bool) {
+        let (labels, events) = self.opened();
+        self.told.push(if is_labels { Own::Labels(labels as u32) } else { Own::Events(events as u32) });
+    }
+
+    /// Takes note of the names of all partitions as they are now.
     fn name(&mut self) {
-        let known = self.names.len() - self.count as usize;
-        self.names.extend_from_slice(self.events.partitions().get(known..).unwrap_or_default());
+        let (labels, events) = self.opened();
+        let [of_labels, of_events] = [self.labels.partitions(), self.events.partitions()];
+        let told = self.told.iter().map(|own| match own {
+            Own::Labels(own) => of_labels[*own as usize].clone(),
+            Own::Events(own) => of_events.get(*own as usize).cloned().unwrap_or_default(),
+        });
+        let left = of_labels[labels..].iter().chain(of_events.get(events..).unwrap_or_default()).cloned();
+        self.names = told.chain(left).collect();
     }
 
     /// The changes of both since they were last asked, numbered as the partitions are here.
     fn gather_changes(&mut self) {
-        let labels = self.labels.changes();
-        self.opened += labels.iter().filter(|change| matches!(change, Change::Open(_))).count() as u32;
-        self.changes.extend(labels);
-        let events = self.events.changes();
-        self.changes.extend(events.into_iter().map(|change| moved(change, self.count)));
+        let labels = self.labels.changes().into_iter().map(|change| (change, true));
+        let events = self.events.changes().into_iter().map(|change| (change, false));
+        let all: Vec<(Change, bool)> = labels.chain(events).collect();
+        if all.is_empty() {
+            return;
+        }
+        for (change, is_labels) in all {
+            let number = |own: u32| self.number(if is_labels { Own::Labels(own) } else { Own::Events(own) });
+            let change = match change {
+                Change::Open(opened) => {
+                    let parents = opened.parents.iter().map(|parent| number(*parent)).collect();
+                    self.open(is_labels);
+                    Change::Open(Opened { parents, is_labels, ..opened })
+                }
+                other => renumbered(other, number),
+            };
+            self.changes.push(change);
+        }
+        self.name();
     }
 }
 
@@ -86,28 +144,31 @@ impl<L: Source, E: Source> Source for Labelled<L, E> {
             self.gather_changes();
             if read == Read::More {
                 label(into);
+                number_all(into, |own| self.number(Own::Labels(own)));
                 return Ok(read);
             }
             // Numbers are given in the order in which partitions are told of.
-            if self.opened < self.count && read == Read::Idle {
+            if read == Read::Idle && self.opened().0 < self.labels.partitions().len() {
                 return Ok(read);
             }
         }
         self.at_labels = false;
         let read = self.events.read(into, max_bytes, max_records)?;
         self.events_ended = read == Read::End;
-        into.list.iter_mut().for_each(|meta| meta.partition += self.count);
-        self.name();
         self.gather_changes();
+        number_all(into, |own| self.number(Own::Events(own)));
         Ok(read)
     }
 
     fn position(&self) -> Position {
-        if self.at_labels {
-            return self.labels.position();
-        }
-        let at = self.events.position();
-        Position { partition: at.partition + self.count, ..at }
+        let (at, own) = if self.at_labels {
+            let at = self.labels.position();
+            (at, Own::Labels(at.partition))
+        } else {
+            let at = self.events.position();
+            (at, Own::Events(at.partition))
+        };
+        Position { partition: self.number(own), ..at }
     }
 
     fn changes(&mut self) -> Vec<Change> {
@@ -119,51 +180,97 @@ impl<L: Source, E: Source> Source for Labelled<L, E> {
     }
 }
 
+impl<L: Replayable, E: Replayable> Labelled<L, E> {
+    /// A partition that was told of before: files of labels keep their place and their order, and new ones come behind them.
+    fn open_again(&mut self, opened: &Opened) -> Result<bool, Trouble> {
+        let (labels, events) = self.opened();
+        let files = self.labels.partitions();
+        let name = &opened.name;
+        // Until it was said of partitions what they are, labels stood in front.
+        let is_labels = opened.is_labels || (events == 0 && files.get(labels) == Some(name));
+        let refused = |what: String| Err(Trouble::refuse(format!("labels.input: {what}")));
+        let rule = "the files that a history has read stay in the list, in their order, and new ones come behind them";
+        if is_labels && files.get(labels) != Some(name) {
+            let is_now = match files.iter().position(|file| file == name) {
+                Some(at) => format!("is file {} now", at + 1),
+                None => "is not among them now".to_owned(),
+            };
+            return refused(format!("{name} was file {} before, and {is_now}; {rule}", labels + 1));
+        }
+        if !is_labels && labels == 0 {
+            let first = files.first().map_or("no file", String::as_str);
+            return refused(format!("{first} stands where {name} was read before; {rule}"));
+        }
+        if !is_labels && files.contains(name) {
+            return refused(format!(
+                "{name} was read as a file of events before, and cannot be one of labels"
+            ));
+        }
+        self.open(is_labels);
+        Ok(is_labels)
+    }
+}
+
 impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
     fn identity(&self) -> String {
         self.events.identity()
     }
 
     fn resume(&mut self, taken: &Partitions) -> Result<(), Trouble> {
-        let labels = &self.names[..self.count as usize];
-        let before = taken.list().iter().map(|state| &state.opened.name);
-        if let Some((now, before)) = labels.iter().zip(before).find(|(now, before)| now != before) {
-            return Err(Trouble::refuse(format!(
-                "labels.input: {now} stands where {before} was read before; the files of labels of a history stay the same, in the same order"
-            )));
+        let (mut labels, mut events): (Vec<PartitionState>, Vec<PartitionState>) = (Vec::new(), Vec::new());
+        for state in taken.list() {
+            let parents = state.opened.parents.iter().map(|parent| Ok(local(self.own(*parent)?)));
+            let parents: Vec<u32> = parents.collect::<Result<_, Trouble>>()?;
+            let own = if self.open_again(&state.opened)? { &mut labels } else { &mut events };
+            let opened = Opened { parents, ..state.opened.clone() };
+            own.push(PartitionState { opened, ..state.clone() });
         }
-        let [labels, events] = split(taken, self.count as usize);
-        self.opened = labels.list().len() as u32;
-        self.labels.resume(&labels)?;
-        self.events.resume(&events)?;
+        self.labels.resume(&labels.into_iter().collect())?;
+        self.events.resume(&events.into_iter().collect())?;
         self.name();
         Ok(())
     }
 
     fn take(&mut self, run: &Run, into: &mut Records, is_over: &dyn Fn() -> bool) -> Result<(), Trouble> {
-        let Some(partition) = run.partition.checked_sub(self.count) else {
-            self.labels.take(run, into, is_over)?;
-            label(into);
-            return Ok(());
-        };
-        self.events.take(&Run { partition, ..run.clone() }, into, is_over)?;
-        into.list.iter_mut().for_each(|meta| meta.partition += self.count);
+        let own = self.own(run.partition)?;
+        let run = Run { partition: local(own), ..run.clone() };
+        match own {
+            Own::Labels(_) => {
+                self.labels.take(&run, into, is_over)?;
+                label(into);
+                number_all(into, |own| self.number(Own::Labels(own)));
+            }
+            Own::Events(_) => {
+                self.events.take(&run, into, is_over)?;
+                number_all(into, |own| self.number(Own::Events(own)));
+            }
+        }
         Ok(())
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
-        let is_of_labels = match change {
-            Change::Open(_) => self.opened < self.count,
+        let is_labels = match change {
+            Change::Open(opened) => self.open_again(opened)?,
             Change::Finish { partition }
             | Change::Gap { partition, .. }
-            | Change::Quiet { partition, .. } => *partition < self.count,
+            | Change::Quiet { partition, .. } => matches!(self.own(*partition)?, Own::Labels(_)),
             Change::Version { .. } => return Ok(()),
         };
-        if is_of_labels {
-            self.opened += u32::from(matches!(change, Change::Open(_)));
-            return self.labels.apply(change);
+        let told = &self.told;
+        // What is named was told of: of the others that was looked at just now, and parents come before their children.
+        let number = |number: u32| told.get(number as usize).map_or(number, |own| local(*own));
+        let own = match change.clone() {
+            Change::Open(opened) => {
+                let parents = opened.parents.iter().map(|parent| number(*parent)).collect();
+                Change::Open(Opened { parents, ..opened })
+            }
+            other => renumbered(other, number),
+        };
+        if is_labels {
+            self.labels.apply(&own)?;
+        } else {
+            self.events.apply(&own)?;
         }
-        self.events.apply(&moved_back(change, self.count))?;
         self.name();
         Ok(())
     }
@@ -172,6 +279,11 @@ impl<L: Replayable, E: Replayable> Replayable for Labelled<L, E> {
         self.labels.go_on(is_over)?;
         self.events.go_on(is_over)
     }
+}
+
+fn local(own: Own) -> u32 {
+    let (Own::Labels(own) | Own::Events(own)) = own;
+    own
 }
 
 /// Says of records that they are labels.
@@ -185,41 +297,25 @@ fn label(records: &mut Records) {
     }
 }
 
-/// The states of the partitions of labels, and those of events by numbers of their own.
-fn split(taken: &Partitions, count: usize) -> [Partitions; 2] {
-    let (labels, events) = taken.list().split_at(count.min(taken.list().len()));
-    let events = events.iter().map(|state| {
-        let parents = state.opened.parents.iter().map(|parent| parent - count as u32).collect();
-        let opened = Opened { parents, ..state.opened.clone() };
-        cartguard_history::PartitionState { opened, ..state.clone() }
-    });
-    [labels.iter().cloned().collect(), events.collect()]
-}
-
-/// A change of events' partitions by the numbers that they have here.
-fn moved(change: Change, by: u32) -> Change {
-    match change {
-        Change::Open(opened) => {
-            let parents = opened.parents.iter().map(|parent| parent + by).collect();
-            Change::Open(Opened { parents, ..opened })
-        }
-        Change::Finish { partition } => Change::Finish { partition: partition + by },
-        Change::Gap { partition, after, before } => Change::Gap { partition: partition + by, after, before },
-        Change::Quiet { partition, until_ms } => Change::Quiet { partition: partition + by, until_ms },
-        change @ Change::Version { .. } => change,
+/// Gives records the numbers that their partitions have here.
+fn number_all(records: &mut Records, number: impl Fn(u32) -> u32) {
+    let mut last: Option<(u32, u32)> = None;
+    for meta in &mut records.list {
+        // Most often they are of the partition of the one before.
+        let known = last.filter(|(own, _)| *own == meta.partition);
+        let (_, here) = *last.insert(known.unwrap_or_else(|| (meta.partition, number(meta.partition))));
+        meta.partition = here;
     }
 }
 
-/// The same by the numbers that they have there.
-fn moved_back(change: &Change, by: u32) -> Change {
-    match change.clone() {
-        Change::Open(opened) => {
-            let parents = opened.parents.iter().map(|parent| parent - by).collect();
-            Change::Open(Opened { parents, ..opened })
+/// A change of a partition that was opened, by its number elsewhere.
+fn renumbered(change: Change, number: impl Fn(u32) -> u32) -> Change {
+    match change {
+        Change::Finish { partition } => Change::Finish { partition: number(partition) },
+        Change::Gap { partition, after, before } => {
+            Change::Gap { partition: number(partition), after, before }
         }
-        Change::Finish { partition } => Change::Finish { partition: partition - by },
-        Change::Gap { partition, after, before } => Change::Gap { partition: partition - by, after, before },
-        Change::Quiet { partition, until_ms } => Change::Quiet { partition: partition - by, until_ms },
-        change @ Change::Version { .. } => change,
+        Change::Quiet { partition, until_ms } => Change::Quiet { partition: number(partition), until_ms },
+        change @ (Change::Open(_) | Change::Version { .. }) => change,
     }
 }

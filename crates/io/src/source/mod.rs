@@ -9,8 +9,10 @@
 pub(crate) mod block;
 mod columns;
 pub(crate) mod csv;
+mod ended;
 pub mod files;
 pub(crate) mod format;
+mod growing;
 mod labelled;
 mod lines;
 mod meter;

@@ -37,7 +37,7 @@ pub(super) fn labels(seed: u64, definitions: &mut [Definition], conditions: usiz
     has_labels.then(|| {
         let delay_ms = random.one_of(&[0, 1, SECOND, MINUTE, HOUR, DAY]);
         let maturity_ms = random.chance(50).then(|| random.one_of(&[1, SECOND, HOUR, DAY]));
-        let waiting_max = random.one_of(&[1, 8, 1 << 20, 1 << 20, 1 << 20]);
+        let waiting_max = random.one_of(&[1, 2, 4, 1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20]);
         let from = if random.chance(50) {
             LabelsFrom::Column { delay_ms, waiting_max }
         } else {
@@ -58,7 +58,11 @@ pub(super) fn announce(case: &mut Case) {
     let mut lines: Vec<(usize, LabelLine)> = Vec::new();
     for (at, event) in case.events.iter().enumerate() {
         for _ in 0..random.one_of(&[0, 1, 1, 1, 1, 1, 2, 3]) {
-            let edge = random.one_of(&[0, 0, SECOND, MINUTE, HOUR, DAY, maturity_ms, span_ms]);
+            let edges = [0, 0, SECOND, MINUTE, HOUR, DAY, maturity_ms, span_ms];
+            // Of a clock that is wrong by a year and more.
+            let far = [400 * DAY, 401 * DAY, 800 * DAY];
+            let edges = if random.chance(4) { &far[..] } else { &edges };
+            let edge = random.one_of(edges);
             let known_ms = event.time_ms + edge + random.within(-1, 1);
             let place = match random.below(10) {
                 _ if in_front => 0,

@@ -132,7 +132,7 @@ impl Worker {
         let from = (out.decisions.len(), out.alerts.len(), out.rejects.len(), out.rows.len());
         for event in inputs.events(block) {
             let (lane, row) = owner(shared, event);
-            let taken = inputs.events[lane].taken(row);
+            let taken = inputs.events[lane].taken_at(row, self.stream_ms[event]);
             if let Taken::Reject(reject) = taken {
                 counts.rejects[reject.reason as usize] += 1;
                 self.write_reject(&inputs.job, event, reject, out);
