@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A soak on one machine: tools/soak.sh [SECONDS] [RATE], by default 600 s at 1,000 events/s through a local Kinesis, with two reshards. A
-# second is a day of event time, so that windows of 90 days are full after 90 s and memory has to be flat from then on. It prints the
+# second is a day of event time and idle keys go after 100 of them, so that memory has to be flat from some 170 s on. It prints the
 # process's resident memory as it goes and what of it the state is (by the formula, and the pages and tables that hold it), what its
 # status says at the end, what came twice, and whether all bytes agree.
 set -euo pipefail
@@ -23,7 +23,7 @@ until url="$(head -1 "$work/url")" && [ -n "$url" ]; do sleep 0.1; done
 export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 export CARTGUARD__SOURCE__ENDPOINT_URL="$url" CARTGUARD__SINK__ENDPOINT_URL="$url" CARTGUARD__SINK__REJECTS_FILE="$work/rejects.jsonl"
 export CARTGUARD__HISTORY__FOLDER="$work/data" CARTGUARD__SNAPSHOT__EVERY=60s CARTGUARD__OUTPUT__FEATURES=none
-export CARTGUARD__MODEL__PATH="$PWD/models/demo/2"
+export CARTGUARD__MODEL__PATH="$PWD/models/demo/2" CARTGUARD__STATE__FORGET_AFTER=100d CARTGUARD__STATE__SWEEP_EVERY=65536
 "$bin/cartguard" run --config config/kinesis.toml 2> "$work/log" &
 cartguard=$!
 pids+=("$cartguard")

@@ -99,7 +99,9 @@ impl Slices {
         let mut from = 0;
         let of_slice = |Cut { events, without_processor, is_taking_snapshot }| {
             let mut latency = Latency::new();
-            self.delays_ns[from..events].iter().for_each(|delay| latency.record_ns(*delay));
+            for delay in &self.delays_ns[from..events] {
+                latency.record_ns(*delay);
+            }
             from = events;
             Slice { latency, without_processor, is_taking_snapshot }
         };

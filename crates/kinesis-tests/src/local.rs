@@ -6,9 +6,13 @@ use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use aws_sdk_kinesis::{Client, config};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use ferrokinesis::store::StoreOptions;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Mutex;
 
 /// Threads of the server. Its tasks hold a lock of a map while they wait for another task, and those that want the lock block their threads: with two
 /// threads it stood still for good within a minute of 1,000 records/s.
@@ -41,19 +45,30 @@ pub fn options() -> StoreOptions {
 
 impl Local {
     /// Starts one on a port that is free.
-    pub async fn start(options: StoreOptions) -> Self {
+    pub fn start(options: StoreOptions) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start_at(free, options).await.expect("a port of the loopback")
+        Self::start_at(free, options).expect("a port of the loopback")
     }
 
     /// Starts one there.
-    pub async fn start_at(address: SocketAddr, options: StoreOptions) -> std::io::Result<Self> {
+    pub fn start_at(address: SocketAddr, options: StoreOptions) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let serving = runtime.spawn(async move {
             let (app, _) = ferrokinesis::create_app(options);
+            // It numbers records first and stores them later: of two puts at once the later numbers can be there first, and a reader that has them has
+            // passed the others by. Kinesis does no such thing.
+            let one_at_a_time = Arc::new(Mutex::new(()));
+            let app = app.layer(from_fn(move |request: Request, next: Next| {
+                let one_at_a_time = Arc::clone(&one_at_a_time);
+                async move {
+                    let _turn =
+                        if changes_a_stream(&request) { Some(one_at_a_time.lock().await) } else { None };
+                    next.run(request).await
+                }
+            }));
             let listener = tokio::net::TcpListener::from_std(listener)?;
             ferrokinesis::serve_plain_http(listener, app, std::future::pending()).await
         });
@@ -70,6 +85,12 @@ impl Local {
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+fn changes_a_stream(request: &Request) -> bool {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let action = target.and_then(|target| target.rsplit('.').next());
+    matches!(action, Some("PutRecord" | "PutRecords" | "SplitShard" | "MergeShards"))
 }
 
 /// A client that tries nothing again: tests want to see each fault.

@@ -104,7 +104,7 @@ fn survive(mode: &str, seed: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    let local = runtime.block_on(Local::start(options()));
+    let local = Local::start(options());
     let client = client(&local.url());
     runtime.block_on(async {
         for (stream, shards) in [("in", 3), ("decisions", 2), ("alerts", 1), ("rejects", 1)] {

@@ -18,7 +18,7 @@ struct Rig {
 
 impl Rig {
     async fn new(service: Service, shards: i32) -> Self {
-        let local = Local::start(local::options()).await;
+        let local = Local::start(local::options());
         let proxy = Proxy::start(local.address(), service).await;
         let client = local::client(&proxy.url());
         local::create_stream(&client, "s", shards).await;

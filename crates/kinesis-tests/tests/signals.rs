@@ -86,7 +86,7 @@ fn a_recovery_while_kinesis_is_away_ends_when_asked_and_loses_nothing() {
     let runtime = runtime.expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
     let (local, proxy) = runtime.block_on(async {
-        let local = Local::start(options()).await;
+        let local = Local::start(options());
         let proxy = Proxy::start(local.address(), Service::default()).await;
         (local, proxy)
     });

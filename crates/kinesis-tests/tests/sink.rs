@@ -33,7 +33,7 @@ impl Rig {
             .build()
             .expect("a runtime");
         let (local, proxy) = runtime.block_on(async {
-            let local = Local::start(local::options()).await;
+            let local = Local::start(local::options());
             let proxy = Proxy::start(local.address(), Service::default()).await;
             (local, proxy)
         });

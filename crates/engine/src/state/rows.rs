@@ -150,7 +150,9 @@ impl Rows {
     /// not fit each other.
     pub(super) fn restore(words: usize, head: [u64; ROWS_HEAD_WORDS], frames: &[u64]) -> Option<Self> {
         let mut rows = Self { used: head[0] as usize, free: head[1], ..Self::new(words) };
-        frames.chunks(FRAMES * FRAME_WORDS).for_each(|words| rows.pages.push(RowPage::of(words)));
+        for words in frames.chunks(FRAMES * FRAME_WORDS) {
+            rows.pages.push(RowPage::of(words));
+        }
         let room = rows.pages.len() * FRAMES * rows.per_frame();
         if !frames.len().is_multiple_of(FRAMES * FRAME_WORDS) || rows.used > room {
             return None;

@@ -252,7 +252,9 @@ mod tests {
     impl Pages {
         fn of(held: &[Vec<u64>]) -> Self {
             let mut pages = Self { pages: Vec::new(), capture: Capture::new(2) };
-            held.iter().for_each(|page| pages.push(page.clone()));
+            for page in held {
+                pages.push(page.clone());
+            }
             pages
         }
 

@@ -25,8 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve(port: u16, streams: &[&str]) -> Result<(), Box<dyn Error>> {
-    let local =
-        local::Local::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), local::options()).await?;
+    let local = local::Local::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), local::options())?;
     let client = local::client(&local.url());
     for stream in streams {
         let (name, shards) = stream.split_once(':').unwrap_or((stream, "1"));
