@@ -11,7 +11,7 @@ use crate::engine;
 use crate::exit::Refusal;
 use crate::model;
 use crate::shadow::{self, Roster, Shadow, WhenFull};
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use cartguard_engine::batch::Outputs;
 use cartguard_engine::batch::rows::Share;
 use cartguard_engine::record::Records;
@@ -78,6 +78,10 @@ pub(super) fn compare(
         }
         started.end(latency)
     };
+    ensure!(
+        left >= 2 * events,
+        Refusal(format!("--challenger: {left} events are left of the input, and a pair of turns takes {}: raise --seconds", 2 * events))
+    );
     let mut pairs = Vec::new();
     while left >= 2 * events {
         pairs.push([turn(None), turn(roster.clone())]);

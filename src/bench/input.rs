@@ -8,6 +8,8 @@ use crate::synthetic::generator_settings;
 use cartguard_engine::record::{Location, RecordMeta, Records};
 use cartguard_io::{FileSource, Read, Source};
 use loadgen::Generator;
+use std::thread;
+use std::time::Duration;
 
 /// Records made before the run, in batches as they were made.
 pub(super) struct Input {
@@ -24,6 +26,11 @@ impl Input {
                 let mut batch = Records::default();
                 if source.read(&mut batch, 1 << 20, 4_096)? == Read::End {
                     break;
+                }
+                // A pipe may have none yet.
+                if batch.is_empty() {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
                 }
                 made += batch.len() as u64;
                 records.push(batch);

@@ -102,6 +102,11 @@ impl Subject {
         Ok(())
     }
 
+    /// Whether this thread has a part in a snapshot that is taken.
+    fn is_copying(&self) -> bool {
+        self.processor.engine().is_taking_snapshot()
+    }
+
     fn is_taking_snapshot(&self) -> bool {
         self.processor.look().is_some_and(|look| look.snapshot.taking != "none")
     }
@@ -148,6 +153,7 @@ pub(super) fn open_loop(mut subject: Subject, input: &Input, warm_up: u64, rate:
             continue;
         }
         let records = subject.process(&mut cursor, due - done)?;
+        slices.see_snapshot(subject.is_copying());
         let now = started.elapsed().as_nanos() as u64;
         for event in done..done + records {
             slices.record(schedule.offset_ns(event), now);

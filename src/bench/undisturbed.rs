@@ -18,7 +18,7 @@ pub(super) const DISTURBED: Duration = Duration::from_millis(1);
 pub(super) struct Slice {
     pub(super) latency: Latency,
     without_processor: Duration,
-    /// A snapshot was being taken when it ended.
+    /// A snapshot was being taken at some time of it.
     is_taking_snapshot: bool,
 }
 
@@ -57,6 +57,8 @@ pub(super) struct Slices {
     delays_ns: Vec<u64>,
     cuts: Vec<Cut>,
     clock: Clock,
+    /// Whether a snapshot was being taken at some time since the last cut.
+    has_snapshot: bool,
 }
 
 /// The end of a slice.
@@ -73,12 +75,17 @@ impl Slices {
         // Written to and emptied: its memory is there before the first event.
         let mut delays_ns = vec![1; events as usize];
         delays_ns.clear();
-        Self { delays_ns, cuts: Vec::new(), clock: Clock::start() }
+        Self { delays_ns, cuts: Vec::new(), clock: Clock::start(), has_snapshot: false }
     }
 
     /// As [`Latency::record`].
     pub(super) fn record(&mut self, intended_ns: u64, done_ns: u64) {
         self.delays_ns.push(done_ns.saturating_sub(intended_ns));
+    }
+
+    /// A snapshot is being taken, or none is.
+    pub(super) fn see_snapshot(&mut self, is_taking: bool) {
+        self.has_snapshot |= is_taking;
     }
 
     pub(super) fn cut_if_due(&mut self, is_taking_snapshot: impl FnOnce() -> bool) {
@@ -89,6 +96,7 @@ impl Slices {
 
     fn cut(&mut self, is_taking_snapshot: bool) {
         let without_processor = self.clock.without_processor();
+        let is_taking_snapshot = std::mem::replace(&mut self.has_snapshot, is_taking_snapshot) || is_taking_snapshot;
         self.cuts.push(Cut { events: self.delays_ns.len(), without_processor, is_taking_snapshot });
         self.clock = Clock::start();
     }

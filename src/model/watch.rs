@@ -50,6 +50,14 @@ struct Candidate {
     refused: Option<(Look, String)>,
 }
 
+/// What orders versions, oldest first, the tenth behind the ninth.
+fn age(name: &str) -> (&str, u64, &str) {
+    let (model, version) = name.split_once('/').unwrap_or((name, ""));
+    let digits = version.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
+    (model, digits[..end].parse().unwrap_or(0), version)
+}
+
 impl Watched {
     /// Watches for as long as the switches are wanted.
     pub(crate) fn start(self) -> anyhow::Result<Switches> {
@@ -132,7 +140,9 @@ impl Watch {
             (self.of.tell)(&format!("model {name} is refused: {why}"));
         }
         let late = std::mem::take(&mut self.late);
-        for name in late.keys().chain(&found.arrived) {
+        let mut coming: Vec<&String> = late.keys().chain(&found.arrived).collect();
+        coming.sort_by_key(|name| age(name));
+        for name in coming {
             match self.admit(name) {
                 Ok(told) => (self.of.tell)(&format!("model {name} has arrived: {told}")),
                 Err(NotTaken::Refused(why)) => {

@@ -97,8 +97,9 @@ impl Lines {
             None => self.file.insert(open(path, true)?.0),
         };
         file.write_all(&self.text).inspect_err(|_| {
-            // Half a line would spoil the next one.
-            let _ = file.set_len(self.bytes).and_then(|()| file.seek(SeekFrom::Start(self.bytes)));
+            // Half a line would spoil the next one, and so would a hole, where somebody shortened it.
+            let whole = file.metadata().map_or(0, |about| about.len().min(self.bytes));
+            let _ = file.set_len(whole).and_then(|()| file.seek(SeekFrom::Start(whole)));
         })
     }
 }

@@ -64,8 +64,8 @@ pub const KEPT_EVENT_BYTES: u64 = 192;
 /// Bytes that a label of an input counts for until it begins to count: its row and its place in time.
 pub const KEPT_LABEL_BYTES: u64 = 96;
 
-/// Labels of an input that do not count yet take one part in so many of `labels.memory` at most: neither they nor the events can crowd the
-/// others out. A half: all labels of a history may stand in front of it.
+/// Labels of an input that do not count yet take one part in so many of `labels.memory` at most, so that events have the rest for certain. A
+/// half: all labels of a history may stand in front of it.
 pub const WAITING_LABELS_PART: u64 = 2;
 
 /// A label that is known longer than this after the newest event, ms, is rejected (`known_at_too_far`): 400 days, the longest `labels.span`,

@@ -68,8 +68,8 @@ fn empty() -> Frame {
     vec![0; FRAME_WORDS].into_boxed_slice().try_into().expect("it has the length of a frame")
 }
 
-/// The copies of one list of pages, while they are made. It keeps its own memory between two snapshots, and has it grow with the pages: to find
-/// some at the cut would cost an event milliseconds.
+/// The copies of one list of pages, while they are made. What it notes of each frame it keeps between two snapshots, and has it grow with the
+/// pages: to find that memory at the cut would cost an event milliseconds.
 #[derive(Debug)]
 pub(crate) struct Capture {
     frames_per_page: usize,

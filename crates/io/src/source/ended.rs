@@ -41,15 +41,18 @@ pub(crate) fn has_more(path: &Path, format: Format, last: Option<(u64, u64)>) ->
 fn is_anything_behind(path: &Path, from: u64, is_table: bool, mut is_in_row: bool) -> io::Result<bool> {
     let mut file = std::fs::File::open(path)?;
     file.seek(SeekFrom::Start(from))?;
-    let (mut block, mut is_quoted) = (vec![0; BLOCK], false);
+    // A quote opens at the begin of a field, and behind one that closed it stands for a quote.
+    let (mut block, mut is_quoted, mut before) = (vec![0; BLOCK], false, b'\n');
     loop {
         let got = file.read(&mut block)?;
         if got == 0 {
             return Ok(false);
         }
-        for byte in &block[..got] {
+        for &byte in &block[..got] {
+            let opens = matches!(before, b',' | b'\n' | b'"');
+            before = byte;
             match byte {
-                b'"' if is_in_row => is_quoted ^= is_table,
+                b'"' if is_in_row => is_quoted = is_table && !is_quoted && opens,
                 b'\n' if !is_quoted => is_in_row = false,
                 b'\n' | b'\r' => {}
                 _ if is_in_row => {}

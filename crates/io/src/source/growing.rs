@@ -30,13 +30,11 @@ pub(crate) struct Growing {
     /// Bytes that were given, and the last of them.
     given: u64,
     tail: Vec<u8>,
-    /// There was nothing behind them at the last look.
-    was_at_end: bool,
 }
 
 impl Growing {
     pub(crate) fn new(path: &Path, file: File, meter: Meter) -> Self {
-        Self { path: path.to_path_buf(), file, meter, given: 0, tail: Vec::new(), was_at_end: false }
+        Self { path: path.to_path_buf(), file, meter, given: 0, tail: Vec::new() }
     }
 
     /// Appends whole lines of about `want` bytes, for which there is room, to `into`.
@@ -49,18 +47,16 @@ impl Growing {
             let whole = whole.unwrap_or(if got < want { 0 } else { got });
             into.truncate(before + whole);
             if whole == 0 {
-                self.was_at_end = true;
                 if self.is_another()? {
                     continue;
                 }
                 return Ok(Fill::Idle);
             }
-            // What was at its end and has more may have been cut and written anew meanwhile.
-            if self.was_at_end && !self.has_tail(&self.file)? {
+            // It may have been cut and written anew since the last look.
+            if !self.has_tail(&self.file)? {
                 into.truncate(before);
                 return Err(changed("has other lines than were taken of it".to_owned()));
             }
-            self.was_at_end = false;
             self.give(&into[before..]);
             return Ok(Fill::Some);
         }
