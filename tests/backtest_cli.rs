@@ -219,6 +219,30 @@ fn a_file_of_labels_says_what_a_column_says() {
     assert!(column == scored(&shop, "b", &column_off));
 }
 
+/// A chargeback comes sooner than the day from which on an order counts as genuine: the youngest labels are frauds alone, and nobody learns from them.
+#[test]
+fn frauds_that_are_known_before_anything_is_genuine_are_no_sample() {
+    let shop = shop();
+    let mut labels = String::from("event_id,label,known_at\n");
+    for line in history(DAYS, None).lines() {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let at: jiff::Timestamp = event["at"].as_str().expect("a time").parse().expect("a time");
+        let (word, hours) = if event["fraud"] == 1 { ("fraud", 1) } else { ("legit", 240) };
+        let known = at + jiff::SignedDuration::from_hours(hours);
+        let _ = writeln!(labels, "\"{}\",{word},{known}", event["id"].as_str().expect("an id"));
+    }
+    shop.write("labels.csv", labels);
+    let more = ["--set", "labels.column=", "--set", "backtest.features=", "--labels", "labels.csv"];
+    let scored = scored(&shop, "out", &more);
+    let score = |row: &str| row.rsplit(',').nth(1).and_then(|score| score.parse::<f64>().ok());
+    let scores: Vec<f64> = scored.lines().skip(1).map(|row| score(row).expect("a score")).collect();
+    let all = history(DAYS, None);
+    let frauds = all.lines().skip((20 * ORDERS) as usize).filter(|line| line.contains("\"fraud\":1")).count();
+    let (mean, frauds) =
+        (scores.iter().sum::<f64>() / scores.len() as f64, frauds as f64 / scores.len() as f64);
+    assert!(frauds > 0.0 && (mean - frauds).abs() < 0.03, "{mean} is said, {frauds} are");
+}
+
 #[test]
 fn how_soon_each_kind_of_fraud_is_found_is_told() {
     let shop = shop();

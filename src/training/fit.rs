@@ -96,7 +96,13 @@ pub(crate) fn fit(history: &Gathered, split: &Split, wish: &Wish, bars: &Bars) -
     let days: Vec<i64> =
         part.iter().map(|at| history.events[*at as usize].time_ms.div_euclid(DAY_MS)).collect();
     let calibration = calibrate::fit(Margins { margins: &margins, fraud: &fraud, days: &days })
-        .context("the part of the training that is calibrated on")?;
+        .with_context(|| {
+            let days = (history.settled_after(known) as f64 / DAY_MS as f64).ceil();
+            format!(
+                "the part of the training that is calibrated on (nine of ten genuine events are known to be so after {days} days: with a longer --gap, \
+                 or an earlier --until, younger ones are left out)"
+            )
+        })?;
     let unseen: Vec<f64> = margins.iter().map(|margin| calibration.map.score_of(*margin)).collect();
     let span = (split.calibrate.1 - split.calibrate.0) as f64 / DAY_MS as f64;
     let (review_at, decline_at) = thresholds(&unseen, &fraud, span, wish);

@@ -96,6 +96,21 @@ impl Gathered {
         self.kinds = passage.file.as_ref().map_or_else(Vec::new, |file| file.kinds().to_vec());
     }
 
+    /// How long after their time nine of ten genuine events were known to be so, by what was known at a time. Where fraud is known earlier, what is
+    /// younger is a sample of fraud alone.
+    pub(crate) fn settled_after(&self, at_ms: i64) -> i64 {
+        let genuine = self.events.iter().filter_map(|event| {
+            let known = event.first.filter(|known| !known.fraud && known.at_ms <= at_ms)?;
+            Some((known.at_ms - event.time_ms).max(0))
+        });
+        let mut delays: Vec<i64> = genuine.collect();
+        let place = delays.len() * 9 / 10;
+        if place == delays.len() {
+            return 0;
+        }
+        *delays.select_nth_unstable(place).1
+    }
+
     /// When an event was first known to be fraud.
     pub(crate) fn fraud_known_at(&self, event: usize) -> Option<i64> {
         let later = self.more.get(&event).into_iter().flatten();
@@ -309,6 +324,23 @@ mod tests {
         assert_eq!(gathered.truth(0), Some(false));
         assert_eq!(gathered.truth(1), None);
         assert_eq!(gathered.fraud_known_at(0), Some(20));
+    }
+
+    #[test]
+    fn events_are_settled_once_most_genuine_ones_are_known() {
+        let event = |time_ms, fraud, after| Event {
+            time_ms,
+            amount: 1.0,
+            card: 0,
+            first: Some(Known { fraud, at_ms: time_ms + after }),
+        };
+        let mut events: Vec<Event> = (0..100).map(|at| event(at, false, 30)).collect();
+        // Fraud is known at once, and a few orders are looked at by somebody.
+        events.extend((0..100).map(|at| event(at, true, 1)));
+        events.extend((0..5).map(|at| event(at, false, 2)));
+        let gathered = Gathered { events, ..Gathered::default() };
+        assert_eq!((gathered.settled_after(i64::MAX), gathered.settled_after(50)), (30, 30));
+        assert_eq!((gathered.settled_after(10), gathered.settled_after(0)), (2, 0));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! `gather` -> **refit** (`fit`'s trainer, set, thresholds) -> the model of a step
 //!
-//! A step fits once, on everything before it whose label is known by then. The calibration map and the thresholds come of scores that
+//! A step fits once, on everything before it whose label is known by then, but for the youngest events where fraud is known earlier than that an order
+//! is genuine: of those only frauds have labels, and neither a model nor a map learns from them alone. The calibration map and the thresholds come of scores that
 //! earlier models gave to events they had not seen, once their labels are known; before the first step there are none, so a model
 //! of the first part of what is known scores the last part for it.
 //!
@@ -43,7 +44,7 @@ impl Refits {
         Self { trainer: trainer(&wish), wish, unseen: Vec::new(), in_force: None }
     }
 
-    /// Fits on all events so far whose label was known at a time; the model is for those that come.
+    /// Fits on the events so far whose label was known at a time, and which are old enough for either; the model is for those that come.
     pub(crate) fn fit(
         &mut self,
         history: &Gathered,
@@ -51,7 +52,8 @@ impl Refits {
         watch: &dyn Watch,
     ) -> anyhow::Result<Refitted> {
         let known = at_ms;
-        let events = chosen(history, (i64::MIN, at_ms), known);
+        let settled = at_ms.saturating_sub(history.settled_after(known));
+        let events = chosen(history, (i64::MIN, at_ms.min(settled.saturating_add(1))), known);
         match self.in_force.take() {
             Some((model, first)) => {
                 let given: Vec<u32> = (first..history.events.len() as u32).collect();
@@ -65,6 +67,7 @@ impl Refits {
         let labelled = self
             .unseen
             .iter()
+            .filter(|(event, _)| history.events[*event as usize].time_ms <= settled)
             .filter_map(|&(event, margin)| Some((event, margin, history.truth_at(event as usize, known)?)));
         let (mut margins, mut fraud, mut days) = (Vec::new(), Vec::new(), Vec::new());
         for (event, margin, is_fraud) in labelled {
