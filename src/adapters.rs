@@ -15,7 +15,8 @@ use cartguard_engine::batch::Engine;
 use cartguard_io::sink::stdout::StdoutSink;
 use cartguard_io::source::stdin::StdinSource;
 use cartguard_io::{
-    FileSink, FileSinkOptions, FileSource, Labelled, Meter, NullSink, Replayable, Sink, Source, Trouble,
+    FileSink, FileSinkOptions, FileSource, Labelled, Level, Meter, NullSink, Replayable, Sink, Source,
+    Trouble,
 };
 use std::path::PathBuf;
 #[cfg(feature = "aws")]
@@ -119,7 +120,8 @@ pub(crate) fn open_sink(
             if !goes_on {
                 opened.clear_shadow()?;
             }
-            let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true })?;
+            let settles = level(config) == Level::Host;
+            let sink = FileSink::open(folder, FileSinkOptions { force: true, sync: true, settles })?;
             if config.output.as_array {
                 opened.write_features(&engine.feature_names_json())?;
             }
@@ -128,11 +130,16 @@ pub(crate) fn open_sink(
         SinkConfig::Stdout => Box::new(StdoutSink::open()?),
         SinkConfig::Null => Box::new(NullSink::default()),
         #[cfg(feature = "aws")]
-        SinkConfig::Kinesis(settings) => Box::new(kinesis_sink(settings, stop)?),
+        SinkConfig::Kinesis(settings) => Box::new(kinesis_sink(settings, level(config), stop)?),
         #[cfg(not(feature = "aws"))]
         SinkConfig::Kinesis(_) => unreachable!("refused by the configuration"),
     };
     Ok(OpenSink { sink, output })
+}
+
+/// What bound batches survive, and so what was delivered of them.
+fn level(config: &Config) -> Level {
+    config.history.as_ref().map_or(Level::Process, |history| history.level)
 }
 
 /// Files that will be read.
@@ -188,6 +195,7 @@ fn kinesis_source(
 #[cfg(feature = "aws")]
 fn kinesis_sink(
     settings: &KinesisSinkConfig,
+    level: Level,
     stop: &Stop,
 ) -> Result<cartguard_kinesis::KinesisSink, Trouble> {
     use cartguard_kinesis::sink::Surroundings;
@@ -215,7 +223,7 @@ fn kinesis_sink(
         drain: settings.drain,
     };
     let rejects = match &settings.rejects_file {
-        Some(path) => Some(Box::new(cartguard_io::RejectsFile::open(path)?) as Box<dyn Sink>),
+        Some(path) => Some(Box::new(cartguard_io::RejectsFile::open(path, level)?) as Box<dyn Sink>),
         None => None,
     };
     let tell = Arc::new(|text: &str| complain(&format!("warning: {text}\n")));

@@ -204,7 +204,8 @@ fn open_output(
         return Ok((output, Box::new(NullSink::default())));
     }
     // Whether it may be written into was found out above.
-    let sink = FileSink::open(&arguments.output, FileSinkOptions { force: true, sync: false })?;
+    let options = FileSinkOptions { force: true, sync: false, settles: false };
+    let sink = FileSink::open(&arguments.output, options)?;
     if config.output.as_array {
         output.write_features(&engine.feature_names_json())?;
     }

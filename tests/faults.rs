@@ -10,7 +10,7 @@ use shop::{Shop, checkout, checkouts, holds, said, signal, wait_for};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// A full disk that every Linux has, as `full/decisions.jsonl`.
 fn full_disk(shop: &Shop) {
@@ -147,6 +147,33 @@ fn files_of_a_run_before_that_are_not_written_again_go() {
     assert_eq!(shop.files("out"), [&three[..2], &["mine.txt"], &three[2..], &["summary.json"]].concat());
     shop.ends(0, &[replay.as_slice(), &["--force", "--discard"]].concat());
     assert_eq!(shop.files("out"), ["mine.txt", "summary.json"]);
+}
+
+/// O4: with so few that it cannot even begin, and with more; what cannot be opened is said, and whoever has enough goes on.
+#[test]
+fn a_run_without_file_handles_says_so_and_the_next_goes_on() {
+    let shop = Shop::with_checkouts();
+    let config = "[source]\ntype = \"file\"\npaths = [\"in.jsonl\"]\n[sink]\ntype = \"file\"\npath = \"out\"\n[history]\n\
+                  folder = \"data\"\n[snapshot]\nevery_records = 100\n[engine]\nbatch_max = 50\n";
+    shop.write("c.toml", config);
+    shop.good(&["replay", "--config", "c.toml", "--input", "in.jsonl", "--output", "whole"]);
+    let mut refused = 0;
+    for handles in 8..40 {
+        let script = format!("ulimit -n {handles} && exec \"$0\" run --config c.toml");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_cartguard")]).current_dir(shop.path("."));
+        let output = command.output().expect("sh runs");
+        if output.status.success() {
+            break;
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{handles}: {:?}: {told}", output.status);
+        holds(&told, &["Too many open files"]);
+        refused += 1;
+    }
+    assert!(refused > 2, "{refused}");
+    shop.good(&["run", "--config", "c.toml"]);
+    assert_eq!(shop.read("out/decisions.jsonl"), shop.read("whole/decisions.jsonl"));
 }
 
 fn amount_model(shop: &Shop, feature: &str) {

@@ -24,11 +24,11 @@ struct SmallDisk<'a> {
 
 impl<'a> SmallDisk<'a> {
     /// None where the system allows none.
-    fn at_data(shop: &'a Shop) -> Option<Self> {
+    fn at_data(shop: &'a Shop, mode: &str) -> Option<Self> {
         shop.make_folder("data");
-        let script = "mount -t tmpfs -o size=8m none data && echo mounted && exec sleep 600";
+        let script = format!("mount -t tmpfs -o size=8m,{mode} none data && echo mounted && exec sleep 600");
         let mut command = Command::new("unshare");
-        command.args(["-rm", "sh", "-c", script]).current_dir(shop.path("."));
+        command.args(["-rm", "sh", "-c", &script]).current_dir(shop.path("."));
         let mut holder = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut line = String::new();
         BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).ok()?;
@@ -55,12 +55,18 @@ impl<'a> SmallDisk<'a> {
         fs::remove_file(self.filler()).expect("it was filled");
     }
 
-    /// A run on it.
-    fn run(&self) -> Run {
+    /// A command of the shell where it is mounted; `$1` is the binary.
+    fn inside(&self, script: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["-t", &self.holder.id().to_string(), "-U", "-m", "--preserve-credentials"]);
-        let script = "cd \"$0\" && exec \"$1\" run --config c.toml";
-        command.args(["sh", "-c", script]).arg(self.shop.path(".")).arg(env!("CARGO_BIN_EXE_cartguard"));
+        let script = format!("cd \"$0\" && {script}");
+        command.args(["sh", "-c", &script]).arg(self.shop.path(".")).arg(env!("CARGO_BIN_EXE_cartguard"));
+        command
+    }
+
+    /// A run on it.
+    fn run(&self) -> Run {
+        let mut command = self.inside("exec \"$1\" run --config c.toml");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("nsenter runs");
         let told = Arc::<Mutex<Vec<String>>>::default();
@@ -108,7 +114,7 @@ const NO_ROOM: &str = "nothing is released until there is room";
 #[test]
 fn an_order_log_without_room_releases_nothing_and_goes_on_when_there_is() {
     let shop = Shop::new();
-    let Some(disk) = SmallDisk::at_data(&shop) else {
+    let Some(disk) = SmallDisk::at_data(&shop, "rw") else {
         println!("skipped: this system gives no mount namespace");
         return;
     };
@@ -155,4 +161,24 @@ fn an_order_log_without_room_releases_nothing_and_goes_on_when_there_is() {
         shop.json_lines(name).into_iter().map(|line| line["event_id"].clone()).collect()
     };
     assert_eq!(ids("out/decisions.jsonl"), ids("whole/decisions.jsonl"));
+}
+
+/// O4
+#[test]
+fn a_data_folder_that_cannot_be_written_is_named_and_nothing_is_lost() {
+    let shop = Shop::new();
+    let Some(disk) = SmallDisk::at_data(&shop, "ro") else {
+        println!("skipped: this system gives no mount namespace");
+        return;
+    };
+    shop.write("c.toml", CONFIG);
+    shop.write("in.jsonl", checkouts(0, 100));
+    let run = "exec \"$1\" run --config c.toml";
+    let refused = disk.inside(run).output().expect("nsenter runs");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    holds(&told, &["data/lock: ", "Read-only file system"]);
+    let status = disk.inside(&format!("mount -o remount,rw data && {run}")).status();
+    assert!(status.expect("nsenter runs").success());
+    assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 100);
 }

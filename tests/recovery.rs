@@ -3,11 +3,13 @@
 
 mod shop;
 
+use cartguard_history::Manifest;
 use serde_json::Value;
-use shop::{Shop, checkouts, holds, signal, wait_for};
+use shop::{Shop, checkouts, crc32, holds, said, signal, wait_for};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -211,7 +213,7 @@ fn two_processes_do_not_share_a_data_folder() {
     let complained = shop.bad(2, &["run", "--config", "c.toml"]);
     holds(&complained, &[&format!("data: process {} uses it", first.id())]);
     signal("-TERM", &first);
-    shop::said(first.wait_with_output().expect("it ends"), 0, &["run"]);
+    said(first.wait_with_output().expect("it ends"), 0, &["run"]);
     let complained = shop.bad(2, &["run", "--set", "source.type=stdin", "--config", "c.toml"]);
     holds(&complained, &["what comes from stdin cannot be read again"]);
 }
@@ -227,7 +229,7 @@ fn sigterm_ends_with_a_snapshot_of_where_it_stands() {
     let first = shop.start(&["run", "--config", "c.toml"]);
     wait_for(|| fs::metadata(shop.path("out/decisions.jsonl")).is_ok_and(|file| file.len() > 100_000));
     signal("-TERM", &first);
-    shop::said(first.wait_with_output().expect("it ends"), 0, &["run"]);
+    said(first.wait_with_output().expect("it ends"), 0, &["run"]);
     let said = shop.good(&["verify", "--config", "c.toml", "--newest"]);
     holds(&said, &["no batch behind the snapshot: 0 records derived again"]);
     shop.good(&["run", "--config", "c.toml"]);
@@ -291,4 +293,173 @@ fn a_snapshot_stands_only_where_all_before_it_was_delivered() {
     // The last line may be torn.
     let delivered = text.matches('\n').count();
     assert!(delivered >= stands, "{delivered} of the {stands} decisions before the snapshot were delivered");
+}
+
+/// Everything in a folder of the tests, copied.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let to = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).expect("copied");
+        }
+    }
+}
+
+/// O7, T8: what an earlier version left behind, killed between two snapshots, is gone on with to the bytes that it would have written.
+#[test]
+fn a_history_of_every_earlier_version_goes_on_with_the_same_bytes() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/history");
+    for entry in fs::read_dir(golden).expect("a folder") {
+        let shop = Shop::new();
+        copy(&entry.expect("an entry").path(), &shop.path("."));
+        let list = shop.good(&["snapshot", "list", "--config", "c.toml", "--json"]);
+        let list: Value = serde_json::from_str(&list).expect("JSON");
+        let newest = list.as_array().and_then(|list| list.last()).expect("a snapshot");
+        let (batch, behind) = (newest["batch"].as_u64(), newest["records_behind"].as_u64());
+        assert!(batch > Some(0) && behind > Some(0), "{newest:#}");
+        let before = shop.read("out/decisions.jsonl").lines().count();
+        let (_, complained) = shop.ends(0, &["run", "--config", "c.toml"]);
+        assert!(!complained.contains("is used"), "its newest snapshot is read: {complained}");
+        for name in FILES {
+            let [expected, written] =
+                ["expected", "out"].map(|folder| fs::read(shop.path(folder).join(name)).expect("a file"));
+            assert!(expected == written, "{name} differs from what its own version writes");
+        }
+        assert!(shop.read("out/decisions.jsonl").lines().count() > before, "there was more to come");
+        shop.good(&["verify", "--config", "c.toml", "--outputs"]);
+    }
+}
+
+/// P8, O7: not taken for damage, whose cure would be an older snapshot, or a shorter log.
+#[test]
+fn what_a_later_version_wrote_is_refused_and_left_alone() {
+    let shop = killed_after(3);
+    with_manifests(&shop, 2);
+    let newest = stored(&shop, "data/snapshots", ".manifest").pop().expect("a manifest");
+    let text = fs::read_to_string(&newest).expect("a manifest");
+    let manifest = Manifest::of_text(&text).expect("a whole one");
+    let later = Manifest { format: Manifest::FORMAT + 1, written_by: "9.0.0".to_owned(), ..manifest };
+    fs::write(&newest, later.to_text()).expect("written");
+    let files = shop.files("data/snapshots");
+    let told = ["has format 2 and is of cartguard 9.0.0", "go on with the version that wrote it"];
+    for command in [&["run"][..], &["snapshot", "prune", "--keep", "1"]] {
+        let complained = shop.bad(2, &[command, &["--config", "c.toml"]].concat());
+        holds(&complained, &told);
+    }
+    holds(&shop.good(&["snapshot", "list", "--config", "c.toml"]), &["has format 2"]);
+    assert_eq!(shop.files("data/snapshots"), files);
+    fs::write(&newest, text).expect("written");
+    go_on(&shop);
+
+    let shop = killed_after(7);
+    let log = stored(&shop, "data/order", ".log").pop().expect("a segment");
+    let mut bytes = fs::read(&log).expect("a file");
+    // Prefix: three bytes of length, one of format, four of CRC.
+    let length = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], 0]) as usize;
+    let mut last = 0;
+    while last + 8 + length(last) < bytes.len() {
+        last += 8 + length(last);
+    }
+    bytes[last + 3] = 1;
+    let crc = crc32(&[&bytes[last + 8..], &[1]].concat());
+    bytes[last + 4..last + 8].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&log, &bytes).expect("written");
+    for command in ["run", "verify"] {
+        let complained = shop.bad(2, &[command, "--config", "c.toml"]);
+        holds(&complained, &["data/order/", "has format 1", "go on with the version that wrote it"]);
+    }
+    assert_eq!(fs::read(&log).expect("a file"), bytes, "nothing is cut off");
+}
+
+/// A command on a disk that fails, once, at the sync of this number of a path that holds `part`. Each sync is a line in `calls`.
+fn on_failing_disk(shop: &Shop, part: &str, at: u32, arguments: &[&str]) -> Command {
+    let library = shop.path("sync_fails.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop/sync_fails.c");
+    // What links Rust is there.
+    let made =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl").status();
+    assert!(made.expect("cc runs").success());
+    let mut command = shop.command(arguments);
+    command.env("LD_PRELOAD", &library).env("SYNC_CALLS", shop.path("calls"));
+    command.env("SYNC_FAILS_IN", part).env("SYNC_FAILS_AT", at.to_string());
+    command
+}
+
+/// A run that ends so: what it complained of, and how often such a path was synced.
+fn with_failing_disk(shop: &Shop, part: &str, at: u32, more: &[&str]) -> (String, usize) {
+    let arguments = [&["run", "--config", "c.toml"], more].concat();
+    let output = on_failing_disk(shop, part, at, &arguments).output().expect("cartguard runs");
+    let (_, complained) = said(output, 1, &arguments);
+    holds(&complained, &["Input/output error"]);
+    (complained, shop.read("calls").lines().filter(|path| path.contains(part)).count())
+}
+
+/// With what an undisturbed run writes in `whole`.
+fn at_level_host() -> Shop {
+    let shop = Shop::with_checkouts();
+    shop.write("c.toml", CONFIG.replace("[history]\n", "[history]\nlevel = \"host\"\n"));
+    shop.good(&["replay", "--config", "c.toml", "--input", "in.jsonl", "--output", "whole"]);
+    shop
+}
+
+/// P4: nobody knows what is on a disk that could not be synced, and to ask again would be to be told that all is well.
+#[test]
+fn an_order_log_that_cannot_be_synced_ends_the_process_and_nothing_of_it_is_released() {
+    let shop = at_level_host();
+    let one_by_one = ["--set", "engine.batch_max=1"];
+    let (complained, syncs) = with_failing_disk(&shop, "data/order/0", 5, &one_by_one);
+    holds(&complained, &["data/order/00000000000000000000.log: cannot be synced"]);
+    assert_eq!(syncs, 5, "it is not asked again");
+    assert_eq!(shop.read("out/decisions.jsonl").lines().count(), 4, "the fifth was not released");
+    go_on(&shop);
+
+    // The name of a segment: before there is anything in it.
+    let shop = at_level_host();
+    let (complained, _) = with_failing_disk(&shop, "data/order", 1, &[]);
+    holds(&complained, &["data/order: the folder cannot be synced"]);
+    assert_eq!(shop.read("out/decisions.jsonl"), "");
+    go_on(&shop);
+}
+
+/// P4: of a snapshot, and of its name.
+#[test]
+fn a_snapshot_that_cannot_be_synced_ends_the_process_and_does_not_stand() {
+    for (part, at, told) in [
+        (".pack.", 1, "bytes cannot be written"),
+        // After that of the folder when it is opened, two for the first manifest and the first pack's own.
+        ("data/snapshots", 5, "data/snapshots: the folder cannot be synced"),
+    ] {
+        let shop = at_level_host();
+        let (complained, _) = with_failing_disk(&shop, part, at, &[]);
+        holds(&complained, &[told]);
+        let stand = stored(&shop, "data/snapshots", ".manifest");
+        assert_eq!(stand.len(), 1, "{part}: only that of the empty state: {stand:?}");
+        go_on(&shop);
+    }
+}
+
+/// P5: what a snapshot counts on of files is on the disk before it stands.
+#[test]
+fn outputs_are_synced_before_a_snapshot_counts_on_them() {
+    let shop = at_level_host();
+    fs::rename(shop.path("in.jsonl"), shop.path("all.jsonl")).expect("renamed");
+    // A source that does not end, so that nothing else has the outputs synced.
+    shop.make_pipe("in.jsonl");
+    let run = ["run", "--config", "c.toml"];
+    let child = on_failing_disk(&shop, "out/decisions.jsonl", 1, &run).spawn().expect("cartguard runs");
+    let mut pipe = fs::File::options().write(true).open(shop.path("in.jsonl")).expect("a reader");
+    pipe.write_all(shop.read("all.jsonl").as_bytes()).expect("a reader");
+    let calls = || fs::read_to_string(shop.path("calls")).unwrap_or_default();
+    wait_for(|| calls().contains("out/decisions.jsonl"));
+    drop(pipe);
+    let (_, complained) = said(child.wait_with_output().expect("it ends"), 1, &run);
+    holds(&complained, &["out/decisions.jsonl: cannot be synced: Input/output error"]);
+    assert_eq!(stored(&shop, "data/snapshots", ".manifest").len(), 1, "only that of the empty state");
+    fs::remove_file(shop.path("in.jsonl")).expect("a pipe");
+    fs::rename(shop.path("all.jsonl"), shop.path("in.jsonl")).expect("renamed");
+    go_on(&shop);
 }

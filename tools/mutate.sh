@@ -21,10 +21,15 @@ features="--features cartguard/aws,loadgen/aws"
 mutations() {
     cat <<'LIST'
 release before bind | crates/recovery/src/history.rs | self\.segments\.append\(bound\.batch, &self\.record\) | Ok::<(), Trouble>(()) | --test stories every_story_ends_well
-snapshot before delivery | crates/recovery/src/writer.rs | delivered\.get\(\) < batch | false | --test stories every_story_ends_well
+snapshot before delivery | crates/recovery/src/writer.rs | delivered\.get\(\) >= batch | true | --test stories every_story_ends_well
 other outputs are sent | crates/recovery/src/retell.rs | hash_of\(outputs\) == bound\.outputs | true | --test recovery records_that_are_other_ones
 a switch is not bound | crates/recovery/src/history.rs | changes\.splice\(\.\.0, versions::changes\(&self\.standing\.versions, &self\.versions\)\); | NOTHING | --test stories every_story_ends_well
 the tail is not done again | crates/recovery/src/processor.rs | in history\.take_tail\(\) | in history.take_tail().into_iter().take(0) | --test stories every_story_ends_well
+a segment's name is not synced | crates/io/src/segments.rs | self\.sync_names\(\)\?;\n        Ok\(Current | Ok(Current | --test stories every_story_ends_well
+a record is not synced | crates/io/src/segments.rs | current\.file\.sync\(\)\.map_err | Ok::<(), std::io::Error>(()).map_err | --test stories every_story_ends_well
+what is read is trusted | crates/io/src/segments.rs | file\.write_all_at\(&whole\[\.\.whole\.len\(\)\.min\(bytes as usize\)\], 0\)\?; | NOTHING | --test stories every_story_ends_well
+a snapshot's name is not synced | crates/io/src/store.rs | cannot be given its name"\)\.because\(e\)\)\?;\n        self\.sync\(\) | cannot be given its name").because(e)) | --test stories every_story_ends_well
+a newer format is torn | crates/history/src/order_log.rs | LogFault::Newer \{ at, format \} | LogFault::Torn(at) | -p cartguard-history --lib order_log
 a pack of a kept snapshot goes | crates/recovery/src/retention.rs | !stays\.contains\(pack\) && | NOTHING | -p cartguard-recovery --lib catalog
 any record follows any other | crates/history/src/order_log.rs | if chain != self\.chain | if false | -p cartguard-history --lib order_log
 a child does not wait | crates/history/src/partitions.rs | if !parent\.is_finished | if false | -p cartguard-history --lib partitions

@@ -155,6 +155,13 @@ pub(crate) fn checkouts(from: u64, to: u64) -> String {
     (from..to).map(checkout).collect()
 }
 
+/// As in gzip and in the order log.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
 /// Gzip without compression: one stored block a member, RFC 1952.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -166,10 +173,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
         file.extend((!length).to_le_bytes());
         file.extend(block);
     }
-    let crc = !bytes.iter().fold(!0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
-    });
-    file.extend(crc.to_le_bytes());
+    file.extend(crc32(bytes).to_le_bytes());
     file.extend(u32::try_from(bytes.len()).expect("a small file").to_le_bytes());
     file
 }

@@ -15,7 +15,7 @@ mod order_log;
 mod partitions;
 mod place;
 
-pub use manifest::{Manifest, Pack, Retention};
-pub use order_log::{Bound, LogFault, OutputHash, Tip, begins_with};
+pub use manifest::{Manifest, ManifestFault, Pack, Retention};
+pub use order_log::{Bound, LOG_FORMAT, LogFault, OutputHash, Tip, begins_with};
 pub use partitions::{Beyond, Change, Fault, Opened, PartitionState, Partitions, Run, Start};
 pub use place::{NoPlace, Place, SequenceNumber};

@@ -48,8 +48,28 @@ pub struct Pack {
     pub stored_bytes: u64,
 }
 
+/// Why a manifest cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestFault {
+    #[error("it is torn")]
+    Torn,
+    #[error("its hash does not fit its content")]
+    Damaged,
+    /// It is whole, and says other things than this version knows.
+    #[error("{0}")]
+    Strange(String),
+    /// Of a later version: whole, and nothing can be said of it, nor of what it needs.
+    #[error(
+        "it has format {format} and is of cartguard {written_by}, and this version reads up to {}: go on with the version that wrote it, or a \
+         later one",
+        Manifest::FORMAT
+    )]
+    Newer { format: u32, written_by: String },
+}
+
 impl Manifest {
-    /// Version of the format; another one is refused.
+    /// Version of the format, of its packs too. What surrounds it, a line of JSON with `format` and `written_by` and the hash behind it, stays
+    /// for good, so that every version can tell a later one from damage.
     pub const FORMAT: u32 = 1;
 
     /// As it is stored.
@@ -59,24 +79,33 @@ impl Manifest {
     }
 
     /// Reads it; what is wrong with it otherwise.
-    pub fn of_text(text: &str) -> Result<Self, String> {
-        let (json, rest) = text.split_once('\n').ok_or("it is torn")?;
-        let hash = rest.strip_suffix('\n').ok_or("it is torn")?;
+    pub fn of_text(text: &str) -> Result<Self, ManifestFault> {
+        let (json, rest) = text.split_once('\n').ok_or(ManifestFault::Torn)?;
+        let hash = rest.strip_suffix('\n').ok_or(ManifestFault::Torn)?;
         if blake3::hash(json.as_bytes()).to_string() != hash {
-            return Err("its hash does not fit its content".to_owned());
+            return Err(ManifestFault::Damaged);
         }
         #[derive(Deserialize)]
         struct Format {
             format: u32,
+            written_by: String,
         }
-        let Format { format } = serde_json::from_str(json).map_err(|why| why.to_string())?;
-        if format != Self::FORMAT {
-            return Err(format!(
-                "it has format {format}, and this version of cartguard reads {}",
-                Self::FORMAT
-            ));
+        let strange = |why: serde_json::Error| ManifestFault::Strange(why.to_string());
+        let Format { format, written_by } = serde_json::from_str(json).map_err(strange)?;
+        if format > Self::FORMAT {
+            return Err(ManifestFault::Newer { format, written_by });
         }
-        serde_json::from_str(json).map_err(|why| why.to_string())
+        if format < Self::FORMAT {
+            return Err(ManifestFault::Strange(format!("it has format {format}, which never was")));
+        }
+        serde_json::from_str(json).map_err(strange)
+    }
+
+    /// The same of what a store gave.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Self, ManifestFault> {
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| ManifestFault::Strange("it is no text".to_owned()))?;
+        Self::of_text(text)
     }
 
     /// Name of the file: ordered as text by batch.
@@ -170,6 +199,19 @@ mod tests {
             }
         }
         assert_eq!(Manifest::batch_of(&Manifest::file_name(7)), Some(7));
+    }
+
+    #[test]
+    fn a_manifest_of_a_later_version_is_told_from_damage() {
+        let later = Manifest { format: 2, written_by: "9.1.0".into(), ..manifest(7, &[1]) };
+        let fault = Manifest::of_text(&later.to_text()).expect_err("a later one");
+        assert_eq!(fault, ManifestFault::Newer { format: 2, written_by: "9.1.0".into() });
+        let told = fault.to_string();
+        assert!(told.contains("format 2") && told.contains("cartguard 9.1.0"), "{told}");
+        // Whatever else it says: members that came and went are no damage.
+        let json = "{\"format\":3,\"written_by\":\"9.2.0\",\"shards\":[]}";
+        let text = format!("{json}\n{}\n", blake3::hash(json.as_bytes()));
+        assert!(matches!(Manifest::of_text(&text), Err(ManifestFault::Newer { format: 3, .. })));
     }
 
     proptest! {

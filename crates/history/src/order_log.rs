@@ -5,12 +5,13 @@
 //! A segment is records one after the other:
 //!
 //! ```text
-//! length of the body u32 | CRC-32 of the body u32 | body
+//! length of the body u24 | format u8 | CRC-32 of the body (and of the format, from 1 on) u32 | body
 //! body: chain 16 B | epoch u64 | batch u64 | first sequence u64 | outputs 16 B | delivered u64
 //!       | changes: bytes u32, JSON | runs u32, each: partition u32, records u32, place u8 + text
 //! ```
 //!
-//! Integers are little-endian. The chain is the hash of the body before, so that a record fits behind one record only.
+//! Integers are little-endian. The format is 0; a process that finds another one does not guess: it is a later version's. Whatever changes in
+//! a body, a new kind of change included, is another format. The chain is the hash of the body before, so that a record fits behind one record only.
 //!
 //! Holds: batches and sequence numbers follow one another; a torn record at the very end is told from damage in the middle, which is never
 //! passed over.
@@ -22,6 +23,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 /// Longest body that is believed: a batch has at most 8,192 records, and a run at most one place.
 const BODY_BYTES_MAX: usize = 4 << 20;
 const PREFIX_BYTES: usize = 8;
+
+/// Of the records that are written, and of the newest that are read.
+pub const LOG_FORMAT: u8 = 0;
 
 /// A bound batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +84,13 @@ pub enum LogFault {
     /// Nothing whole follows: the write was cut off. What stands before it holds, and nothing of the torn record was released.
     #[error("torn at byte {0}")]
     Torn(usize),
+    /// The record is whole, and of a later version: nothing can be said of it.
+    #[error(
+        "the record at byte {at} has format {format}, and this version of cartguard reads up to {}: go on with the version that wrote \
+         it, or a later one",
+        LOG_FORMAT
+    )]
+    Newer { at: usize, format: u8 },
     /// Something whole follows, or the record is whole and does not fit: not a torn end.
     #[error("damaged at byte {at}: {what}")]
     Damaged { at: usize, what: String },
@@ -89,7 +100,7 @@ impl Tip {
     /// Appends a record to `out` and moves on.
     ///
     /// # Panics
-    /// If the batch does not follow: the caller counts wrongly.
+    /// If the batch does not follow: the caller counts wrongly. If the record is longer than is believed when it is read.
     pub fn append(&mut self, bound: &Bound, out: &mut Vec<u8>) {
         assert!(
             (bound.batch, bound.first_sequence) == (self.batch, self.next_sequence),
@@ -123,7 +134,8 @@ impl Tip {
             out.extend_from_slice(place.as_bytes());
         }
         let body = start + PREFIX_BYTES..out.len();
-        let (length, crc) = (body.len() as u32, crc32fast::hash(&out[body.clone()]));
+        assert!(body.len() <= BODY_BYTES_MAX, "the record of batch {} has {} bytes", bound.batch, body.len());
+        let (length, crc) = (body.len() as u32, crc_of(LOG_FORMAT, &out[body.clone()]));
         self.follow(bound, &out[body]);
         out[start..start + 4].copy_from_slice(&length.to_le_bytes());
         out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
@@ -134,7 +146,7 @@ impl Tip {
         if at == segment.len() {
             return Ok(None);
         }
-        let Some(body) = whole(segment, at) else {
+        let Some((format, body)) = whole(segment, at) else {
             return Err(match (at + 1..segment.len()).find(|&later| whole(segment, later).is_some()) {
                 // The CRC of garbage fits once in 2^32, and an empty length never.
                 Some(later) => {
@@ -143,6 +155,9 @@ impl Tip {
                 None => LogFault::Torn(at),
             });
         };
+        if format != LOG_FORMAT {
+            return Err(LogFault::Newer { at, format });
+        }
         let damaged = |what: &str| LogFault::Damaged { at, what: what.to_owned() };
         let (chain, bound) = parse(body).ok_or_else(|| damaged("a record that cannot be read"))?;
         if chain != self.chain {
@@ -174,20 +189,32 @@ impl Tip {
 
 /// The batch and first sequence with which a segment begins, before it is known what it follows.
 pub fn begins_with(segment: &[u8]) -> Option<Tip> {
-    let (chain, bound) = parse(whole(segment, 0)?)?;
+    let (_, body) = whole(segment, 0).filter(|(format, _)| *format == LOG_FORMAT)?;
+    let (chain, bound) = parse(body)?;
     Some(Tip { epoch: bound.epoch, batch: bound.batch, next_sequence: bound.first_sequence, chain })
 }
 
-/// The body of a record that is whole.
-fn whole(segment: &[u8], at: usize) -> Option<&[u8]> {
+/// Format and body of a record that is whole.
+fn whole(segment: &[u8], at: usize) -> Option<(u8, &[u8])> {
     let mut rest = segment.get(at..)?;
-    let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+    let [low, middle, high, format] = take(&mut rest)?;
+    let length = u32::from_le_bytes([low, middle, high, 0]) as usize;
     let crc = u32::from_le_bytes(take(&mut rest)?);
     if length == 0 || length > BODY_BYTES_MAX {
         return None;
     }
     let body = rest.get(..length)?;
-    (crc32fast::hash(body) == crc).then_some(body)
+    (crc_of(format, body) == crc).then_some((format, body))
+}
+
+/// With the format in it a flipped bit of that is damage, and no later version.
+fn crc_of(format: u8, body: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(body);
+    if format > 0 {
+        crc.update(&[format]);
+    }
+    crc.finalize()
 }
 
 fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
@@ -301,6 +328,24 @@ mod tests {
         assert_eq!(begins_with(&bytes).map(|tip| tip.batch), Some(0));
     }
 
+    /// As a later version might write it: neither torn nor damaged, wherever it stands.
+    #[test]
+    fn a_record_of_a_later_version_is_refused_by_name() {
+        let (list, bytes, ends) = segment();
+        for at in [0, ends[3], ends[7]] {
+            let mut later = bytes.clone();
+            let body = at + PREFIX_BYTES..*ends.iter().find(|&&end| end > at).expect("a record");
+            later[at + 3] = 7;
+            let crc = crc_of(7, &later[body]);
+            later[at + 4..at + 8].copy_from_slice(&crc.to_le_bytes());
+            let (read, end) = read_all(&later);
+            assert_eq!(end, Err(LogFault::Newer { at, format: 7 }));
+            assert!(list.starts_with(&read));
+            assert!(end.expect_err("a later one").to_string().contains("has format 7"), "{at}");
+            assert!(at > 0 || begins_with(&later).is_none(), "what it begins with is not known");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_flipped_bit_is_never_read_as_something_else(bit in 0_usize..8_000) {
@@ -315,6 +360,7 @@ mod tests {
                 // Only of the last record it cannot be told from a torn write.
                 Err(LogFault::Torn(at)) => prop_assert_eq!(at, last),
                 Err(LogFault::Damaged { .. }) => prop_assert!(bit / 8 < last),
+                Err(LogFault::Newer { .. }) => prop_assert!(false, "a flipped bit is no later version"),
             }
         }
 

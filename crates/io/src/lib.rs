@@ -11,6 +11,7 @@
 
 pub mod contract;
 pub mod dedupe;
+pub mod disk;
 mod guard;
 mod json;
 mod lock;

@@ -3,13 +3,15 @@
 //! order log -> **segments** -> recovery
 //!
 //! Holds: bytes that were appended survive the end of the process, and at level `host` that of the machine; a write that failed is
-//! taken back whole; a failed sync is never tried again, since the system may have dropped what it could not write. Not here: what
-//! the bytes say (`cartguard_history`).
+//! taken back whole; a failed sync is never tried again, since the system may have dropped what it could not write, and for the same
+//! reason what a process before has left is written again before anything is built on it. Not here: what the bytes say
+//! (`cartguard_history`).
 
+use crate::disk::{Disk, DiskFile, LocalDisk, make_folder};
 use crate::{Advice, Trouble};
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A new segment begins past this: old ones go whole once no snapshot needs them.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -48,6 +50,7 @@ pub trait Segments: Send {
 /// Files of a folder.
 #[derive(Debug)]
 pub struct FolderSegments {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     level: Level,
     current: Option<Current>,
@@ -57,16 +60,37 @@ pub struct FolderSegments {
 #[derive(Debug)]
 struct Current {
     path: PathBuf,
-    file: File,
+    file: Box<dyn DiskFile>,
     bytes: u64,
 }
 
 impl FolderSegments {
     /// Makes the folder where it is absent. Only one process may append.
     pub fn open(folder: &Path, level: Level) -> Result<Self, Trouble> {
-        fs::create_dir_all(folder)
+        Self::open_on(Arc::new(LocalDisk), folder, level, SEGMENT_BYTES)
+    }
+
+    /// The same on another disk, with segments of other lengths.
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        level: Level,
+        segment_bytes: u64,
+    ) -> Result<Self, Trouble> {
+        make_folder(disk.as_ref(), folder)
             .map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
-        Ok(Self { folder: folder.to_path_buf(), level, current: None, segment_bytes: SEGMENT_BYTES })
+        Ok(Self { disk, folder: folder.to_path_buf(), level, current: None, segment_bytes })
+    }
+
+    /// Those of a folder that another process may be using: for reading.
+    pub fn look(folder: &Path) -> Self {
+        Self {
+            disk: Arc::new(LocalDisk),
+            folder: folder.to_path_buf(),
+            level: Level::Process,
+            current: None,
+            segment_bytes: SEGMENT_BYTES,
+        }
     }
 
     /// The path of a segment.
@@ -76,33 +100,31 @@ impl FolderSegments {
 
     fn begin(&self, batch: u64) -> Result<Current, Trouble> {
         let path = self.path_of(batch);
-        let open = || {
-            let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-            if self.level == Level::Host {
-                File::open(&self.folder)?.sync_all()?;
-            }
-            Ok::<_, std::io::Error>(file)
-        };
-        let file = open().map_err(|why| {
-            let advice = if why.kind() == ErrorKind::StorageFull { Advice::Retry } else { Advice::Stop };
+        let file = self.disk.create(&path).map_err(|why| {
+            let advice = advice_of(&why);
             Trouble::at(&path, "cannot be begun").because(why).with_advice(advice)
         })?;
+        self.sync_names()?;
         Ok(Current { path, file, bytes: 0 })
+    }
+
+    /// Makes the names of the segments durable, where the level asks for it. What fails is not tried again, whatever the reason.
+    fn sync_names(&self) -> Result<(), Trouble> {
+        if self.level == Level::Process {
+            return Ok(());
+        }
+        let synced = self.disk.sync_folder(&self.folder);
+        synced.map_err(|e| Trouble::at(&self.folder, "the folder cannot be synced").because(e))
     }
 }
 
 impl Segments for FolderSegments {
     fn list(&self) -> Result<Vec<u64>, Trouble> {
-        let read = || {
-            let mut list = Vec::new();
-            for entry in fs::read_dir(&self.folder)? {
-                let name = entry?.file_name();
-                list.extend(name.to_str().and_then(batch_of));
-            }
-            list.sort_unstable();
-            Ok::<_, std::io::Error>(list)
-        };
-        read().map_err(|e| Trouble::at(&self.folder, "the folder cannot be read").because(e))
+        let names = self.disk.names(&self.folder);
+        let names = names.map_err(|e| Trouble::at(&self.folder, "the folder cannot be read").because(e))?;
+        let mut list: Vec<u64> = names.iter().filter_map(|name| batch_of(name)).collect();
+        list.sort_unstable();
+        Ok(list)
     }
 
     fn name_of(&self, first: u64) -> String {
@@ -111,19 +133,34 @@ impl Segments for FolderSegments {
 
     fn read(&self, first: u64) -> Result<Vec<u8>, Trouble> {
         let path = self.path_of(first);
-        fs::read(&path).map_err(|e| Trouble::at(&path, "cannot be read").because(e))
+        self.disk.read(&path).map_err(|e| Trouble::at(&path, "cannot be read").because(e))
     }
 
     fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble> {
         let path = self.path_of(first);
-        let open = || {
-            let mut file = OpenOptions::new().write(true).open(&path)?;
-            file.set_len(bytes)?;
-            file.seek(SeekFrom::Start(bytes))?;
-            Ok::<_, std::io::Error>(file)
+        // Only the last segment can hold what was never synced: each append is, and the next segment begins behind one that was.
+        let whole = match self.level {
+            Level::Process => Vec::new(),
+            Level::Host => self.read(first)?,
         };
-        let file =
-            open().map_err(|e| Trouble::at(&path, format!("cannot be cut to {bytes} bytes")).because(e))?;
+        let open = || {
+            let mut file = self.disk.open(&path)?;
+            file.set_len(bytes)?;
+            if self.level == Level::Host {
+                // What could be read may be nowhere but in memory: of a process that was killed before its sync, or whose sync failed, which
+                // the system then counts as written. Written again it is not.
+                file.write_all_at(&whole[..whole.len().min(bytes as usize)], 0)?;
+            }
+            Ok::<_, io::Error>(file)
+        };
+        let mut file = open().map_err(|why| {
+            let advice = advice_of(&why);
+            Trouble::at(&path, format!("cannot be cut to {bytes} bytes")).because(why).with_advice(advice)
+        })?;
+        if self.level == Level::Host {
+            file.sync().map_err(|e| Trouble::at(&path, "cannot be synced").because(e))?;
+        }
+        self.sync_names()?;
         self.current = Some(Current { path, file, bytes });
         Ok(())
     }
@@ -133,25 +170,19 @@ impl Segments for FolderSegments {
             self.current = Some(self.begin(batch)?);
         }
         let Some(current) = &mut self.current else { return Ok(()) };
-        if let Err(why) = current.file.write_all(records) {
+        if let Err(why) = current.file.write_all_at(records, current.bytes) {
             // Part of it may be there.
-            let back = current.file.set_len(current.bytes);
-            let back = back.and_then(|()| current.file.seek(SeekFrom::Start(current.bytes)));
-            back.map_err(|e| {
+            current.file.set_len(current.bytes).map_err(|e| {
                 Trouble::at(&current.path, "cannot be taken back to its last record").because(e)
             })?;
-            let advice = match why.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Advice::Retry,
-                _ => Advice::Stop,
-            };
+            let advice = advice_of(&why);
             let what =
                 format!("{} bytes cannot be written behind the first {}", records.len(), current.bytes);
             return Err(Trouble::at(&current.path, what).because(why).with_advice(advice));
         }
         current.bytes += records.len() as u64;
         if self.level == Level::Host {
-            let synced = current.file.sync_data();
-            synced.map_err(|e| Trouble::at(&current.path, "cannot be synced").because(e))?;
+            current.file.sync().map_err(|e| Trouble::at(&current.path, "cannot be synced").because(e))?;
         }
         Ok(())
     }
@@ -161,10 +192,18 @@ impl Segments for FolderSegments {
         for pair in list.windows(2) {
             if pair[1] <= batch {
                 let path = self.path_of(pair[0]);
-                fs::remove_file(&path).map_err(|e| Trouble::at(&path, "cannot be removed").because(e))?;
+                self.disk.remove(&path).map_err(|e| Trouble::at(&path, "cannot be removed").because(e))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Of a write that failed: room may come back. The system's kinds are an open list.
+fn advice_of(why: &io::Error) -> Advice {
+    match why.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Advice::Retry,
+        _ => Advice::Stop,
     }
 }
 

@@ -6,9 +6,10 @@
 //! old blob or none; names come back from `list` in order. Not here: what a blob says.
 
 use crate::Trouble;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use crate::disk::{Disk, LocalDisk, make_folder};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Named blobs. A name is letters, digits, `.`, `-` and `_`.
@@ -32,6 +33,7 @@ pub trait Store: Send + Sync {
 /// A folder of this machine.
 #[derive(Debug)]
 pub struct FolderStore {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     /// Blobs begun: of several that are written at once under one name each has a file of its own.
     begun: AtomicU64,
@@ -43,18 +45,25 @@ const UNFINISHED: &str = ".unfinished";
 impl FolderStore {
     /// Makes the folder where it is absent. Only one process may use it.
     pub fn open(folder: &Path) -> Result<Self, Trouble> {
-        fs::create_dir_all(folder)
+        Self::open_on(Arc::new(LocalDisk), folder)
+    }
+
+    /// The same on another disk.
+    pub fn open_on(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, Trouble> {
+        make_folder(disk.as_ref(), folder)
             .map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
-        let store = Self { folder: folder.to_path_buf(), begun: AtomicU64::new(0) };
+        let store = Self { disk, folder: folder.to_path_buf(), begun: AtomicU64::new(0) };
         for name in store.names()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
             store.remove(name)?;
         }
+        // A process before may have been killed between a name and its sync; what is found here is built on.
+        store.sync()?;
         Ok(store)
     }
 
     /// The blobs of a folder that another process may be using: for reading.
     pub fn look(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf(), begun: AtomicU64::new(0) }
+        Self { disk: Arc::new(LocalDisk), folder: folder.to_path_buf(), begun: AtomicU64::new(0) }
     }
 
     /// Writes a file beside the blobs, durable.
@@ -62,13 +71,14 @@ impl FolderStore {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let path = self.folder.join(format!("{name}.{number}{UNFINISHED}"));
         let write = || {
-            let mut file = File::create(&path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
+            let mut file = self.disk.create(&path)?;
+            file.write_all_at(bytes, 0)?;
+            // One that failed is not asked again: the file goes, and with it what nobody can be sure of.
+            file.sync()
         };
         write().map_err(|why| {
             // What is left of it says nothing, and may be why there is no room.
-            let _ = fs::remove_file(&path);
+            let _ = self.disk.remove(&path);
             let what = format!("{} bytes cannot be written", bytes.len());
             let trouble = Trouble::at(&path, what).because(why_of(&why));
             match why.kind() {
@@ -83,28 +93,21 @@ impl FolderStore {
 
     /// Makes the names durable.
     fn sync(&self) -> Result<(), Trouble> {
-        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        let synced = self.disk.sync_folder(&self.folder);
         synced.map_err(|e| Trouble::at(&self.folder, "the folder cannot be synced").because(e))
     }
 
     fn names(&self) -> Result<Vec<String>, Trouble> {
-        let read = || {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(&self.folder)? {
-                names.extend(entry?.file_name().into_string());
-            }
-            names.sort_unstable();
-            Ok::<_, std::io::Error>(names)
-        };
-        read().map_err(|e| Trouble::at(&self.folder, "the folder cannot be read").because(e))
+        let names = self.disk.names(&self.folder);
+        names.map_err(|e| Trouble::at(&self.folder, "the folder cannot be read").because(e))
     }
 }
 
 /// The error again: it is looked at and passed on.
-fn why_of(why: &std::io::Error) -> std::io::Error {
+fn why_of(why: &io::Error) -> io::Error {
     match why.raw_os_error() {
-        Some(code) => std::io::Error::from_raw_os_error(code),
-        None => std::io::Error::new(why.kind(), why.to_string()),
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(why.kind(), why.to_string()),
     }
 }
 
@@ -112,18 +115,18 @@ impl Store for FolderStore {
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
         let from = self.write(name, bytes)?;
         let to = self.folder.join(name);
-        fs::rename(&from, &to).map_err(|e| Trouble::at(&to, "cannot be given its name").because(e))?;
+        self.disk.rename(&from, &to).map_err(|e| Trouble::at(&to, "cannot be given its name").because(e))?;
         self.sync()
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, Trouble> {
         let to = self.folder.join(name);
-        if to.exists() {
+        if self.names()?.iter().any(|has| has == name) {
             return Ok(false);
         }
         let from = self.write(name, bytes)?;
-        let linked = fs::hard_link(&from, &to);
-        fs::remove_file(&from).map_err(|e| Trouble::at(&from, "cannot be removed").because(e))?;
+        let linked = self.disk.link(&from, &to);
+        self.disk.remove(&from).map_err(|e| Trouble::at(&from, "cannot be removed").because(e))?;
         match linked {
             Ok(()) => self.sync().map(|()| true),
             Err(why) if why.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -133,7 +136,7 @@ impl Store for FolderStore {
 
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
         let path = self.folder.join(name);
-        match fs::read(&path) {
+        match self.disk.read(&path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
             Err(why) => Err(Trouble::at(&path, "cannot be read").because(why)),
@@ -148,7 +151,7 @@ impl Store for FolderStore {
 
     fn remove(&self, name: &str) -> Result<(), Trouble> {
         let path = self.folder.join(name);
-        match fs::remove_file(&path) {
+        match self.disk.remove(&path) {
             Err(why) if why.kind() != ErrorKind::NotFound => {
                 Err(Trouble::at(&path, "cannot be removed").because(why))
             }

@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-const FRESH: FileSinkOptions = FileSinkOptions { force: false, sync: true };
-const FORCED: FileSinkOptions = FileSinkOptions { force: true, sync: false };
+const FRESH: FileSinkOptions = FileSinkOptions { force: false, sync: true, settles: true };
+const FORCED: FileSinkOptions = FileSinkOptions { force: true, sync: false, settles: false };
 
 fn contents(folder: &Path) -> [Option<Vec<u8>>; 3] {
     ["decisions", "alerts", "rejects"].map(|name| fs::read(folder.join(format!("{name}.jsonl"))).ok())

@@ -1,6 +1,7 @@
 //! A Kinesis with faults: HTTP in front of a local one, by a plan.
 //!
-//! SDK -> **proxy** (`plan`: what goes wrong; `service`: what the local one lacks; `stream`: event streams) -> `local`
+//! SDK -> **proxy** (`plan`: what goes wrong; `service`: what the local one lacks; `stream`: event streams; `tap`: when records came past) ->
+//! `local`
 //!
 //! Speaks HTTP/1.1 and h2c to its clients, as they begin, and HTTP/1.1 to the local one.
 //!
@@ -10,9 +11,11 @@
 mod plan;
 mod service;
 mod stream;
+mod tap;
 
 pub use plan::{Fault, Plan, RuleId, When};
 pub use service::Service;
+pub use tap::Tap;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -24,7 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use stream::Body;
 use tokio::task::JoinHandle;
@@ -52,10 +55,21 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one in front of `upstream`.
+    /// Starts one in front of `upstream`, on a port that is free.
     pub async fn start(upstream: SocketAddr, service: Service) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port of the loopback");
-        let address = listener.local_addr().expect("an address");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(free, upstream, service, None).await.expect("a port of the loopback")
+    }
+
+    /// Starts one there, that says when records come past.
+    pub async fn start_at(
+        address: SocketAddr,
+        upstream: SocketAddr,
+        service: Service,
+        tap: Option<Tap>,
+    ) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
         let plan = Plan::default();
         let shared = Arc::new(Shared {
             upstream,
@@ -63,6 +77,7 @@ impl Proxy {
             plan: plan.clone(),
             memory: service::Memory::default(),
             client: Client::builder(TokioExecutor::new()).build_http(),
+            tap,
         });
         let task = tokio::spawn(async move {
             // Ends its connections when it ends.
@@ -81,7 +96,7 @@ impl Proxy {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { address, plan, task }
+        Ok(Self { address, plan, task })
     }
 
     /// For the SDK.
@@ -107,6 +122,7 @@ struct Shared {
     plan: Plan,
     memory: service::Memory,
     client: Client<HttpConnector, Full<Bytes>>,
+    tap: Option<Tap>,
 }
 
 /// A call: what was asked and how.
@@ -129,7 +145,13 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if asked.bytes.len() > REQUEST_BYTES_MAX {
         return Ok(refusal("InvalidArgumentException", 400));
     }
-    let faults = shared.plan.meet(&asked.action, &stream_of(&shared, &asked.value));
+    let stream = stream_of(&shared, &asked.value);
+    let faults = shared.plan.meet(&asked.action, &stream);
+    if let Some(tap) =
+        shared.tap.as_ref().filter(|_| ["PutRecord", "PutRecords"].contains(&asked.action.as_str()))
+    {
+        tap.put(&stream, &asked.value);
+    }
     let mut failing = None;
     for fault in &faults {
         match fault {
@@ -156,7 +178,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         return Ok(answer_of(&left_out.weave(json!({ "Records": [] }))));
     }
     let answer = match asked.action.as_str() {
-        "SubscribeToShard" => return subscribe(&shared, &asked, &faults).await,
+        "SubscribeToShard" => return subscribe(&shared, &asked, &faults, stream).await,
         "ListShards" => shared.list_shards(&asked).await?,
         "GetRecords" => shared.get_records(&asked).await?,
         _ => shared.ask(&asked, &asked.value).await?,
@@ -179,6 +201,9 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             if let Fault::Lag { ms } = fault {
                 value["MillisBehindLatest"] = (*ms).into();
             }
+        }
+        if let Some(tap) = shared.tap.as_ref().filter(|_| asked.action == "GetRecords") {
+            tap.given(&stream, &value);
         }
     }
     let mut response = answer_of(&value);
@@ -237,7 +262,12 @@ fn leave_out(asked: &mut Asked, per_mille: u16, seed: u64, code: &'static str) -
 }
 
 /// A subscription, with what goes wrong in its stream of events.
-async fn subscribe(shared: &Shared, asked: &Asked, faults: &[Fault]) -> Result<Response<Body>, Broken> {
+async fn subscribe(
+    shared: &Shared,
+    asked: &Asked,
+    faults: &[Fault],
+    stream: String,
+) -> Result<Response<Body>, Broken> {
     let ended = match shared.service.one_subscriber {
         None => None,
         Some(within) => match shared.memory.subscribe(&asked.value, within) {
@@ -249,7 +279,8 @@ async fn subscribe(shared: &Shared, asked: &Asked, faults: &[Fault]) -> Result<R
     if faults.contains(&Fault::LoseAnswer) {
         return Err(Broken);
     }
-    let mut response = response.map(|body| stream::frames(body, faults, ended));
+    let tap = shared.tap.clone().map(|tap| (tap, stream));
+    let mut response = response.map(|body| stream::frames(body, faults, ended, tap));
     response.headers_mut().remove(CONTENT_LENGTH);
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! The crash rig over streams: the real binary between two of a local Kinesis, killed again and again while events come in and shards are split and
-//! merged, and every copy that ever was delivered held against the run that nobody disturbed.
+//! merged, or at the very places where a shard ends or a history begins with a rebuilt snapshot, and every copy that ever was delivered held
+//! against the run that nobody disturbed.
 //!
 //! `CARTGUARD_KILLS` sets how many kills it survives (default 30), `CARTGUARD_CRASH_SEED` the seed. Needs `cartguard` beside it, built with
 //! the feature aws, as `tools/test.sh` does.
@@ -8,7 +9,7 @@ mod process;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
-use cartguard_kinesis_tests::local::{Local, client, create_stream, options};
+use cartguard_kinesis_tests::local::{Local, client, create_stream, options, read_all};
 use process::{Killed, cartguard, config, lines};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -100,69 +102,128 @@ fn by_id(lines: &[String], id: &str) -> BTreeMap<String, String> {
     first
 }
 
-fn survive(mode: &str, seed: u64) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
-    let local = Local::start(options());
-    let client = client(&local.url());
-    runtime.block_on(async {
-        for (stream, shards) in [("in", 3), ("decisions", 2), ("alerts", 1), ("rejects", 1)] {
-            create_stream(&client, stream, shards).await;
+/// The real binary between streams of a local Kinesis.
+struct Rig {
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+    client: Client,
+    local: Local,
+}
+
+impl Rig {
+    fn new(mode: &str, shards: i32) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let folder = tempfile::tempdir().expect("a folder");
+        let local = Local::start(options());
+        let client = client(&local.url());
+        runtime.block_on(async {
+            for (stream, shards) in [("in", shards), ("decisions", 2), ("alerts", 1), ("rejects", 1)] {
+                create_stream(&client, stream, shards).await;
+            }
+        });
+        let rig = Self { runtime, folder, client, local };
+        rig.write("c.toml", config(&rig.local.url(), mode));
+        rig
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    fn cartguard(&self, arguments: &[&str]) -> Command {
+        cartguard(self.folder.path(), arguments)
+    }
+
+    /// Runs a command that must end well; what it complained of.
+    #[track_caller]
+    fn good(&self, arguments: &[&str]) -> String {
+        let output = self.cartguard(arguments).output().expect("it starts");
+        let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {complained}");
+        complained
+    }
+
+    /// Starts it and has it die at a place.
+    #[track_caller]
+    fn dies_at(&self, arguments: &[&str], point: &str) {
+        let output =
+            self.cartguard(arguments).env("CARTGUARD_KILL_POINT", point).output().expect("it starts");
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.signal(), Some(SIGKILL), "{point}: {complained}");
+    }
+
+    fn put(&self, key: &str, event: &[u8]) {
+        let put = self.client.put_record().stream_name("in").partition_key(key);
+        let put = put.data(Blob::new(event.to_vec()));
+        self.runtime.block_on(put.send()).expect("the local server takes it");
+    }
+
+    fn lines(&self, stream: &str) -> Vec<String> {
+        self.runtime.block_on(lines(&self.client, stream))
+    }
+
+    /// Lets a process come to where `wanted` records are taken, ends it, and holds every copy that ever was delivered against a run that nobody
+    /// disturbed; what the process complained of, and how many copies there are. `more` are flags of that run.
+    fn settle(&self, wanted: u64, more: &[&str]) -> (String, usize) {
+        let child = self.cartguard(&["run", "--config", "c.toml"]).spawn().expect("it starts");
+        let mut last = Killed(child);
+        let undisturbed = ["replay", "--config", "c.toml", "--order-log", "data", "--output", "whole"];
+        loop {
+            let _ = fs::remove_dir_all(self.path("whole"));
+            self.good(&[&undisturbed[..], more].concat());
+            let summary = fs::read(self.path("whole/summary.json")).expect("a summary");
+            let summary: Value = serde_json::from_slice(&summary).expect("JSON");
+            assert!(last.0.try_wait().expect("a child").is_none(), "it runs on");
+            if summary["events"].as_u64() == Some(wanted) {
+                break;
+            }
         }
-    });
-    fs::write(folder.path().join("c.toml"), config(&local.url(), mode)).expect("written");
-    let producer = runtime.spawn(produce(client.clone(), seed));
+        let ended = Command::new("kill").args(["-TERM", &last.0.id().to_string()]).status();
+        assert!(ended.expect("kill runs").success());
+        let mut complained = String::new();
+        last.0.stderr.take().expect("piped").read_to_string(&mut complained).expect("text");
+        assert!(last.0.wait().expect("it ends").success(), "{complained}");
+        let mut copies = 0;
+        for (stream, file, id) in [
+            ("decisions", "decisions.jsonl", "decision_id"),
+            ("alerts", "alerts.jsonl", "alert_id"),
+            ("rejects", "rejects.jsonl", "sequence"),
+        ] {
+            let delivered = self.lines(stream);
+            copies += delivered.len();
+            let delivered = by_id(&delivered, id);
+            let undisturbed = fs::read_to_string(self.path("whole").join(file)).expect("a file");
+            let undisturbed: BTreeSet<String> = undisturbed.lines().map(str::to_owned).collect();
+            let delivered: BTreeSet<String> = delivered.into_values().collect();
+            assert!(delivered == undisturbed, "{stream} is not what the undisturbed run writes into {file}");
+        }
+        (complained, copies)
+    }
+}
+
+fn survive(mode: &str, seed: u64) {
+    let rig = Rig::new(mode, 3);
+    let producer = rig.runtime.spawn(produce(rig.client.clone(), seed));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let kills = number("CARTGUARD_KILLS", 30);
     for kill in 0..kills {
-        let mut child = cartguard(folder.path(), &["run", "--config", "c.toml"]).spawn().expect("it starts");
+        let mut child = rig.cartguard(&["run", "--config", "c.toml"]).spawn().expect("it starts");
         std::thread::sleep(Duration::from_millis(60 + random.next_u64() % 500));
         child.kill().expect("it runs until it is killed");
         let output = child.wait_with_output().expect("it ends");
         let complained = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.signal(), Some(SIGKILL), "after {kill} kills: {complained}");
     }
-    runtime.block_on(producer).expect("all events are put");
-    let wanted = runtime.block_on(lines(&client, "in")).len();
-    // Now it may come to where nothing is left.
-    let mut last =
-        Killed(cartguard(folder.path(), &["run", "--config", "c.toml"]).spawn().expect("it starts"));
-    let whole = loop {
-        let _ = fs::remove_dir_all(folder.path().join("whole"));
-        let told = cartguard(
-            folder.path(),
-            &["replay", "--config", "c.toml", "--order-log", "data", "--output", "whole"],
-        );
-        let output = { told }.output().expect("it starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let summary = fs::read(folder.path().join("whole/summary.json")).expect("a summary");
-        let summary: Value = serde_json::from_slice(&summary).expect("JSON");
-        assert!(last.0.try_wait().expect("a child").is_none(), "it runs on");
-        if summary["events"].as_u64() == Some(wanted as u64) {
-            break folder.path().join("whole");
-        }
-    };
-    let ended = Command::new("kill").args(["-TERM", &last.0.id().to_string()]).status();
-    assert!(ended.expect("kill runs").success());
-    let mut complained = String::new();
-    last.0.stderr.take().expect("piped").read_to_string(&mut complained).expect("text");
-    assert!(last.0.wait().expect("it ends").success(), "{complained}");
-    let mut copies = 0;
-    for (stream, file, id) in [
-        ("decisions", "decisions.jsonl", "decision_id"),
-        ("alerts", "alerts.jsonl", "alert_id"),
-        ("rejects", "rejects.jsonl", "sequence"),
-    ] {
-        let delivered = runtime.block_on(lines(&client, stream));
-        copies += delivered.len();
-        let delivered = by_id(&delivered, id);
-        let undisturbed = fs::read_to_string(whole.join(file)).expect("a file");
-        let undisturbed: Vec<String> = undisturbed.lines().map(str::to_owned).collect();
-        assert!(!undisturbed.is_empty(), "{file}");
-        let [delivered, undisturbed]: [BTreeSet<String>; 2] =
-            [delivered.into_values().collect(), undisturbed.into_iter().collect()];
-        assert!(delivered == undisturbed, "{stream} is not what the undisturbed run writes into {file}");
+    rig.runtime.block_on(producer).expect("all events are put");
+    let wanted = rig.lines("in").len();
+    let (_, copies) = rig.settle(wanted as u64, &[]);
+    for file in ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl"] {
+        assert!(fs::metadata(rig.path("whole").join(file)).is_ok_and(|file| file.len() > 0), "{file}");
     }
     println!(
         "{mode}: survived {kills} kills, {wanted} records, {copies} copies delivered; conflicts 0, lost 0"
@@ -177,4 +238,127 @@ fn by_polling_nothing_is_lost_and_every_copy_is_equal() {
 #[test]
 fn by_subscription_nothing_is_lost_and_every_copy_is_equal() {
     survive("fan-out", number("CARTGUARD_CRASH_SEED", 4));
+}
+
+/// Events with their customer, five a second from a time on.
+fn events(start_ms: i64, count: u64) -> Vec<(String, Vec<u8>)> {
+    let settings = loadgen::Settings {
+        events: Some(count),
+        start_ms,
+        rate: 5.0,
+        duplicates: 0.0,
+        ..loadgen::Settings::new(loadgen::World::Workload)
+    };
+    let mut generator = loadgen::Generator::new(&settings).expect("settings of its own");
+    let mut made = Vec::new();
+    let mut text = Vec::new();
+    while generator.next_event(&mut text).is_some() {
+        let event: Value = serde_json::from_slice(&text).expect("an event");
+        let key = event["customer_id"].as_str().unwrap_or("none").to_owned();
+        made.push((key, std::mem::take(&mut text)));
+    }
+    made
+}
+
+/// S5: the end of a shard is in the history or it is not, and so are its children.
+#[test]
+fn a_crash_where_a_shard_ends_loses_and_repeats_nothing() {
+    for mode in ["polling", "fan-out"] {
+        let rig = Rig::new(mode, 2);
+        let events = events(loadgen::DEFAULT_START_MS, 300);
+        for (at, (key, event)) in events.iter().enumerate() {
+            rig.put(key, event);
+            match at {
+                100 => rig.runtime.block_on(split(&rig.client)),
+                // The children of the split: nobody can know of their end before theirs.
+                200 => rig.runtime.block_on(merge(&rig.client)),
+                _ => {}
+            }
+        }
+        for _ in 0..2 {
+            // Known, and not bound: the next start reads to it again. Bound, and nothing more: its children are open then.
+            for point in ["end_read:1", "end_bound:1"] {
+                rig.dies_at(&["run", "--config", "c.toml"], point);
+            }
+        }
+        rig.settle(events.len() as u64, &[]);
+    }
+}
+
+/// A rebuilt snapshot, and a stream from a time on: records before it are not read, those that are in both are dropped by their id, and
+/// a kill changes nothing.
+#[test]
+fn a_history_that_begins_with_a_rebuilt_snapshot_goes_on_after_a_kill() {
+    let rig = Rig::new("polling", 1);
+    // A clock that is ahead by a minute, so that the snapshot ends behind the stream's beginning.
+    let now = jiff::Timestamp::now().as_millisecond();
+    let events = events(now + 60_000, 900);
+    let text = |range: std::ops::Range<usize>| -> String {
+        events[range].iter().map(|(_, event)| String::from_utf8_lossy(event).into_owned() + "\n").collect()
+    };
+    rig.write("old.jsonl", text(0..600));
+    rig.write("all.jsonl", text(0..900));
+    let put =
+        |range: std::ops::Range<usize>| events[range].iter().for_each(|(key, event)| rig.put(key, event));
+    put(0..100);
+    // The first time, in the server's whole seconds, at which nothing has come yet.
+    let arrival = |stream: &str| {
+        let records = rig.runtime.block_on(read_all(&rig.client, stream));
+        let times =
+            records.iter().filter_map(|record| record.approximate_arrival_timestamp()?.to_millis().ok());
+        times.max().expect("a record")
+    };
+    rig.runtime.block_on(create_stream(&rig.client, "clock", 1));
+    let before = arrival("in");
+    let begins = loop {
+        let tick = rig.client.put_record().stream_name("clock").partition_key("k").data(Blob::new("tick"));
+        rig.runtime.block_on(tick.send()).expect("the local server takes it");
+        let now = arrival("clock");
+        if now > before {
+            break now;
+        }
+    };
+    put(500..900);
+    let config = config(&rig.local.url(), "polling") + "[engine]\nbatch_max = 20\n";
+    let begin_at = |ms: i64| {
+        let time = jiff::Timestamp::from_millisecond(ms).expect("a time");
+        let start = format!("start = \"AT_TIMESTAMP\"\nstart_at = \"{time}\"");
+        rig.write("c.toml", config.replace("start = \"TRIM_HORIZON\"", &start));
+    };
+    begin_at(begins);
+    rig.good(&["rebuild", "--config", "c.toml", "--input", "old.jsonl", "--output", "seed"]);
+    let seeded = ["run", "--config", "c.toml", "--seed-from", "seed"];
+
+    // Ids are known for ten minutes less two seconds before the snapshot's end.
+    begin_at(now - 600_000);
+    let refused = rig.cartguard(&seeded).output().expect("it starts");
+    let complained = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{complained}");
+    assert!(complained.contains("would be decided twice"), "{complained}");
+    assert!(fs::read_dir(rig.path("data/snapshots")).is_ok_and(|mut files| files.next().is_none()));
+
+    begin_at(begins);
+    rig.dies_at(&seeded, "released:6");
+    // Killed again before there is a snapshot, and behind one.
+    rig.dies_at(&["run", "--config", "c.toml"], "released:2");
+    rig.dies_at(&["run", "--config", "c.toml"], "manifest_stored:1");
+    let (complained, _) = rig.settle(1_000, &["--seed-from", "seed"]);
+    assert!(complained.contains("duplicates 100"), "{complained}");
+
+    rig.good(&["replay", "--config", "c.toml", "--input", "all.jsonl", "--output", "sees-all"]);
+    let decisions = |folder: &str| -> Vec<Value> {
+        let text = fs::read_to_string(rig.path(folder).join("decisions.jsonl")).expect("a file");
+        let line = |line: &str| {
+            let mut line: Value = serde_json::from_str(line).expect("a decision");
+            // What depends on the place of a record and not on what was before it.
+            for name in ["sequence", "decision_id"] {
+                line.as_object_mut().expect("a decision").remove(name);
+            }
+            line
+        };
+        text.lines().map(line).collect()
+    };
+    let (seeded, all) = (decisions("whole"), decisions("sees-all"));
+    assert_eq!((seeded.len(), all.len()), (300, 900));
+    assert_eq!(seeded, all[600..], "as a run that saw it all");
 }

@@ -1,5 +1,7 @@
 //! The fault proxy does what it says, seen through the SDK: a test that relies on a fault that never comes proves nothing.
 
+mod process;
+
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::Blob;
@@ -7,7 +9,12 @@ use aws_sdk_kinesis::types::{
     ShardFilter, ShardFilterType, ShardIteratorType, StartingPosition, SubscribeToShardEventStream,
 };
 use cartguard_kinesis_tests::local::{self, Local};
-use cartguard_kinesis_tests::proxy::{Fault, Plan, Proxy, Service, When};
+use cartguard_kinesis_tests::proxy::{Fault, Plan, Proxy, Service, Tap, When};
+use process::{Killed, cartguard, config, lines, program};
+use serde_json::Value;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 struct Rig {
@@ -230,4 +237,130 @@ async fn a_shard_has_one_subscriber_of_a_consumer() {
     let mut second = ask().send().await.expect("the second");
     while let Ok(Some(_)) = first.event_stream.recv().await {}
     assert!(matches!(second.event_stream.recv().await, Ok(Some(_))), "the second goes on");
+}
+
+fn of_file(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).expect("a file");
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// What comes past is stamped on both ways: a put by itself and in a call of several, an answer, an event of a subscription.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_past_is_stamped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("stamps.jsonl");
+    let local = Local::start(local::options());
+    let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let service = Service { one_subscriber: None, ..Service::default() };
+    let tap = Tap::create(&path).expect("a file");
+    let proxy = Proxy::start_at(free, local.address(), service, Some(tap)).await.expect("a port");
+    let client = local::client(&proxy.url());
+    local::create_stream(&client, "s", 1).await;
+    let rig = Rig { client, proxy, _local: local };
+    let put = rig.client.put_record().stream_name("s").partition_key("k");
+    put.data(Blob::new("{\"event_id\":\"one\"}")).send().await.expect("it is put");
+    let entries = ["{\"event_id\":\"two\"}", "no event"].map(|data| {
+        let entry = aws_sdk_kinesis::types::PutRecordsRequestEntry::builder().partition_key("k");
+        entry.data(Blob::new(data)).build().expect("an entry")
+    });
+    let call = rig.client.put_records().stream_name("s").set_records(Some(entries.to_vec()));
+    call.send().await.expect("they are put");
+    let stamps = |way: &str| -> Vec<(String, u64)> {
+        let of_way = of_file(&path).into_iter().filter(|line| line["way"] == way && line["stream"] == "s");
+        of_way
+            .map(|line| {
+                (
+                    line["event_id"].as_str().expect("an id").to_owned(),
+                    line["at_us"].as_u64().expect("a time"),
+                )
+            })
+            .collect()
+    };
+    let ids = |way: &str| -> Vec<String> { stamps(way).into_iter().map(|(id, _)| id).collect() };
+    assert_eq!(ids("put"), ["one", "two"]);
+    assert_eq!(ids("given"), [""; 0]);
+    let shard = "shardId-000000000000";
+    let iterator = rig.iterator(shard).await;
+    rig.client.get_records().shard_iterator(iterator).send().await.expect("records");
+    assert_eq!(ids("given"), ["one", "two"]);
+    let consumer = rig.consumer().await;
+    let from = StartingPosition::builder().r#type(ShardIteratorType::TrimHorizon).build().expect("a place");
+    let subscribed = rig.client.subscribe_to_shard().consumer_arn(consumer).shard_id(shard);
+    let mut subscription = subscribed.starting_position(from).send().await.expect("a subscription");
+    subscription.event_stream.recv().await.expect("an event");
+    assert_eq!(ids("given"), ["one", "two", "one", "two"]);
+    let (put, given) = (stamps("put"), stamps("given"));
+    assert!(put.iter().zip(&given).all(|(put, given)| put.1 <= given.1), "one clock: {put:?} {given:?}");
+}
+
+/// `loadgen --to kinesis`, the service, and `loadgen measure` by the stamps: every part of the way has every event.
+#[test]
+fn what_loadgen_measures_is_whole() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let tap = Tap::create(&folder.path().join("stamps.jsonl")).expect("a file");
+    let (local, proxy) = runtime.block_on(async {
+        let local = Local::start(local::options());
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let service = Service { one_subscriber: None, ..Service::default() };
+        let proxy = Proxy::start_at(free, local.address(), service, Some(tap)).await.expect("a port");
+        (local, proxy)
+    });
+    let client = local::client(&local.url());
+    runtime.block_on(async {
+        for (stream, shards) in [("in", 2), ("decisions", 2), ("alerts", 1), ("rejects", 1)] {
+            local::create_stream(&client, stream, shards).await;
+        }
+    });
+    fs::write(folder.path().join("c.toml"), config(&proxy.url(), "fan-out")).expect("written");
+    let _run = Killed(cartguard(folder.path(), &["run", "--config", "c.toml"]).spawn().expect("it starts"));
+    let url = proxy.url();
+    let place = ["--region", "us-east-1", "--endpoint-url", &url];
+    let ends_well = |arguments: &[&str]| {
+        let output =
+            program("loadgen", folder.path(), &[arguments, &place].concat()).output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let put = [
+        "--to",
+        "kinesis",
+        "--world",
+        "workload",
+        "--stream",
+        "in",
+        "--sends",
+        "sends.jsonl",
+        "--events",
+        "400",
+    ];
+    ends_well(&[&put[..], &["--rate", "800", "--start", "now", "--event-rate", "wall"]].concat());
+    let sent: std::collections::BTreeSet<String> =
+        of_file(&folder.path().join("sends.jsonl")).iter().map(|line| line["event_id"].to_string()).collect();
+    let decided = || runtime.block_on(lines(&client, "decisions")).len();
+    while decided() < sent.len() {
+        std::thread::yield_now();
+    }
+    // All is there, so it needs no more than a moment without a record.
+    let streams =
+        ["--input", "in", "--decisions", "decisions", "--alerts", "alerts", "--stamps", "stamps.jsonl"];
+    let measure =
+        ["measure", "--sends", "sends.jsonl", "--idle", "3", "--poll-ms", "20", "--report", "report.json"];
+    ends_well(&[&measure[..], &streams].concat());
+    let report = fs::read(folder.path().join("report.json")).expect("a report");
+    let report: Value = serde_json::from_slice(&report).expect("JSON");
+    let figure = |path: &str| report.pointer(path).and_then(Value::as_u64);
+    let all = Some(sent.len() as u64);
+    assert_eq!(
+        (figure("/sent"), figure("/lost"), figure("/alerts_lost")),
+        (all, Some(0), Some(0)),
+        "{report:#}"
+    );
+    assert_eq!((figure("/decisions/ids"), figure("/decisions/conflicting")), (all, Some(0)), "{report:#}");
+    assert_eq!(report["arrival"], "stamps");
+    for part in ["end_to_end_us", "in_us", "read_us", "ours_us", "out_us"] {
+        assert_eq!(figure(&format!("/{part}/count")), all, "{part}: {report:#}");
+    }
+    assert_eq!(figure("/ours_alerts_us/count"), figure("/alerts/ids"), "{report:#}");
+    assert!(figure("/alerts/ids") > Some(0), "{report:#}");
 }

@@ -2,8 +2,8 @@
 //!
 //! Holds: whatever ends a subscription (its time, an error event, a reset, silence), the next one begins AFTER the last record
 //! accepted; silence longer than the heartbeat ends it, since a half-open socket never says so (S12); a shard ends by a null
-//! continuation, or by a poll's word where a server ends the stream without one (S11). What keeps failing becomes
-//! `Ended::Unavailable`, and the shard is polled.
+//! continuation, or by a poll's word where a server ends the stream without one (S11); what retention takes between two events of one
+//! subscription is found before the second is handed on (S7). What keeps failing becomes `Ended::Unavailable`, and the shard is polled.
 
 use crate::backoff::Backoff;
 use crate::fault::{Fault, Kind};
@@ -40,6 +40,7 @@ pub(crate) async fn read(reader: &mut Reader, consumer: &str) -> Ended {
     reader.reads_by(Mode::FanOut);
     loop {
         reader.gate.room().await;
+        // The service may not take a place that it no longer has.
         if let Some(ended) = reader.lost().await {
             return ended;
         }
@@ -103,6 +104,10 @@ async fn session(reader: &mut Reader, mut output: SubscribeToShardOutput, is_ali
                 *is_alive = true;
                 has_children = event.child_shards.as_ref().is_some_and(|children| !children.is_empty());
                 reader.metrics.lag(event.millis_behind_latest);
+                // Asked once the event is here: what is there now was there when the service read on behind it.
+                if let Some(ended) = reader.lost().await {
+                    return Session::Ended(ended);
+                }
                 // The SDK makes an empty text of a null.
                 let is_end = event.continuation_sequence_number.is_empty();
                 if let Err(trouble) = reader.hand_on(event.records) {

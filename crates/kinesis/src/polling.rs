@@ -24,7 +24,10 @@ pub(crate) async fn read(reader: &mut Reader, until: Option<Instant>) -> Ended {
     while !is_over(until) {
         reader.gate.room().await;
         tokio::time::sleep_until(pace.next.into()).await;
-        if let Some(ended) = reader.lost().await {
+        // The service may not take a place that it no longer has.
+        if iterator.is_none()
+            && let Some(ended) = reader.lost().await
+        {
             return ended;
         }
         let current = match iterator.clone() {
@@ -49,6 +52,10 @@ pub(crate) async fn read(reader: &mut Reader, until: Option<Instant>) -> Ended {
                 pace.answered(&output);
                 let lag_ms = output.millis_behind_latest.unwrap_or_default();
                 reader.metrics.lag(lag_ms);
+                // Asked once the answer is here: what is there now was there when the service read on behind it.
+                if let Some(ended) = reader.lost().await {
+                    return ended;
+                }
                 if let Err(trouble) = reader.hand_on(output.records) {
                     return Ended::Fatal(trouble);
                 }

@@ -86,6 +86,13 @@ impl Catalog {
         let _lock = lock(&self.folder)?;
         let store = self.store.as_ref();
         let kept = self.snapshots()?;
+        if let Some(newer) = kept.iter().find(|one| one.is_newer) {
+            let (name, why) = (Manifest::file_name(newer.batch), newer.fault().unwrap_or_default());
+            return Err(Trouble::refused(
+                &self.folder,
+                format!("nothing is removed: nobody can say what its snapshot {name} needs: {why}"),
+            ));
+        }
         let Some(goes) = retention::going(store, &kept, keep)? else {
             return Err(Trouble::refused(&self.folder, "has no whole snapshot; nothing is removed"));
         };
@@ -316,6 +323,19 @@ mod tests {
         assert_eq!((removed.snapshots, removed.packs, removed.segments), (0, 1, 2));
         assert!(told.is_empty());
         assert_eq!(batches(&catalog), [25]);
+    }
+
+    #[test]
+    fn beside_a_snapshot_of_a_later_version_nothing_goes() {
+        let folder = folder(&[5, 15, 25], &[0, 10, 20]);
+        let catalog = Catalog::look(folder.path()).expect("a history");
+        let newest = catalog.snapshots().expect("a folder").pop().expect("three");
+        let later = Manifest { format: Manifest::FORMAT + 1, ..newest.manifest.expect("readable") };
+        write(&folder, &format!("snapshots/{}", Manifest::file_name(25)), later.to_text().as_bytes());
+        let refused = catalog.prune(1).expect_err("a later one").to_string();
+        assert!(refused.contains("nothing is removed") && refused.contains("has format 2"), "{refused}");
+        assert_eq!(batches(&catalog), [5, 15, 25]);
+        assert!(folder.path().join("snapshots").join(pack_of(5)).exists());
     }
 
     #[test]

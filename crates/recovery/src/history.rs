@@ -169,6 +169,10 @@ impl History {
             delivered: self.delivered.get(),
         };
         kill_point::pass("processed");
+        let has_end = bound.changes.iter().any(|change| matches!(change, Change::Finish { .. }));
+        if has_end {
+            kill_point::pass("end_read");
+        }
         self.record.clear();
         self.standing.tip.append(&bound, &mut self.record);
         let mut told = false;
@@ -185,6 +189,9 @@ impl History {
         }
         if told {
             self.no_room.store(false, Ordering::Relaxed);
+        }
+        if has_end {
+            kill_point::pass("end_bound");
         }
         kill_point::pass("bound");
         self.standing.follow(&bound, outputs)?;

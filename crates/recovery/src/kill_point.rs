@@ -11,10 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Variable of the environment.
 const VARIABLE: &str = "CARTGUARD_KILL_POINT";
 
-/// Every place, in the order in which a batch comes past them.
-pub const PLACES: [&str; 9] = [
+/// Every place, in the order in which a batch comes past them. `end_read` and `end_bound` are where a partition's end is known and not in the
+/// history yet, and where it just is.
+pub const PLACES: [&str; 11] = [
     "repeated",
     "processed",
+    "end_read",
+    "end_bound",
     "bound",
     "released",
     "cut",

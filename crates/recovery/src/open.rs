@@ -12,7 +12,7 @@ use crate::versions::{self, MODEL, Models, Versions};
 use crate::{By, Settings};
 use cartguard_engine::batch::snapshot::{Head, Identity};
 use cartguard_engine::batch::{Engine, Scorer};
-use cartguard_history::{Bound, Change, LogFault, Manifest, Pack, Tip, begins_with};
+use cartguard_history::{Bound, Change, LogFault, Manifest, ManifestFault, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, Segments, Store, Trouble};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -209,9 +209,12 @@ impl Opening {
         let other = if which == Which::Newest { "the one before" } else { "the next one" };
         for name in &names {
             let text = store.get(name)?.unwrap_or_default();
-            let read = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
-            let manifest = match read.and_then(|text| Manifest::of_text(&text)) {
+            let manifest = match Manifest::of_bytes(&text) {
                 Ok(manifest) => manifest,
+                // Not passed by: it is whole, and what is before it may be needed by it.
+                Err(why @ ManifestFault::Newer { .. }) => {
+                    return Err(Trouble::refuse(format!("{}: its snapshot {name}: {why}", storage.name)));
+                }
                 Err(why) => {
                     (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
                     continue;

@@ -7,7 +7,7 @@
 //! Not here: which are kept (`cartguard_history::Retention`), the order log.
 
 use crate::open::unpack;
-use cartguard_history::{Manifest, Retention};
+use cartguard_history::{Manifest, ManifestFault, Retention};
 use cartguard_io::{Store, Trouble};
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -19,8 +19,10 @@ pub struct Kept {
     pub manifest: Result<Manifest, String>,
     /// What is wrong with its packs.
     pub damage: Option<String>,
-    /// The manifest is there, and the store does not give it: it may be whole.
+    /// The manifest is there, and cannot be read by now, or not by this version: it may be whole.
     pub is_unreadable: bool,
+    /// It is of a later version.
+    pub is_newer: bool,
 }
 
 impl Kept {
@@ -55,12 +57,13 @@ pub(crate) fn snapshots(store: &dyn Store, packs: Packs) -> Result<Vec<Kept>, Tr
             Ok(None) => continue,
             Err(trouble) => {
                 let manifest = Err(in_full(&trouble));
-                kept.push(Kept { batch, manifest, damage: None, is_unreadable: true });
+                kept.push(Kept { batch, manifest, damage: None, is_unreadable: true, is_newer: false });
                 continue;
             }
         };
-        let manifest = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
-        let manifest = manifest.and_then(|text| Manifest::of_text(&text));
+        let manifest = Manifest::of_bytes(&text);
+        let is_newer = matches!(manifest, Err(ManifestFault::Newer { .. }));
+        let manifest = manifest.map_err(|why| why.to_string());
         let named = manifest.iter().flat_map(|manifest| &manifest.packs);
         let mut faults = Vec::new();
         for pack in named.filter(|_| packs == Packs::Checked) {
@@ -75,7 +78,7 @@ pub(crate) fn snapshots(store: &dyn Store, packs: Packs) -> Result<Vec<Kept>, Tr
         let damage = (!faults.is_empty()).then(|| faults.join("; "));
         // Packs go after their manifest: one that is gone with it was removed while we read, by a process that uses the folder.
         if damage.is_none() || !matches!(store.get(&name), Ok(None)) {
-            kept.push(Kept { batch, manifest, damage, is_unreadable: false });
+            kept.push(Kept { batch, manifest, damage, is_unreadable: is_newer, is_newer });
         }
     }
     Ok(kept)

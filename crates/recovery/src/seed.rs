@@ -64,8 +64,7 @@ impl Opening {
                 "{name}: holds no snapshot to begin with; `cartguard rebuild` makes one"
             )));
         };
-        let read = String::from_utf8(text).map_err(|_| "it is no text".to_owned());
-        let manifest = read.and_then(|text| Manifest::of_text(&text));
+        let manifest = Manifest::of_bytes(&text);
         let manifest = manifest.map_err(|why| Trouble::refuse(format!("{name}: its manifest: {why}")))?;
         if manifest.source != Self::REBUILT {
             return Err(Trouble::refuse(format!(

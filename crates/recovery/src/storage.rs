@@ -2,8 +2,8 @@
 
 use crate::versions;
 use cartguard_history::{Change, Manifest, begins_with};
+use cartguard_io::disk::{LocalDisk, make_folder};
 use cartguard_io::{FolderSegments, FolderStore, Level, Lock, Segments, Store, Trouble};
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ impl Storage {
     pub fn last_version(&self, name: &str) -> Result<Option<String>, Trouble> {
         let mut begun = (0, None);
         for file in self.store.list()?.iter().rev().filter(|file| Manifest::batch_of(file).is_some()) {
-            let text = self.store.get(file)?.and_then(|bytes| String::from_utf8(bytes).ok());
-            if let Some(manifest) = text.and_then(|text| Manifest::of_text(&text).ok()) {
+            let bytes = self.store.get(file)?;
+            if let Some(manifest) = bytes.and_then(|bytes| Manifest::of_bytes(&bytes).ok()) {
                 begun = (manifest.tip.batch, versions::get(&manifest.versions, name).map(str::to_owned));
                 break;
             }
@@ -87,11 +87,12 @@ pub(crate) fn segments_of(folder: &Path) -> Result<FolderSegments, Trouble> {
     if !order.is_dir() {
         return Err(Trouble::refused(folder, "holds no history"));
     }
-    FolderSegments::open(&order, Level::Process)
+    Ok(FolderSegments::look(&order))
 }
 
 /// Takes a data folder for this process, until it ends.
 pub(crate) fn lock(folder: &Path) -> Result<Lock, Trouble> {
-    fs::create_dir_all(folder).map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
+    make_folder(&LocalDisk, folder)
+        .map_err(|e| Trouble::at(folder, "the folder cannot be made").because(e))?;
     Lock::take(folder, LOCK, "uses it")
 }

@@ -269,11 +269,9 @@ impl Writer {
     /// Stores the manifest that waits, if everything before it was delivered.
     fn deliver(&mut self) -> Option<Done> {
         let batch = self.waiting.as_ref()?.tip.batch;
-        if self.delivered.get().is_none_or(|delivered| delivered.get() < batch) {
-            return None;
-        }
+        let delivered = self.delivered.get().filter(|delivered| delivered.get() >= batch)?.clone();
         let manifest = self.waiting.take()?;
-        Some(match self.store(&manifest) {
+        Some(match delivered.settle().and_then(|()| self.store(&manifest)) {
             Ok((log_before, faults)) => Done::Stored { log_before, faults },
             Err(trouble) => Done::Failed(trouble),
         })

@@ -1,73 +1,73 @@
-//! A disk: named blobs and the segments of an order log, which outlive a process.
+//! A disk: a store of snapshots and an order log, as the service has them, over files that outlive a process.
 //!
-//! recovery -> **disk**
+//! recovery -> **disk** -> `files`
 
+use crate::files::Files;
 use crate::lie::Lie;
-use crate::world::{Fate, Shared, killed};
-use cartguard_history::Manifest;
-use cartguard_io::{Advice, Segments, Store, Trouble};
+use crate::world::Shared;
+use cartguard_history::{Manifest, begins_with};
+use cartguard_io::disk::make_folder;
+use cartguard_io::{FolderSegments, FolderStore, Level, Segments, Store, Trouble};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A new segment begins past this, so that a story has several.
-const SEGMENT_BYTES: usize = 2_000;
+const SEGMENT_BYTES: u64 = 2_000;
+const SNAPSHOTS: &str = "data/snapshots";
+const ORDER: &str = "data/order";
 
-#[derive(Default)]
-struct Contents {
-    blobs: BTreeMap<String, Vec<u8>>,
-    segments: BTreeMap<u64, Vec<u8>>,
-    /// Every record that was ever written whole, by batch: what a disk without end would hold.
-    archive: BTreeMap<u64, Vec<u8>>,
-}
-
-impl Contents {
-    /// A record is there whole, and nothing can be behind it.
-    fn keep(&mut self, batch: u64, record: &[u8]) {
-        self.archive.split_off(&batch);
-        self.archive.insert(batch, record.to_vec());
-    }
-}
+/// Every record that was ever written whole, by batch: what an order log without end would hold.
+type Archive = BTreeMap<u64, Vec<u8>>;
 
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Disk {
     world: Shared,
-    contents: Arc<Mutex<Contents>>,
+    files: Files,
+    archive: Arc<Mutex<Archive>>,
 }
 
 impl Disk {
     pub(crate) fn new(world: &Shared) -> Self {
-        Self { world: world.clone(), contents: Arc::default() }
+        Self { world: world.clone(), files: Files::new(world), archive: Arc::default() }
+    }
+
+    /// The snapshots for one process.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, Trouble> {
+        // As whoever takes the data folder does.
+        make_folder(&self.files, Path::new("data"))
+            .map_err(|why| Trouble::stop("data cannot be made").because(why))?;
+        Ok(Arc::new(FolderStore::open_on(Arc::new(self.files.clone()), Path::new(SNAPSHOTS))?))
     }
 
     /// The order log for one process.
-    pub(crate) fn segments(&self) -> Box<dyn Segments> {
-        Box::new(Log { disk: self.clone(), current: None, held: None })
+    pub(crate) fn segments(&self) -> Result<Box<dyn Segments>, Trouble> {
+        let level = if self.world.lock().mood.is_host { Level::Host } else { Level::Process };
+        let files = Arc::new(self.files.clone());
+        let inner = FolderSegments::open_on(files, Path::new(ORDER), level, SEGMENT_BYTES)?;
+        Ok(Box::new(Log { disk: self.clone(), inner, held: None }))
     }
 
     /// All records of the order log, one behind the other.
     pub(crate) fn archive(&self) -> Vec<u8> {
-        self.lock().archive.values().flatten().copied().collect()
+        self.lock().values().flatten().copied().collect()
     }
 
     /// The oldest snapshot that is kept.
     pub(crate) fn oldest_manifest(&self) -> Option<Manifest> {
-        self.manifests().first().and_then(|name| {
-            let text = String::from_utf8(self.lock().blobs.get(name)?.clone()).ok()?;
-            Manifest::of_text(&text).ok()
-        })
+        self.manifest(self.manifests().first()?)
     }
 
     /// The batch before which the newest snapshot ends, if it can be used.
     pub(crate) fn newest_batch(&self) -> Option<u64> {
-        let name = self.manifests().pop()?;
-        let text = String::from_utf8(self.lock().blobs.get(&name)?.clone()).ok()?;
-        Manifest::of_text(&text).ok().map(|manifest| manifest.tip.batch)
+        self.manifest(self.manifests().last()?).map(|manifest| manifest.tip.batch)
     }
 
     /// How many batches were ever bound.
     pub(crate) fn batches(&self) -> u64 {
-        self.lock().archive.keys().next_back().map_or(0, |last| last + 1)
+        self.lock().keys().next_back().map_or(0, |last| last + 1)
     }
 
     /// Tears the newest manifest, where there are older ones of batches from `least` on.
@@ -77,115 +77,96 @@ impl Disk {
         if names.len() >= 3
             && before.is_some_and(|batch| batch >= least)
             && let Some(name) = names.last()
-            && let Some(blob) = self.lock().blobs.get_mut(name)
         {
-            blob.truncate(blob.len() / 2);
+            self.files.tear(&Path::new(SNAPSHOTS).join(name));
             let mut world = self.world.lock();
             world.saw("torn manifests");
             world.note(format_args!("{name} is torn"));
         }
     }
 
+    /// The machine goes down. What is not there any more of the order log was never bound, since at level `host` nothing of it had left.
+    pub(crate) fn lose_power(&self) {
+        self.files.lose_power();
+        let mut next = 0;
+        for first in self.firsts() {
+            let segment = self.files.get(&path_of(first)).unwrap_or_default();
+            let Some(mut tip) = begins_with(&segment) else { continue };
+            let mut at = 0;
+            while let Ok(Some((_, end))) = tip.read(&segment, at) {
+                at = end;
+            }
+            next = tip.batch;
+        }
+        drop(self.lock().split_off(&next));
+    }
+
+    fn manifest(&self, name: &str) -> Option<Manifest> {
+        let text = String::from_utf8(self.files.get(&Path::new(SNAPSHOTS).join(name))?).ok()?;
+        Manifest::of_text(&text).ok()
+    }
+
     /// In order; whole ones and torn ones.
     fn manifests(&self) -> Vec<String> {
-        self.lock().blobs.keys().filter(|name| Manifest::batch_of(name).is_some()).cloned().collect()
+        let mut names = self.files.list(Path::new(SNAPSHOTS));
+        names.retain(|name| Manifest::batch_of(name).is_some());
+        names
     }
 
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    /// First batches of the segments, in order.
+    fn firsts(&self) -> Vec<u64> {
+        let names = self.files.list(Path::new(ORDER));
+        names.iter().filter_map(|name| name.strip_suffix(".log")?.parse().ok()).collect()
     }
 
-    /// Whether a write finds room.
-    fn has_room(&self) -> bool {
-        let mut world = self.world.lock();
-        let percent = world.mood.no_room;
-        let has_room = !world.chance.percent(percent);
-        if !has_room {
-            world.saw("writes without room");
-        }
-        has_room
+    /// A record is there whole, and nothing can be behind it.
+    fn keep(&self, batch: u64, record: &[u8]) {
+        let mut archive = self.lock();
+        archive.split_off(&batch);
+        archive.insert(batch, record.to_vec());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Archive> {
+        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn no_room(name: &str) -> Trouble {
-    Trouble::stop(format!("{name}: no room")).with_advice(Advice::Retry)
+fn path_of(first: u64) -> PathBuf {
+    Path::new(ORDER).join(format!("{first:020}.log"))
 }
 
-impl Store for Disk {
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Trouble> {
-        if !self.has_room() {
-            return Err(no_room(name));
+/// Whether a segment ends within a record.
+fn is_torn(segment: &[u8]) -> bool {
+    let Some(mut tip) = begins_with(segment) else { return !segment.is_empty() };
+    let mut at = 0;
+    loop {
+        match tip.read(segment, at) {
+            Ok(Some((_, end))) => at = end,
+            Ok(None) => return false,
+            Err(_) => return true,
         }
-        // A store has a blob whole or not at all.
-        let fate = self.world.lock().step(format_args!("put {name}, {} bytes", bytes.len()));
-        if matches!(fate, Fate::Done | Fate::Unheard) {
-            self.lock().blobs.insert(name.to_owned(), bytes.to_vec());
-            if Manifest::batch_of(name).is_some_and(|batch| batch > 0) {
-                self.world.lock().saw("snapshots");
-            }
-        }
-        if fate == Fate::Done { Ok(()) } else { Err(killed()) }
-    }
-
-    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool, Trouble> {
-        if self.lock().blobs.contains_key(name) { Ok(false) } else { self.put(name, bytes).map(|()| true) }
-    }
-
-    fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Trouble> {
-        Ok(self.lock().blobs.get(name).cloned())
-    }
-
-    fn list(&self) -> Result<Vec<String>, Trouble> {
-        Ok(self.lock().blobs.keys().cloned().collect())
-    }
-
-    fn remove(&self, name: &str) -> Result<(), Trouble> {
-        let fate = self.world.lock().step(format_args!("remove {name}"));
-        if matches!(fate, Fate::Done | Fate::Unheard) {
-            self.lock().blobs.remove(name);
-        }
-        if fate == Fate::Done { Ok(()) } else { Err(killed()) }
     }
 }
 
 /// The order log, as one process has it open.
 struct Log {
     disk: Disk,
-    /// The segment that is appended to.
-    current: Option<u64>,
+    inner: FolderSegments,
     /// [`Lie::ReleaseBeforeBind`]: what was not written yet.
     held: Option<(u64, Vec<u8>)>,
 }
 
 impl Log {
-    fn write(&mut self, batch: u64, records: &[u8]) -> Result<(), Trouble> {
-        let name = self.name_of(batch);
-        if !self.disk.has_room() {
-            return Err(no_room(&name));
-        }
-        let fate = self.disk.world.lock().step(format_args!("append batch {batch}"));
-        let whole = match fate {
-            Fate::Done | Fate::Unheard => records.len(),
-            Fate::Torn => self.disk.world.lock().chance.index(records.len()),
-            Fate::Never => return Err(killed()),
-        };
-        let mut contents = self.disk.lock();
-        let is_full = |first: &u64| contents.segments.get(first).is_none_or(|s| s.len() >= SEGMENT_BYTES);
-        let first = match self.current {
-            Some(first) if !is_full(&first) => first,
-            _ => {
-                contents.segments.insert(batch, Vec::new());
-                batch
-            }
-        };
-        self.current = Some(first);
-        contents.segments.entry(first).or_default().extend_from_slice(&records[..whole]);
-        if whole == records.len() {
-            contents.keep(batch, records);
-        } else {
+    fn write(&mut self, batch: u64, record: &[u8]) -> Result<(), Trouble> {
+        let done = self.inner.append(batch, record);
+        // Who is killed behind the write does not hear of it.
+        let segment = self.disk.firsts().last().and_then(|&first| self.disk.files.get(&path_of(first)));
+        if segment.as_ref().is_some_and(|segment| segment.ends_with(record)) {
+            self.disk.keep(batch, record);
+        } else if segment.is_some_and(|segment| is_torn(&segment)) {
             self.disk.world.lock().saw("torn records");
         }
-        if fate == Fate::Done { Ok(()) } else { Err(killed()) }
+        done
     }
 }
 
@@ -194,26 +175,23 @@ impl Segments for Log {
         if self.disk.world.lock().is_lie(Lie::SnapshotAlone) {
             return Ok(Vec::new());
         }
-        Ok(self.disk.lock().segments.keys().copied().collect())
+        self.inner.list()
     }
 
     fn name_of(&self, first: u64) -> String {
-        format!("segment {first}")
+        self.inner.name_of(first)
     }
 
     fn read(&self, first: u64) -> Result<Vec<u8>, Trouble> {
-        Ok(self.disk.lock().segments.get(&first).cloned().unwrap_or_default())
+        self.inner.read(first)
     }
 
     fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble> {
-        let fate = self.disk.world.lock().step(format_args!("cut segment {first} to {bytes}"));
-        if matches!(fate, Fate::Done | Fate::Unheard)
-            && let Some(segment) = self.disk.lock().segments.get_mut(&first)
-        {
-            segment.truncate(bytes as usize);
-        }
-        self.current = Some(first);
-        if fate == Fate::Done { Ok(()) } else { Err(killed()) }
+        let is_trusted = self.disk.world.lock().is_lie(Lie::TrustedMemory);
+        self.disk.files.is_numb.store(is_trusted, Ordering::Relaxed);
+        let done = self.inner.continue_at(first, bytes);
+        self.disk.files.is_numb.store(false, Ordering::Relaxed);
+        done
     }
 
     fn append(&mut self, batch: u64, records: &[u8]) -> Result<(), Trouble> {
@@ -231,15 +209,7 @@ impl Segments for Log {
     }
 
     fn remove_before(&self, batch: u64) -> Result<(), Trouble> {
-        let fate = self.disk.world.lock().step(format_args!("remove segments before {batch}"));
-        if matches!(fate, Fate::Done | Fate::Unheard) {
-            let mut contents = self.disk.lock();
-            let firsts: Vec<u64> = contents.segments.keys().copied().collect();
-            for pair in firsts.windows(2).filter(|pair| pair[1] <= batch) {
-                contents.segments.remove(&pair[0]);
-            }
-        }
-        if fate == Fate::Done { Ok(()) } else { Err(killed()) }
+        self.inner.remove_before(batch)
     }
 }
 
@@ -249,7 +219,8 @@ impl Drop for Log {
         if let Some((batch, records)) = self.held.take()
             && !self.disk.world.lock().is_down()
         {
-            self.disk.lock().keep(batch, &records);
+            // Whatever comes of it: this one lies.
+            let _ = self.write(batch, &records);
         }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! stream (reshards, repeated puts, stale listings) -> ShardSource -> Processor (engine, order log, snapshots) -> Lane -> outlet
-//!                                                                        disk (torn writes, no room)              (partial failures,
-//!                                                                                                                  lost answers)
+//!                                                        FolderStore, FolderSegments -> files                 (partial failures,
+//!                                                        (torn writes, no room, failed syncs, power cuts)      lost answers)
 //! ```
 //!
-//! Real: the engine, `cartguard_history`, `cartguard_recovery`, `cartguard_shards`. Simulated: what lies under their traits, the order of
-//! all steps, and the moments at which the process is killed: before, in the middle of, or behind any write to the disk or the stream.
+//! Real: the engine, `cartguard_history`, `cartguard_recovery`, `cartguard_shards`, the folders of `cartguard_io`. Simulated: what lies under
+//! their traits, the order of all steps, and the moments at which the process is killed: before, in the middle of, or behind any write to the
+//! disk or the stream. At level `host` the machine may lose power whenever a process has ended, and with it what was not synced.
 //! One seed is one story, the same every time: all chance comes from it, and the trace of steps has a hash.
 //!
 //! Held at the end of a story (`judge`): every record that was put has one decision or one reject; all copies under an id are equal, and
@@ -20,6 +21,7 @@
 //! `crates/kinesis-tests` does to the real SDK; threads, which the crash rigs have.
 
 mod disk;
+mod files;
 mod judge;
 mod lie;
 mod life;

@@ -23,10 +23,18 @@ pub enum Lie {
     UntoldGap,
     /// A process that is asked to end counts as delivered what it has not sent.
     HastyEnd,
+    /// Bytes are not synced, and it is said that they are.
+    UnsyncedBytes,
+    /// The same of the names in a folder.
+    UnsyncedNames,
+    /// A sync that failed is asked for again, and then it seems to be done.
+    SyncedAgain,
+    /// A start builds on what it reads, though that may be in memory alone.
+    TrustedMemory,
 }
 
 impl Lie {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::ReleaseBeforeBind,
         Self::LatestChildren,
         Self::ImpatientChildren,
@@ -37,5 +45,9 @@ impl Lie {
         Self::UnsaidNoModel,
         Self::UntoldGap,
         Self::HastyEnd,
+        Self::UnsyncedBytes,
+        Self::UnsyncedNames,
+        Self::SyncedAgain,
+        Self::TrustedMemory,
     ];
 }

@@ -130,7 +130,7 @@ pub(crate) fn live(place: &Place, shop: &mut Shop, life: Life) -> Result<Lived, 
         tell: |_| {},
         stop: Arc::default(),
     };
-    let storage = Storage::of("sim", Arc::new(disk.clone()), disk.segments());
+    let storage = Storage::of("sim", disk.store()?, disk.segments()?);
     let (history, engine) = opening.open(storage, settings, || Ok(engines.engine(workers, model)))?;
     let mut sink = outlet.sink();
     let wanted = sink.resume(&history.left())?;

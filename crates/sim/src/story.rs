@@ -80,8 +80,14 @@ fn told(place: &Place, shop: &mut Shop) -> Result<(), String> {
         };
         let lived = live(place, shop, Life { accept_gap, drain_after });
         accept_gap = false;
-        let is_killed = place.world.lock().is_down();
+        let (is_killed, has_failed_sync) = {
+            let world = place.world.lock();
+            (world.is_down(), world.has_failed_sync())
+        };
         match lived {
+            // Nobody knows what is on the disk: to go on would be to build on it.
+            Ok(_) if has_failed_sync && !is_killed => return Err("a sync failed, and it went on".to_owned()),
+            Err(_) if has_failed_sync => {}
             Ok(Lived::All) if !is_killed => return judge(place, shop),
             Ok(Lived::Drained) if !is_killed && place.disk.newest_batch() != Some(place.disk.batches()) => {
                 return Err("it was asked to end, and left batches to be done again".to_owned());
@@ -95,6 +101,13 @@ fn told(place: &Place, shop: &mut Shop) -> Result<(), String> {
                 accept_gap = true;
             }
             Err(trouble) => return Err(in_full(&trouble)),
+        }
+        let (is_host, power_cuts) = {
+            let mood = place.world.lock().mood;
+            (mood.is_host, mood.power_cuts)
+        };
+        if is_host && place.world.lock().chance.percent(power_cuts) {
+            place.disk.lose_power();
         }
         if lose(place)? {
             least = place.disk.batches();
@@ -131,7 +144,8 @@ fn asks_for_gap(place: &Place, trouble: &Trouble) -> Result<bool, String> {
 /// Between two lives retention may take records: where everything that was taken is in the newest snapshot, so that nothing has to be
 /// done again. Whether it did.
 fn lose(place: &Place) -> Result<bool, String> {
-    if place.disk.newest_batch() != Some(place.disk.batches()) {
+    // Before anything is bound no shard is open in the history, and nothing is owed.
+    if place.disk.newest_batch() != Some(place.disk.batches()) || place.disk.batches() == 0 {
         return Ok(false);
     }
     let losses = place.world.lock().mood.losses;

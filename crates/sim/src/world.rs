@@ -77,6 +77,11 @@ pub(crate) struct Mood {
     pub(crate) drains: u64,
     /// Percent of the ends at which retention takes records, where it may.
     pub(crate) losses: u64,
+    /// Batches are to survive the machine; percent of the ends at which it loses power then.
+    pub(crate) is_host: bool,
+    pub(crate) power_cuts: u64,
+    /// Percent of syncs that fail.
+    pub(crate) sync_fails: u64,
 }
 
 impl Mood {
@@ -96,6 +101,32 @@ impl Mood {
             kills: one_of(&[1, 3, 8]) as u32,
             drains: one_of(&[0, 20, 60]),
             losses: one_of(&[0, 50, 100]),
+            is_host: one_of(&[0, 1]) == 1,
+            power_cuts: one_of(&[0, 50, 100]),
+            sync_fails: one_of(&[0, 0, 1]),
+        }
+    }
+
+    /// A lie about the disk is told where disks fail: elsewhere it takes hundreds of stories to matter.
+    fn with(self, lie: Option<Lie>) -> Self {
+        match lie {
+            Some(Lie::UnsyncedBytes | Lie::UnsyncedNames) => Self { is_host: true, power_cuts: 100, ..self },
+            Some(Lie::SyncedAgain | Lie::TrustedMemory) => {
+                Self { is_host: true, power_cuts: 50, sync_fails: 2, kills: 8, ..self }
+            }
+            Some(
+                Lie::ReleaseBeforeBind
+                | Lie::LatestChildren
+                | Lie::ImpatientChildren
+                | Lie::IgnorePartialFailure
+                | Lie::PositionsBeforeOutputs
+                | Lie::UnboundSwitch
+                | Lie::SnapshotAlone
+                | Lie::UnsaidNoModel
+                | Lie::UntoldGap
+                | Lie::HastyEnd,
+            )
+            | None => self,
         }
     }
 }
@@ -110,6 +141,8 @@ pub(crate) struct World {
     /// Steps until the process is killed; none: it is left alone.
     pub(crate) left: Option<u64>,
     is_down: bool,
+    /// A sync failed, which this process must not survive.
+    has_failed_sync: bool,
     hash: Xxh3Default,
     /// The trace itself, where somebody wants to read it.
     lines: Option<Vec<String>>,
@@ -127,7 +160,7 @@ pub(crate) struct Shared(Arc<Mutex<World>>);
 impl Shared {
     pub(crate) fn new(seed: u64, lie: Option<Lie>, is_traced: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let mood = Mood::new(&mut chance);
+        let mood = Mood::new(&mut chance).with(lie);
         Self(Arc::new(Mutex::new(World {
             chance,
             mood,
@@ -135,6 +168,7 @@ impl Shared {
             now_us: 1_700_000_000_000_000,
             left: None,
             is_down: false,
+            has_failed_sync: false,
             hash: Xxh3Default::new(),
             lines: is_traced.then(Vec::new),
             seen: Seen::new(),
@@ -187,9 +221,21 @@ impl World {
         self.is_down
     }
 
+    /// A sync fails.
+    pub(crate) fn fail_sync(&mut self) {
+        self.has_failed_sync = true;
+        self.saw("failed syncs");
+    }
+
+    /// Whether one failed in this process.
+    pub(crate) fn has_failed_sync(&self) -> bool {
+        self.has_failed_sync
+    }
+
     /// A new process.
     pub(crate) fn rise(&mut self, left: Option<u64>) {
         self.is_down = false;
+        self.has_failed_sync = false;
         self.left = left;
         self.note(format_args!("a process starts"));
     }

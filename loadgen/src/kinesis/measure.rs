@@ -9,13 +9,19 @@
 //! - ours: arrival of the event to arrival of its decision: reading, deciding, putting;
 //! - out: arrival of the decision to when this consumer had it.
 //!
-//! Arrival is the service's own stamp, in ms. Local servers stamp whole seconds; then the times at which this consumer had the event
-//! and the decision stand for them, both of which carry its polling interval, and the report says so.
+//! Arrival is the service's own stamp, in ms. What it cannot say is when whoever decides had the event in its hands: *ours* has the way from the
+//! stream to it. Where something stands before the streams and stamps what comes past (`local-kinesis --stamps`), `--stamps` reads that,
+//! and the parts are, in µs: in (intended time to the event's put), read (to when it was given to whoever decides), ours (to its decision's put,
+//! and to its alert's) and out.
+//!
+//! Local servers stamp whole seconds; without `--stamps` the times at which this consumer had the event and the decision stand for them, both of
+//! which carry its polling interval, and the report says so.
 //!
 //! Holds: sender, streams and this process share a clock; where they do not, parts that would be negative count as 0.
 //! Not here: what a decision means, but that it is approve or not.
 
 use super::put::Send;
+use super::stamps::{Stamps, Streams};
 use super::{Place, client, id, member, now_us};
 use crate::files;
 use anyhow::Context;
@@ -24,9 +30,10 @@ use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use loadgen::{Latency, LatencySummary};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -52,6 +59,9 @@ pub(crate) struct MeasureArgs {
     /// Stream of the events themselves, to tell the transport's share.
     #[arg(long, value_name = "NAME")]
     input: Option<String>,
+    /// When records came past, as `local-kinesis --stamps` writes it; read at the end. The stream of --input is read by whoever decides alone then.
+    #[arg(long, value_name = "FILE", requires = "input")]
+    stamps: Option<PathBuf>,
     /// End after so many seconds without a record.
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     idle: f64,
@@ -66,6 +76,14 @@ pub(crate) struct MeasureArgs {
     force: bool,
     #[command(flatten)]
     place: Place,
+}
+
+impl MeasureArgs {
+    /// Names of the streams.
+    fn streams(&self) -> Streams<'_> {
+        let (input, alerts) = (self.input.as_deref(), self.alerts.as_deref());
+        Streams { input, decisions: &self.decisions, alerts }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +141,13 @@ struct Report {
     /// Intended time to when a consumer had the decision, µs.
     end_to_end_us: Option<LatencySummary>,
     in_us: Option<LatencySummary>,
+    /// From an event's put to when it was given; only with --stamps, as `ours_alerts_us`.
+    read_us: Option<LatencySummary>,
     ours_us: Option<LatencySummary>,
+    ours_alerts_us: Option<LatencySummary>,
     out_us: Option<LatencySummary>,
-    /// "service": stamps of the streams; "consumer": they are whole seconds, so what this process saw stands for them.
+    /// "service": stamps of the streams; "stamps": those of --stamps; "consumer": the service's are whole seconds, so what this process saw stands
+    /// for them.
     arrival: &'static str,
 }
 
@@ -135,7 +157,8 @@ pub(crate) fn run(args: &MeasureArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let seen = runtime.block_on(read(args, stop))?;
     let sends = read_sends(&args.sends)?;
-    let report = report(&sends, seen, args.alerts.is_some());
+    let stamps = args.stamps.as_deref().map(|path| Stamps::read(path, &args.streams())).transpose()?;
+    let report = report(&sends, seen, args.alerts.is_some(), stamps.as_ref());
     tell(&report, &mut std::io::stderr())?;
     if let (Some(mut to), Some(path)) = (report_file, &args.report) {
         serde_json::to_writer_pretty(&mut to, &report).with_context(|| files::name(path))?;
@@ -151,7 +174,8 @@ async fn read(args: &MeasureArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<Vec<
     let mut shards = tokio::task::JoinSet::new();
     let last_us = Arc::new(AtomicU64::new(now_us()));
     let streams = [
-        (Kind::Input, args.input.as_ref()),
+        // Who else reads it would look like whoever decides.
+        (Kind::Input, args.input.as_ref().filter(|_| args.stamps.is_none())),
         (Kind::Decision, Some(&args.decisions)),
         (Kind::Alert, args.alerts.as_ref()),
     ];
@@ -283,8 +307,8 @@ impl Tail {
 }
 
 /// The earliest intended time of each id that was sent.
-fn read_sends(path: &std::path::Path) -> anyhow::Result<HashMap<String, u64>> {
-    let file = std::fs::File::open(path).with_context(|| files::name(path))?;
+fn read_sends(path: &Path) -> anyhow::Result<HashMap<String, u64>> {
+    let file = File::open(path).with_context(|| files::name(path))?;
     let mut sends = HashMap::new();
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.with_context(|| files::name(path))?;
@@ -296,7 +320,46 @@ fn read_sends(path: &std::path::Path) -> anyhow::Result<HashMap<String, u64>> {
     Ok(sends)
 }
 
-fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Report {
+/// Delays by part.
+struct Parts {
+    whole: Latency,
+    before: Latency,
+    read: Latency,
+    ours: Latency,
+    ours_alerts: Latency,
+    after: Latency,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let [whole, before, read, ours, ours_alerts, after] = [(); 6].map(|()| Latency::new());
+        Self { whole, before, read, ours, ours_alerts, after }
+    }
+
+    /// A decided event by what came past; what is lacking has no part.
+    fn stamped(&mut self, id: &str, due_us: u64, decided_us: u64, stamps: &Stamps) {
+        let [put, given, decision, alert] =
+            [&stamps.event_put, &stamps.event_given, &stamps.decision_put, &stamps.alert_put]
+                .map(|list| list.get(id).copied());
+        let part = |latency: &mut Latency, from: Option<u64>, to: Option<u64>| {
+            if let (Some(from), Some(to)) = (from, to) {
+                latency.record(from * 1_000, to * 1_000);
+            }
+        };
+        part(&mut self.before, Some(due_us), put);
+        part(&mut self.read, put, given);
+        part(&mut self.ours, given, decision);
+        part(&mut self.ours_alerts, given, alert);
+        part(&mut self.after, decision, Some(decided_us));
+    }
+}
+
+fn report(
+    sends: &HashMap<String, u64>,
+    seen: Vec<Seen>,
+    has_alerts: bool,
+    stamps: Option<&Stamps>,
+) -> Report {
     let (mut input, mut decisions, mut alerts) = (Stream::default(), Stream::default(), Stream::default());
     let is_coarse = seen.iter().all(|record| record.arrived_us % 1_000_000 == 0);
     for record in seen {
@@ -308,11 +371,14 @@ fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Re
         stream.take(record);
     }
     let arrival = |first: &First| if is_coarse { first.at_us } else { first.arrived_us };
-    let (mut whole, mut before, mut ours, mut after) =
-        (Latency::new(), Latency::new(), Latency::new(), Latency::new());
+    let mut parts = Parts::new();
     let mut report = Report {
         sent: sends.len() as u64,
-        arrival: if is_coarse { "consumer" } else { "service" },
+        arrival: match (stamps, is_coarse) {
+            (Some(_), _) => "stamps",
+            (None, true) => "consumer",
+            (None, false) => "service",
+        },
         ..Report::default()
     };
     for (id, &due_us) in sends {
@@ -323,11 +389,15 @@ fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Re
             }
             continue;
         };
-        whole.record(due_us * 1_000, decided.at_us * 1_000);
-        after.record(arrival(decided) * 1_000, decided.at_us * 1_000);
+        parts.whole.record(due_us * 1_000, decided.at_us * 1_000);
+        if let Some(stamps) = stamps {
+            parts.stamped(id, due_us, decided.at_us, stamps);
+            continue;
+        }
+        parts.after.record(arrival(decided) * 1_000, decided.at_us * 1_000);
         if let Some(event) = input.first.get(id) {
-            before.record(due_us * 1_000, arrival(event) * 1_000);
-            ours.record(arrival(event) * 1_000, arrival(decided) * 1_000);
+            parts.before.record(due_us * 1_000, arrival(event) * 1_000);
+            parts.ours.record(arrival(event) * 1_000, arrival(decided) * 1_000);
         }
     }
     if has_alerts {
@@ -338,10 +408,12 @@ fn report(sends: &HashMap<String, u64>, seen: Vec<Seen>, has_alerts: bool) -> Re
     }
     report.decisions = decisions;
     let summary = |latency: &Latency| (latency.count() > 0).then(|| latency.summary());
-    report.end_to_end_us = summary(&whole);
-    report.in_us = summary(&before);
-    report.ours_us = summary(&ours);
-    report.out_us = summary(&after);
+    report.end_to_end_us = summary(&parts.whole);
+    report.in_us = summary(&parts.before);
+    report.read_us = summary(&parts.read);
+    report.ours_us = summary(&parts.ours);
+    report.ours_alerts_us = summary(&parts.ours_alerts);
+    report.out_us = summary(&parts.after);
     report
 }
 
@@ -391,19 +463,22 @@ fn tell(report: &Report, to: &mut impl Write) -> std::io::Result<()> {
     }
     writeln!(
         to,
-        "{:<11}{:>10}{:>10}{:>10}{:>10}  ms, arrival by the {}",
-        "", "p50", "p99", "p99.9", "max", report.arrival
+        "{:<13}{:>8}{:>10}{:>10}{:>10}{:>10}  ms, arrival by the {}",
+        "", "count", "p50", "p99", "p99.9", "max", report.arrival
     )?;
     let parts = [
         ("end to end", report.end_to_end_us),
         ("in", report.in_us),
+        ("read", report.read_us),
         ("ours", report.ours_us),
+        ("ours, alerts", report.ours_alerts_us),
         ("out", report.out_us),
     ];
     for (name, part) in parts {
         let Some(part) = part else { continue };
         let [p50, p99, p99_9, max] = [part.p50, part.p99, part.p99_9, part.max].map(|us| us / 1_000.0);
-        writeln!(to, "{name:<11}{p50:>10.3}{p99:>10.3}{p99_9:>10.3}{max:>10.3}")?;
+        let count = part.count;
+        writeln!(to, "{name:<13}{count:>8}{p50:>10.3}{p99:>10.3}{p99_9:>10.3}{max:>10.3}")?;
     }
     Ok(())
 }
@@ -427,7 +502,7 @@ mod tests {
             seen(Kind::Decision, "alert", 3, 8_000, 9_000),
             seen(Kind::Decision, "alert", 4, 8_000, 9_000),
         ];
-        let report = report(&sends, records, true);
+        let report = report(&sends, records, true, None);
         assert_eq!((report.sent, report.lost, report.lost_ids), (3, 1, vec!["gone".to_owned()]));
         assert_eq!((report.decisions.records, report.decisions.ids), (4, 2));
         assert_eq!((report.decisions.repeated, report.decisions.conflicting), (1, 1));
@@ -439,5 +514,69 @@ mod tests {
         assert_eq!((whole.count, max_ms(whole)), (2, 8.0));
         let parts = [report.in_us, report.ours_us, report.out_us];
         assert_eq!(parts.map(|part| max_ms(part.expect("measured"))), [2.0, 5.0, 1.0]);
+    }
+
+    /// What a server stamps in whole seconds whoever stands before it stamps in µs; the first time counts, whoever sends again.
+    #[test]
+    fn stamps_tell_the_way_to_us_from_our_own_share() {
+        let sends =
+            [("a", 1_000), ("alert", 2_000)].into_iter().map(|(id, due)| (id.to_owned(), due)).collect();
+        let records = vec![
+            seen(Kind::Decision, "a", 2, 0, 90_000),
+            seen(Kind::Decision, "alert", 3, 0, 95_000),
+            seen(Kind::Alert, "alert", 4, 0, 96_000),
+        ];
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stamps.jsonl");
+        let mut text = String::new();
+        for (stream, way, id, at_us) in [
+            ("events", "put", "a", 4_000),
+            ("events", "put", "alert", 5_000),
+            ("events", "given", "a", 34_000),
+            // A reader that was killed has it again.
+            ("events", "given", "a", 60_000),
+            ("events", "given", "alert", 36_000),
+            ("decisions", "put", "a", 41_000),
+            ("decisions", "put", "alert", 48_000),
+            ("alerts", "put", "alert", 45_000),
+            ("alerts", "put", "alert", 70_000),
+            ("decisions", "given", "a", 90_000),
+            ("rejects", "put", "a", 1),
+        ] {
+            text += &format!(
+                "{{\"stream\":\"{stream}\",\"way\":\"{way}\",\"event_id\":\"{id}\",\"at_us\":{at_us}}}\n"
+            );
+        }
+        std::fs::write(&path, text).expect("written");
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: MeasureArgs,
+        }
+        let flags = [
+            "measure",
+            "--sends",
+            "s",
+            "--decisions",
+            "decisions",
+            "--alerts",
+            "alerts",
+            "--input",
+            "events",
+        ];
+        let args = <Command as clap::Parser>::try_parse_from(flags).expect("flags").args;
+        let stamps = Stamps::read(&path, &args.streams()).expect("lines");
+        let report = report(&sends, records, true, Some(&stamps));
+        assert_eq!((report.lost, report.alerts_lost, report.arrival), (0, Some(0), "stamps"));
+        let told = |part: Option<LatencySummary>| {
+            let part = part.expect("measured");
+            (part.count, (part.max / 1_000.0).round())
+        };
+        assert_eq!(told(report.end_to_end_us), (2, 93.0));
+        assert_eq!(told(report.in_us), (2, 3.0));
+        assert_eq!(told(report.read_us), (2, 31.0));
+        assert_eq!(told(report.ours_us), (2, 12.0));
+        assert_eq!(told(report.ours_alerts_us), (1, 9.0));
+        assert_eq!(told(report.out_us), (2, 49.0));
     }
 }

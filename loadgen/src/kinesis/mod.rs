@@ -4,6 +4,7 @@
 
 pub(crate) mod measure;
 pub(crate) mod put;
+mod stamps;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_kinesis::config::Region;

@@ -11,7 +11,8 @@
 //!
 //! Not here: `summary.json` and `features.json`, which the caller writes.
 
-use super::{Left, Output, Sink};
+use super::{Delivered, Left, Output, Sink};
+use crate::disk::{Disk as _, LocalDisk, make_folder};
 use crate::{Advice, Trouble};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Seek, SeekFrom, Write};
@@ -24,6 +25,8 @@ pub struct FileSinkOptions {
     pub force: bool,
     /// Wait at the end until the disk has everything.
     pub sync: bool,
+    /// Snapshots count on the files after the machine went down: the disk has what they count on.
+    pub settles: bool,
 }
 
 /// Pieces in one call; Linux takes 1024.
@@ -35,6 +38,8 @@ pub struct FileSink {
     /// Decisions, alerts, rejects.
     files: [Lane; 3],
     sync: bool,
+    /// None: what was written is delivered.
+    delivered: Option<Delivered>,
     finished: bool,
     /// Batches before this were written by a process before. While only they come again the files keep what they have behind them: a
     /// recovery that goes no further has taken nothing away.
@@ -62,12 +67,30 @@ impl FileSink {
         let files = [lane("decisions.jsonl")?, lane("alerts.jsonl")?, lane("rejects.jsonl")?];
         Ok(Self {
             folder: folder.to_path_buf(),
+            delivered: options.settles.then(|| settled(folder, &files)).transpose()?,
             files,
             sync: options.sync,
             finished: false,
             kept_until: None,
         })
     }
+}
+
+/// A frontier that is made durable by syncing the files, from whatever thread.
+fn settled(folder: &Path, files: &[Lane; 3]) -> Result<Delivered, Trouble> {
+    make_folder(&LocalDisk, folder)
+        .and_then(|()| LocalDisk.sync_folder(folder))
+        .map_err(|e| Trouble::at(folder, "the folder cannot be synced").because(e))?;
+    let handle = |lane: &Lane| {
+        let file = lane.file.try_clone().map(|file| (lane.path.clone(), file));
+        file.map_err(|e| Trouble::at(&lane.path, "cannot be opened twice").because(e))
+    };
+    let handles = files.iter().map(handle).collect::<Result<Vec<_>, Trouble>>()?;
+    Ok(Delivered::settled_by(move || {
+        handles.iter().try_for_each(|(path, file)| {
+            file.sync_data().map_err(|e| Trouble::at(path, "cannot be synced").because(e))
+        })
+    }))
 }
 
 impl Sink for FileSink {
@@ -92,7 +115,14 @@ impl Sink for FileSink {
                 Some(_) => lane.take_back()?,
             }
         }
+        if let (None, Some(delivered)) = (&failed, &self.delivered) {
+            delivered.advance(batch.batch + 1);
+        }
         failed.map_or(Ok(()), Err)
+    }
+
+    fn delivered(&self) -> Option<Delivered> {
+        self.delivered.clone()
     }
 
     /// Every output is in the files once: they are written over from where the snapshot stands, with the same bytes, and cut before the

@@ -12,6 +12,7 @@ pub mod rejects;
 pub mod stdout;
 
 use crate::{Trouble, WatchStreams};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -67,17 +68,39 @@ pub struct Left {
 }
 
 /// The frontier of a sink: every batch before it was acknowledged, whatever came back first. Clones watch the same sink.
-#[derive(Clone, Debug, Default)]
-pub struct Delivered(Arc<AtomicU64>);
+#[derive(Clone, Default)]
+pub struct Delivered {
+    frontier: Arc<AtomicU64>,
+    settle: Option<Arc<Settle>>,
+}
+
+/// Makes durable what a sink has delivered so far.
+type Settle = dyn Fn() -> Result<(), Trouble> + Send + Sync;
 
 impl Delivered {
+    /// Of a sink whose deliveries survive the machine only once this was called.
+    pub fn settled_by(settle: impl Fn() -> Result<(), Trouble> + Send + Sync + 'static) -> Self {
+        Self { settle: Some(Arc::new(settle)), ..Self::default() }
+    }
+
     /// The first batch that is not delivered.
     pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.frontier.load(Ordering::Acquire)
     }
 
     /// All batches before `batch` are delivered. Never goes back.
     pub fn advance(&self, batch: u64) {
-        self.0.fetch_max(batch, Ordering::AcqRel);
+        self.frontier.fetch_max(batch, Ordering::AcqRel);
+    }
+
+    /// When this returns, what was delivered before it survives what bound batches survive.
+    pub fn settle(&self) -> Result<(), Trouble> {
+        self.settle.as_ref().map_or(Ok(()), |settle| settle())
+    }
+}
+
+impl fmt::Debug for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivered({})", self.get())
     }
 }

@@ -4,6 +4,7 @@
 
 use super::Broken;
 use super::plan::Fault;
+use super::tap::Tap;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
@@ -39,7 +40,12 @@ pub(super) fn cut(body: Body, bytes_max: usize) -> Body {
 }
 
 /// A subscription's events, until the plan or another subscriber ends them.
-pub(super) fn frames(body: Incoming, faults: &[Fault], mut ended: Option<watch::Receiver<bool>>) -> Body {
+pub(super) fn frames(
+    body: Incoming,
+    faults: &[Fault],
+    mut ended: Option<watch::Receiver<bool>>,
+    tap: Option<(Tap, String)>,
+) -> Body {
     let faults = faults.to_vec();
     piped(move |to| async move {
         let mut body = body;
@@ -93,6 +99,9 @@ pub(super) fn frames(body: Incoming, faults: &[Fault], mut ended: Option<watch::
                 }
                 events += usize::from(is_event);
                 sent += event.len();
+                if let Some((tap, stream)) = &tap {
+                    tap.given_event(stream, &event);
+                }
                 if to.send(Ok(Frame::data(event.into()))).await.is_err() {
                     return;
                 }

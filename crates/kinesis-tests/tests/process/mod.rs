@@ -1,15 +1,17 @@
 //! The real binary between streams of a local Kinesis, for tests that end it in some way.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use aws_sdk_kinesis::Client;
 use cartguard_kinesis_tests::local::read_all;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The binary under test: where cargo puts it, a folder above the tests.
-fn binary() -> PathBuf {
+/// A binary under test: where cargo puts it, a folder above the tests.
+fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test is a file");
-    let path = test.ancestors().nth(2).expect("target/release/deps/test").join("cartguard");
+    let path = test.ancestors().nth(2).expect("target/release/deps/test").join(name);
     assert!(path.exists(), "{} is absent: build it with the feature aws", path.display());
     path
 }
@@ -30,7 +32,11 @@ pub(crate) fn config(url: &str, mode: &str) -> String {
 }
 
 pub(crate) fn cartguard(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    program("cartguard", folder, arguments)
+}
+
+pub(crate) fn program(name: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary(name));
     command.current_dir(folder).args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
     command.envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
     command
