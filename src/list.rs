@@ -221,7 +221,12 @@ fn memory(config: &Config) -> String {
         put(&mut text, format_args!("an event {waits}: {event} bytes of labels.memory, "));
         put(&mut text, format_args!("which has room for {}\n", all / event));
         if label > 0 {
-            put(&mut text, format_args!("a label until it is known: {label} bytes of labels.memory, of half of it at most\n"));
+            put(
+                &mut text,
+                format_args!(
+                    "a label until it is known: {label} bytes of labels.memory, of half of it at most\n"
+                ),
+            );
         }
     }
     text

@@ -80,7 +80,10 @@ pub(super) fn compare(
     };
     ensure!(
         left >= 2 * events,
-        Refusal(format!("--challenger: {left} events are left of the input, and a pair of turns takes {}: raise --seconds", 2 * events))
+        Refusal(format!(
+            "--challenger: {left} events are left of the input, and a pair of turns takes {}: raise --seconds",
+            2 * events
+        ))
     );
     let mut pairs = Vec::new();
     while left >= 2 * events {

@@ -96,7 +96,8 @@ impl Slices {
 
     fn cut(&mut self, is_taking_snapshot: bool) {
         let without_processor = self.clock.without_processor();
-        let is_taking_snapshot = std::mem::replace(&mut self.has_snapshot, is_taking_snapshot) || is_taking_snapshot;
+        let is_taking_snapshot =
+            std::mem::replace(&mut self.has_snapshot, is_taking_snapshot) || is_taking_snapshot;
         self.cuts.push(Cut { events: self.delays_ns.len(), without_processor, is_taking_snapshot });
         self.clock = Clock::start();
     }

@@ -323,3 +323,15 @@ impl Watch {
         self.of.vitals.see_models(ModelsSeen { active, challengers, waiting, refused });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tenth_version_comes_behind_the_ninth() {
+        let mut names = ["shop/10", "shop/v9", "shop/9", "shop/2026-01", "cart/11"];
+        names.sort_by_key(|name| age(name));
+        assert_eq!(names, ["cart/11", "shop/9", "shop/v9", "shop/10", "shop/2026-01"]);
+    }
+}

@@ -108,6 +108,32 @@ impl FolderSegments {
         Ok(Current { path, file, bytes: 0 })
     }
 
+    /// A segment without what is behind so many bytes.
+    fn cut(&self, path: &Path, bytes: u64) -> Result<Box<dyn DiskFile>, Trouble> {
+        let open = || {
+            let mut file = self.disk.open(path)?;
+            file.set_len(bytes)?;
+            Ok::<_, io::Error>(file)
+        };
+        open().map_err(|why| {
+            let advice = advice_of(&why);
+            Trouble::at(path, format!("cannot be cut to {bytes} bytes")).because(why).with_advice(advice)
+        })
+    }
+
+    /// A segment that has these bytes and no others, durably. What could be read may be nowhere but in memory: of a process that was killed before
+    /// its sync, or whose sync failed, which the system then counts as written. Written again it is not.
+    fn write_again(&self, first: u64, whole: &[u8]) -> Result<Box<dyn DiskFile>, Trouble> {
+        let path = self.path_of(first);
+        let mut file = self.cut(&path, whole.len() as u64)?;
+        file.write_all_at(whole, 0).map_err(|why| {
+            let advice = advice_of(&why);
+            Trouble::at(&path, "cannot be written again").because(why).with_advice(advice)
+        })?;
+        file.sync().map_err(|e| Trouble::at(&path, "cannot be synced").because(e))?;
+        Ok(file)
+    }
+
     /// Makes the names of the segments durable, where the level asks for it. What fails is not tried again, whatever the reason.
     fn sync_names(&self) -> Result<(), Trouble> {
         if self.level == Level::Process {
@@ -137,29 +163,21 @@ impl Segments for FolderSegments {
     }
 
     fn continue_at(&mut self, first: u64, bytes: u64) -> Result<(), Trouble> {
-        let path = self.path_of(first);
-        // Only the last segment can hold what was never synced: each append is, and the next segment begins behind one that was.
-        let whole = match self.level {
-            Level::Process => Vec::new(),
-            Level::Host => self.read(first)?,
-        };
-        let open = || {
-            let mut file = self.disk.open(&path)?;
-            file.set_len(bytes)?;
-            if self.level == Level::Host {
-                // What could be read may be nowhere but in memory: of a process that was killed before its sync, or whose sync failed, which
-                // the system then counts as written. Written again it is not.
-                file.write_all_at(&whole[..whole.len().min(bytes as usize)], 0)?;
-            }
-            Ok::<_, io::Error>(file)
-        };
-        let mut file = open().map_err(|why| {
-            let advice = advice_of(&why);
-            Trouble::at(&path, format!("cannot be cut to {bytes} bytes")).because(why).with_advice(advice)
-        })?;
         if self.level == Level::Host {
-            file.sync().map_err(|e| Trouble::at(&path, "cannot be synced").because(e))?;
+            // Those before it were synced, if by a process of this level.
+            for before in self.list()?.into_iter().filter(|before| *before < first) {
+                let whole = self.read(before)?;
+                self.write_again(before, &whole)?;
+            }
         }
+        let path = self.path_of(first);
+        let file = match self.level {
+            Level::Process => self.cut(&path, bytes)?,
+            Level::Host => {
+                let whole = self.read(first)?;
+                self.write_again(first, &whole[..whole.len().min(bytes as usize)])?
+            }
+        };
         self.sync_names()?;
         self.current = Some(Current { path, file, bytes });
         Ok(())
@@ -214,6 +232,90 @@ fn batch_of(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
+
+    /// The system's disk, and which files were synced on it.
+    #[derive(Clone, Debug, Default)]
+    struct Watched(Arc<Mutex<Vec<PathBuf>>>);
+
+    #[derive(Debug)]
+    struct WatchedFile(Box<dyn DiskFile>, PathBuf, Watched);
+
+    impl DiskFile for WatchedFile {
+        fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+            self.0.write_all_at(bytes, offset)
+        }
+
+        fn set_len(&mut self, bytes: u64) -> io::Result<()> {
+            self.0.set_len(bytes)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.2.0.lock().expect("no panic").push(self.1.clone());
+            self.0.sync()
+        }
+    }
+
+    impl Disk for Watched {
+        fn make_folder(&self, path: &Path) -> io::Result<()> {
+            LocalDisk.make_folder(path)
+        }
+
+        fn is_folder(&self, path: &Path) -> bool {
+            LocalDisk.is_folder(path)
+        }
+
+        fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+            LocalDisk.names(folder)
+        }
+
+        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+            LocalDisk.read(path)
+        }
+
+        fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+            Ok(Box::new(WatchedFile(LocalDisk.create(path)?, path.to_path_buf(), self.clone())))
+        }
+
+        fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+            Ok(Box::new(WatchedFile(LocalDisk.open(path)?, path.to_path_buf(), self.clone())))
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            LocalDisk.rename(from, to)
+        }
+
+        fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+            LocalDisk.link(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            LocalDisk.remove(path)
+        }
+
+        fn sync_folder(&self, path: &Path) -> io::Result<()> {
+            LocalDisk.sync_folder(path)
+        }
+    }
+
+    #[test]
+    fn what_a_process_of_the_lower_level_left_is_synced_before_it_is_built_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let watched = Watched::default();
+        let open = |level| {
+            FolderSegments::open_on(Arc::new(watched.clone()), folder.path(), level, 2).expect("a folder")
+        };
+        let mut before = open(Level::Process);
+        for (batch, text) in [(0, "ab"), (1, "cd"), (2, "ef")] {
+            before.append(batch, text.as_bytes()).expect("there is room");
+        }
+        assert_eq!(watched.0.lock().expect("no panic").len(), 0);
+        let mut now = open(Level::Host);
+        now.continue_at(2, 2).expect("a segment");
+        let synced = std::mem::take(&mut *watched.0.lock().expect("no panic"));
+        assert_eq!(synced, [0, 1, 2].map(|batch| now.path_of(batch)));
+        assert_eq!([0, 1, 2].map(|batch| now.read(batch).expect("a segment")), [b"ab", b"cd", b"ef"]);
+    }
 
     #[test]
     fn segments_are_told_by_their_first_batch_and_go_whole() {

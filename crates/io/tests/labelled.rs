@@ -243,7 +243,8 @@ fn a_file_that_is_cut_or_replaced_while_it_is_followed_is_told() {
     ] {
         for looks in [true, false] {
             let told = told_of(change, looks).expect("it is told");
-            let parts = ["l2.jsonl: is not what was taken of it, up to line 2: ", why, "Put it back as it was"];
+            let parts =
+                ["l2.jsonl: is not what was taken of it, up to line 2: ", why, "Put it back as it was"];
             assert!(parts.iter().all(|part| told.contains(part)), "{told}");
         }
     }

@@ -3,7 +3,7 @@
 //! `FolderStore`, `FolderSegments` -> **files**
 //!
 //! Of a file: bytes that were written are in memory until they are synced; where a sync fails the system counts them as written all the same,
-//! and a later sync does not bring them to the disk. Of a folder: names, the same way. Losing power leaves of what was not synced any part,
+//! and a later sync does not bring them to the disk. Of a folder: names, which a later sync does bring there. Losing power leaves of what was not synced any part,
 //! in any order.
 
 use crate::lie::Lie;
