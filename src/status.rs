@@ -10,6 +10,8 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+mod metrics;
+
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -21,6 +23,9 @@ pub(crate) struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// As metrics, in the text format of Prometheus
+    #[arg(long, conflicts_with = "json")]
+    metrics: bool,
 }
 
 /// Runs it.
@@ -34,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     };
     match watch::ask(socket.as_deref()) {
         Ok(report) if arguments.json => say(&format!("{report:#}\n")),
+        Ok(report) if arguments.metrics => say(&metrics::of(&report)),
         Ok(report) => say(&text(&report)),
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));

@@ -54,6 +54,13 @@ fn a_running_process_says_where_it_is_and_how() {
     }
     assert_eq!(report["history"]["snapshot"]["records_behind"], 200);
     assert_eq!(report["degraded"], Value::Array(vec![]));
+    let metrics = shop.good(&["status", "--config", "c.toml", "--metrics"]);
+    let parts = [
+        "# TYPE cartguard_events_total counter\ncartguard_events_total 200\n",
+        "cartguard_latency_seconds{quantile=\"0.99\"} ",
+        "cartguard_snapshot_records_behind 200\n",
+    ];
+    holds(&metrics, &parts);
     let text = shop.good(&["status", "--config", "c.toml"]);
     holds(&text, &["order log batch ", "sequence 200", "partition in.jsonl, 200:", "degraded  nothing"]);
 
