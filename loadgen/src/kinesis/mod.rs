@@ -5,6 +5,7 @@
 pub(crate) mod measure;
 pub(crate) mod put;
 mod stamps;
+mod tail;
 
 use aws_config::BehaviorVersion;
 use aws_sdk_kinesis::config::Region;
