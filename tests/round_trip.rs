@@ -1,4 +1,5 @@
 //! docs/python/round_trip.py with the real program: rows out, a model of XGBoost, LightGBM and scikit-learn in, and its scores come back.
+//! And the other way: XGBoost reads what `cartguard train` made, to the same margins.
 //!
 //! Needs a Python with docs/python/requirements.txt, which tools/test.sh makes and names in `CARTGUARD_PYTHON`; skips without.
 
@@ -13,6 +14,19 @@ use std::process::Command;
 const EVENTS: u64 = 40_000;
 /// Any setting of its own, so that the features are the default ones.
 const CONFIG: &str = "[output]\nfeatures = \"none\"\n";
+
+/// Prints how many golden rows of a model folder XGBoost gives the margin that is written there, and ends with an error at the first other.
+const READ_BY_XGBOOST: &str = r#"
+import json, sys
+import numpy as np, xgboost
+booster = xgboost.Booster(model_file=f"{sys.argv[1]}/model.json")
+golden = [json.loads(line) for line in open(f"{sys.argv[1]}/golden.jsonl")]
+rows = np.array([[np.nan if value is None else value for value in line["row"]] for line in golden], dtype=np.float32)
+margins = booster.predict(xgboost.DMatrix(rows), output_margin=True)
+for at, (line, margin) in enumerate(zip(golden, margins)):
+    assert np.float32(line["margin"]) == margin, f"row {at}: {line['margin']} here, {margin} there"
+print(f"{len(golden)} rows")
+"#;
 
 /// Writes `history.jsonl` and `labels.jsonl`: a month of a shop in which every truth is known after three days.
 fn write_history(shop: &Shop) {
@@ -69,5 +83,30 @@ fn a_model_of_python_comes_back_and_scores_as_it_did_there() {
         assert!(
             decisions.iter().all(|line| line["model"] == format!("{trainer}/1") && line["score"].is_f64())
         );
+    }
+}
+
+#[test]
+fn xgboost_reads_what_train_made_to_the_same_margins() {
+    let Ok(python) = std::env::var("CARTGUARD_PYTHON") else {
+        println!("skipped: CARTGUARD_PYTHON names no Python with docs/python/requirements.txt");
+        return;
+    };
+    let shop = Shop::new();
+    write_history(&shop);
+    for algorithm in ["boosted", "forest"] {
+        let train = "train --config shop.toml --input history.jsonl --labels labels.jsonl --gap 4d --trees 20 --algorithm";
+        let model = format!("models/{algorithm}/1");
+        shop.good(&[&train.split(' ').collect::<Vec<_>>()[..], &[algorithm, "--output", &model]].concat());
+        let read = Command::new(&python)
+            .args(["-c", READ_BY_XGBOOST, &model])
+            .current_dir(shop.path("."))
+            .output()
+            .expect("python starts");
+        let said = String::from_utf8_lossy(&read.stdout);
+        assert!(read.status.success(), "{algorithm}: {said}{}", String::from_utf8_lossy(&read.stderr));
+        let rows: usize =
+            said.trim().strip_suffix(" rows").and_then(|rows| rows.parse().ok()).expect("a count");
+        assert!(rows > 100, "{algorithm}: {said}");
     }
 }

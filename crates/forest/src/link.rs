@@ -33,8 +33,9 @@ impl Link {
         Self { divisor: 1.0, shape }
     }
 
+    /// The score of a margin.
     #[inline(always)]
-    pub(crate) fn apply(self, margin: f64) -> f64 {
+    pub fn apply(self, margin: f64) -> f64 {
         let margin = margin / self.divisor;
         match self.shape {
             Shape::Identity => margin,

@@ -1,14 +1,14 @@
 //! Gradient boosted trees.
 //!
-//! rows -> **boosted** (`hess`) -> XGBoost JSON
+//! rows -> **boosted** (`trees`) -> XGBoost JSON
 //!
 //! Holds: histograms of 1,024 bins; the base score is a half, as in the experiments that the defaults come from.
 
-use crate::hess;
+use crate::draw::Draw;
 use crate::rows::TrainingSet;
 use crate::trainer::{Fitted, TrainError, Trainer, Watch};
-use hessboost::objective::RegLoss;
-use hessboost::prelude::{Objective, TrainingParams, TreeMethod};
+use crate::trees::{self, BINS, Binned, Gradient, Grower, Growth};
+use cartguard_forest::logistic;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -43,7 +43,7 @@ impl Default for Boosted {
             lambda: 1.0,
             row_share: 1.0,
             feature_share: 1.0,
-            bins: hess::BINS,
+            bins: BINS,
             seed: 1,
             threads: 0,
         }
@@ -73,37 +73,45 @@ impl Trainer for Boosted {
     }
 
     fn fit(&self, set: &TrainingSet, watch: &dyn Watch) -> Result<Fitted, TrainError> {
-        let told = hess::told(self.name());
-        let mut params = TrainingParams::builder()
-            .objective(Objective::BinaryLogistic(RegLoss::default()))
-            .tree_method(TreeMethod::Hist)
-            .max_bin(self.bins)
-            .max_depth(self.depth)
-            .eta(self.rate)
-            .min_child_weight(self.min_child_weight)
-            .lambda(self.lambda)
-            .subsample(self.row_share)
-            .colsample_bytree(self.feature_share)
-            .base_score(0.5)
-            .seed(self.seed);
-        if self.threads > 0 {
-            params = params.nthread(self.threads);
+        trees::check(self.name(), &self.parameters())?;
+        let threads = trees::threads(self.threads);
+        let growth = Growth {
+            depth: self.depth,
+            min_child_weight: self.min_child_weight,
+            lambda: self.lambda,
+            node_share: 1.0,
+            threads,
+        };
+        let binned = Binned::new(set, self.bins, threads);
+        let mut grower = Grower::new(&binned, &growth);
+        let mut draw = Draw::new(self.seed);
+        let mut margins = vec![0.0_f32; set.len()];
+        let mut gradients = vec![Gradient::default(); set.len()];
+        let mut trees = Vec::with_capacity(self.trees);
+        for done in 1..=self.trees {
+            trees::by_chunks(threads, &mut gradients, |row, gradient| {
+                let score = logistic(f64::from(margins[row]));
+                *gradient = Gradient::logistic(score, set.fraud()[row], set.weight(row));
+            });
+            let rows = trees::sample_rows(set.len(), self.row_share, &mut draw);
+            let features = trees::sample(set.rows().width(), self.feature_share, &mut draw);
+            let sees_all = rows.len() == set.len();
+            let grown = grower.grow(rows, &features, &gradients, self.rate, &mut draw);
+            if sees_all {
+                for (rows, value) in grown.leaves() {
+                    rows.iter().for_each(|row| margins[*row as usize] += value);
+                }
+            } else {
+                trees::by_chunks(threads, &mut margins, |row, margin| {
+                    *margin += grown.tree.value(set.rows().row(row));
+                });
+            }
+            trees.push(grown.tree);
+            if watch.step(done, self.trees) == ControlFlow::Break(()) {
+                return Err(TrainError::Cancelled);
+            }
         }
-        let params = params.build().map_err(&told)?;
-        let matrix = hess::matrix(self.name(), set)?;
-        let mut cancelled = false;
-        let result = hessboost::prelude::Trainer::new(&params, &matrix, self.trees)
-            .on_round(|round| {
-                let flow = watch.step(round.iteration() + 1, self.trees);
-                cancelled = flow == ControlFlow::Break(());
-                flow
-            })
-            .train()
-            .map_err(&told)?;
-        if cancelled {
-            return Err(TrainError::Cancelled);
-        }
-        hess::fitted(self.name(), result.model)
+        trees::fitted(self.name(), set, trees)
     }
 }
 
@@ -147,5 +155,29 @@ mod tests {
         let cut = Until(7, AtomicUsize::new(0));
         assert!(matches!(train(&trainer, &set, &cut), Err(TrainError::Cancelled)));
         assert_eq!(cut.1.into_inner(), 7);
+    }
+
+    #[test]
+    fn settings_that_make_no_tree_are_refused_by_name() {
+        let set = testing::set(50, 2, 3);
+        let told = |trainer: Boosted| train(&trainer, &set, &Unwatched).expect_err("refused").to_string();
+        let good = Boosted::default();
+        assert!(told(Boosted { trees: 0, ..good.clone() }).contains("boosted: trees = 0"));
+        assert!(told(Boosted { bins: 1, ..good.clone() }).contains("bins = 1: 2 to 65535"));
+        assert!(told(Boosted { bins: 70_000, ..good.clone() }).contains("bins = 70000"));
+        assert!(told(Boosted { row_share: 0.0, ..good.clone() }).contains("row_share = 0"));
+        assert!(told(Boosted { rate: f64::NAN, ..good }).contains("rate = NaN"));
+    }
+
+    #[test]
+    fn weights_are_as_good_as_rows_that_come_twice() {
+        let set = testing::set(400, 3, 9);
+        let twice: Vec<u32> = (0..400_u32).flat_map(|row| [row, row]).collect();
+        let fraud = twice.iter().map(|row| set.fraud()[*row as usize]).collect();
+        let doubled = TrainingSet::new(set.rows().select(&twice), fraud, None).expect("good rows");
+        let weighted = TrainingSet::new(set.rows().clone(), set.fraud().to_vec(), Some(vec![2.0; 400]));
+        let trainer = Boosted { trees: 5, ..Boosted::default() };
+        let bytes = |set: &TrainingSet| train(&trainer, set, &Unwatched).expect("a model").bytes;
+        assert_eq!(bytes(&doubled), bytes(&weighted.expect("good rows")));
     }
 }

@@ -163,7 +163,7 @@ fn both(fraud: &[bool]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::draw::Draw;
+    use crate::draw::Draw;
 
     /// Margins, and labels drawn with these log odds of a margin.
     fn drawn(events: usize, truth: impl Fn(f64) -> f64) -> (Vec<f64>, Vec<bool>, Vec<i64>) {

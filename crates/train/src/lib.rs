@@ -9,8 +9,8 @@
 
 pub mod boosted;
 pub mod calibrate;
+mod draw;
 pub mod forest;
-mod hess;
 pub mod logistic;
 pub mod metrics;
 #[cfg(test)]
@@ -20,6 +20,7 @@ pub mod rows;
 mod testing;
 pub mod threshold;
 pub mod trainer;
+mod trees;
 
 pub use rows::{Rows, TrainingSet};
 pub use trainer::{TrainError, Trained, Trainer, Unwatched, Watch, train};

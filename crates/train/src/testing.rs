@@ -1,6 +1,6 @@
 //! Rows for tests: some features that matter, some missing values, few frauds; the same for a seed.
 
-use crate::metrics::draw::Draw;
+use crate::draw::Draw;
 use crate::rows::{Rows, TrainingSet};
 
 /// Rows whose first two features tell something of the label.

@@ -10,7 +10,7 @@
 //! Holds: the seed is fixed, so the same scores give the same interval on any number of threads; two models are
 //! compared on the same draws.
 
-use super::draw::Draw;
+use crate::draw::Draw;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 

@@ -11,7 +11,6 @@
 
 pub mod bootstrap;
 pub mod daily;
-pub(crate) mod draw;
 pub mod honesty;
 pub mod ranking;
 pub mod scenarios;

@@ -23,7 +23,7 @@ impl Events {
 
 /// Twenty days of five events, of which the scores know more or less.
 fn events(noise: f64) -> Events {
-    let mut draw = super::draw::Draw::new(7);
+    let mut draw = crate::draw::Draw::new(7);
     let mut events = Events { scores: vec![], fraud: vec![], time_ms: vec![], amount: vec![], cards: vec![] };
     for at in 0..100 {
         let fraud = draw.share() < 0.3;

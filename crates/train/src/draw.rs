@@ -1,6 +1,6 @@
 //! Random numbers of a fixed seed.
 
-/// `SplitMix64` (Steele, Lea and Flood, 2014): enough for resampling.
+/// `SplitMix64` (Steele, Lea and Flood, 2014): enough for drawing rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Draw(u64);
 
@@ -22,8 +22,7 @@ impl Draw {
         (self.next() % end as u64) as usize
     }
 
-    /// In 0 to 1.
-    #[cfg(test)]
+    /// In 0 to 1, without 1.
     pub(crate) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
