@@ -5,7 +5,7 @@
 //! Holds: a cut lies between two values that occur; each label has half of the say in where cuts lie, for where the few frauds are is
 //! where a tree must be able to look closely (of 1,024 bins without it, the tail of the amounts gets a handful).
 
-use super::{by_chunks, in_order};
+use super::in_order;
 use crate::rows::TrainingSet;
 
 /// Bins of a feature at most: they are told apart by 16 bits, of which one value is for the missing.
@@ -19,19 +19,21 @@ pub(super) const MISSING: u16 = 0;
 pub(crate) struct Binned {
     /// By feature: bin `b` holds the values below `cuts[b - 1]` that no earlier bin holds. The last lies above all values.
     cuts: Vec<Vec<f32>>,
-    /// Row by row, so that a node whose rows lie far apart finds all of a row at once.
-    bins: Vec<u16>,
+    /// By feature, by row.
+    columns: Vec<Vec<u16>>,
 }
 
 impl Binned {
     /// At most `bins` bins a feature, and one for what is missing.
     pub(crate) fn new(set: &TrainingSet, bins: usize, threads: usize) -> Self {
-        let shares = Shares::of(set);
-        let width = set.rows().width();
-        let cuts = in_order(threads, width, |feature| cuts(set, feature, &shares, bins));
-        let mut binned = vec![MISSING; set.rows().values().len()];
-        by_chunks(threads, &mut binned, |at, own| *own = bin(&cuts[at % width], set.rows().values()[at]));
-        Self { cuts, bins: binned }
+        let share = Shares::of(set);
+        let both = in_order(threads, set.rows().width(), |feature| {
+            let cuts = cuts(set, feature, &share, bins);
+            let column = (0..set.len()).map(|row| bin(&cuts, set.rows().row(row)[feature])).collect();
+            (cuts, column)
+        });
+        let (cuts, columns) = both.into_iter().unzip();
+        Self { cuts, columns }
     }
 
     /// Bins of a feature, that of the missing included.
@@ -39,11 +41,9 @@ impl Binned {
         self.cuts[feature].len() + 1
     }
 
-    /// The bins of a row, by feature.
-    #[inline]
-    pub(super) fn row(&self, row: u32) -> &[u16] {
-        let width = self.cuts.len();
-        &self.bins[row as usize * width..(row as usize + 1) * width]
+    /// A feature's bins, by row.
+    pub(super) fn column(&self, feature: usize) -> &[u16] {
+        &self.columns[feature]
     }
 
     /// What the values of a bin and of those before it are below.
@@ -137,14 +137,14 @@ mod tests {
     fn few_values_have_a_bin_each_and_missing_ones_their_own() {
         let binned = Binned::new(&set(&[3.0, f32::NAN, 1.0, 3.0, -0.0, 0.0], &[0]), 8, 1);
         assert_eq!(binned.cuts[0], [0.5, 2.0, 6.000_01]);
-        assert_eq!(binned.bins, [3, MISSING, 2, 3, 1, 1]);
+        assert_eq!(binned.column(0), [3, MISSING, 2, 3, 1, 1]);
         assert_eq!(binned.bins(0), 4);
     }
 
     #[test]
     fn a_feature_that_is_always_missing_has_one_empty_bin() {
         let binned = Binned::new(&set(&[f32::NAN, f32::NAN], &[0]), 8, 1);
-        assert_eq!((binned.bins(0), &binned.bins[..]), (2, &[MISSING, MISSING][..]));
+        assert_eq!((binned.bins(0), binned.column(0)), (2, &[MISSING, MISSING][..]));
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
                 let cuts = &binned.cuts[feature];
                 prop_assert!(cuts.len() <= bins && cuts.is_sorted_by(|a, b| a < b));
                 for row in 0..rows {
-                    let (value, bin) = (set.rows().row(row)[feature], binned.row(row as u32)[feature]);
+                    let (value, bin) = (set.rows().row(row)[feature], binned.column(feature)[row]);
                     if value.is_nan() {
                         prop_assert_eq!(bin, MISSING);
                     } else {

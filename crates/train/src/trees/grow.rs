@@ -3,7 +3,7 @@
 //! `cuts`, gradients -> **grow** (`histogram`, `split`) -> `ensemble`
 
 use super::cuts::{Binned, MISSING};
-use super::histogram::{Histogram, Places, Sparse};
+use super::histogram::{Histogram, Sparse};
 use super::split::Split;
 use super::{Gradient, Sums};
 use crate::draw::Draw;
@@ -130,13 +130,12 @@ impl<'a> Grower<'a> {
         for &row in &rows {
             sums.add(gradients[row as usize]);
         }
-        let places = Places::new(self.binned, features);
         let mut tree = Tree { nodes: vec![self.leaf(None, sums, rate)] };
         let mut leaves = Vec::new();
-        let histogram = self.histogram(&rows, &places, gradients, 0);
+        let histogram = self.histogram(&rows, features, gradients, 0);
         let mut pending = vec![Pending { node: 0, rows: 0..rows.len(), depth: 0, sums, histogram }];
         while let Some(at) = pending.pop() {
-            let Some(split) = self.split(&at, &rows[at.rows.clone()], &places, gradients, draw) else {
+            let Some(split) = self.split(&at, &rows[at.rows.clone()], features, gradients, draw) else {
                 leaves.push((at.rows, at.node));
                 continue;
             };
@@ -153,7 +152,7 @@ impl<'a> Grower<'a> {
             node.missing_left = split.missing_left;
             node.gain = split.gain as f32;
             let sides = sides.map(|(rows, sums)| (rows, sums, None));
-            let sides = self.histograms(at.histogram, sides, &rows, &places, gradients, at.depth + 1);
+            let sides = self.histograms(at.histogram, sides, &rows, features, gradients, at.depth + 1);
             // The left one first, as it is next to be taken.
             for (node, (rows, sums, histogram)) in [first, first + 1].into_iter().zip(sides).rev() {
                 pending.push(Pending { node, rows, depth: at.depth + 1, sums, histogram });
@@ -181,7 +180,7 @@ impl<'a> Grower<'a> {
         &mut self,
         at: &Pending,
         rows: &[u32],
-        places: &Places<'_>,
+        features: &[usize],
         gradients: &[Gradient],
         draw: &mut Draw,
     ) -> Option<Split> {
@@ -189,21 +188,20 @@ impl<'a> Grower<'a> {
         if at.depth >= depth || rows.len() < 2 || at.sums.second < 2.0 * min_child_weight {
             return None;
         }
-        let drawn = sample(places.features.len(), node_share, draw);
+        let places = sample(features.len(), node_share, draw);
         if let Some(histogram) = &at.histogram {
-            return drawn.into_iter().fold(None, |best, place| {
-                let (missing, bins) = histogram.feature(places, place);
-                let feature = places.features[place];
-                Split::better(best, Split::best(self.growth, feature, at.sums, missing, bins))
+            return places.into_iter().fold(None, |best, place| {
+                let (missing, bins) = histogram.feature(place);
+                Split::better(best, Split::best(self.growth, features[place], at.sums, missing, bins))
             });
         }
         gather(&mut self.gathered, rows, gradients);
         let mut best = None;
-        for feature in drawn.into_iter().map(|place| places.features[place]) {
-            self.sparse.count(self.binned, feature, rows, &self.gathered);
+        for place in places {
+            self.sparse.count(self.binned, features[place], rows, &self.gathered);
             let missing = self.sparse.take(&mut self.bins);
             let bins = self.bins.iter().copied();
-            let other = Split::best(self.growth, feature, at.sums, missing, bins);
+            let other = Split::best(self.growth, features[place], at.sums, missing, bins);
             best = Split::better(best, other);
         }
         best
@@ -211,11 +209,12 @@ impl<'a> Grower<'a> {
 
     /// Parts rows in place, each side in its order; returns how many go left.
     fn part(&mut self, rows: &mut [u32], split: &Split) -> usize {
+        let column = self.binned.column(split.feature);
         self.goes_right.clear();
         let mut left = 0;
         for at in 0..rows.len() {
             let row = rows[at];
-            let bin = self.binned.row(row)[split.feature];
+            let bin = column[row as usize];
             let goes_left = if bin == MISSING { split.missing_left } else { bin <= split.bin };
             if goes_left {
                 rows[left] = row;
@@ -232,7 +231,7 @@ impl<'a> Grower<'a> {
     fn histogram(
         &mut self,
         rows: &[u32],
-        places: &Places<'_>,
+        features: &[usize],
         gradients: &[Gradient],
         depth: usize,
     ) -> Option<Histogram> {
@@ -240,7 +239,7 @@ impl<'a> Grower<'a> {
             return None;
         }
         gather(&mut self.gathered, rows, gradients);
-        Some(Histogram::of(self.binned, places, rows, &self.gathered, self.growth.threads))
+        Some(Histogram::of(self.binned, features, rows, &self.gathered, self.growth.threads))
     }
 
     /// The children's: the larger one's is what the smaller one leaves of the parent's.
@@ -249,7 +248,7 @@ impl<'a> Grower<'a> {
         parent: Option<Histogram>,
         mut sides: [(Range<usize>, Sums, Option<Histogram>); 2],
         rows: &[u32],
-        places: &Places<'_>,
+        features: &[usize],
         gradients: &[Gradient],
         depth: usize,
     ) -> [(Range<usize>, Sums, Option<Histogram>); 2] {
@@ -260,7 +259,7 @@ impl<'a> Grower<'a> {
         }
         let smaller = &rows[sides[1 - larger].0.clone()];
         gather(&mut self.gathered, smaller, gradients);
-        let counted = Histogram::of(self.binned, places, smaller, &self.gathered, self.growth.threads);
+        let counted = Histogram::of(self.binned, features, smaller, &self.gathered, self.growth.threads);
         sides[larger].2 = Some(parent.without(&counted));
         if smaller.len() > SPARSE_UP_TO {
             sides[1 - larger].2 = Some(counted);
