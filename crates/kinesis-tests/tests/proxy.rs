@@ -253,7 +253,7 @@ async fn what_comes_past_is_stamped() {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let service = Service { one_subscriber: None, ..Service::default() };
     let tap = Tap::create(&path).expect("a file");
-    let proxy = Proxy::start_at(free, local.address(), service, Some(tap)).await.expect("a port");
+    let proxy = Proxy::start_at(free, local.address(), service, Some(tap.clone())).await.expect("a port");
     let client = local::client(&proxy.url());
     local::create_stream(&client, "s", 1).await;
     let rig = Rig { client, proxy, _local: local };
@@ -266,6 +266,7 @@ async fn what_comes_past_is_stamped() {
     let call = rig.client.put_records().stream_name("s").set_records(Some(entries.to_vec()));
     call.send().await.expect("they are put");
     let stamps = |way: &str| -> Vec<(String, u64)> {
+        tap.settle();
         let of_way = of_file(&path).into_iter().filter(|line| line["way"] == way && line["stream"] == "s");
         of_way
             .map(|line| {
