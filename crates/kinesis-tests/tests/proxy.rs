@@ -294,7 +294,7 @@ async fn what_comes_past_is_stamped() {
     assert!(put.iter().zip(&given).all(|(put, given)| put.1 <= given.1), "one clock: {put:?} {given:?}");
 }
 
-/// `loadgen --to kinesis`, the service, and `loadgen measure` by the stamps: every part of the way has every event.
+/// `loadgen --to kinesis` with several events in a record, the service, and `loadgen measure` by the stamps: every part of the way has every event.
 #[test]
 fn what_loadgen_measures_is_whole() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -334,6 +334,8 @@ fn what_loadgen_measures_is_whole() {
         "sends.jsonl",
         "--events",
         "400",
+        "--aggregate",
+        "5",
     ];
     ends_well(&[&put[..], &["--rate", "800", "--start", "now", "--event-rate", "wall"]].concat());
     let sent: std::collections::BTreeSet<String> =
