@@ -82,7 +82,8 @@ impl Opening {
             // An empty state, so that the storage says from the start whose it is.
             store.put(&Manifest::file_name(0), template.to_text().as_bytes())?;
         }
-        let snapshots = Snapshots::start(settings, template, standing.tip, store, self.tell)?;
+        let old = Some(segments.beside());
+        let snapshots = Snapshots::start(settings, template, standing.tip, store, old, self.tell)?;
         let history = History {
             epoch,
             standing,

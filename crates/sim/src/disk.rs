@@ -211,6 +211,10 @@ impl Segments for Log {
     fn remove_before(&self, batch: u64) -> Result<(), Trouble> {
         self.inner.remove_before(batch)
     }
+
+    fn beside(&self) -> Box<dyn Segments> {
+        self.inner.beside()
+    }
 }
 
 impl Drop for Log {
