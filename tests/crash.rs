@@ -187,6 +187,42 @@ fn files_hold_every_output_once_after_any_number_of_kills() {
     });
 }
 
+/// O3: budgets come first; where the system has no memory all the same the process ends wherever that is, and the next start goes on.
+#[test]
+fn a_process_that_finds_no_memory_ends_and_the_next_goes_on() {
+    let rig = Rig::new("type = \"file\"\npath = \"out\"", number("CARTGUARD_CRASH_SEED", 5));
+    let run = |limit_kib: u64| {
+        let script = format!("ulimit -v {limit_kib} && exec \"$0\" run --config c.toml");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_cartguard")]).current_dir(rig.folder.path());
+        command.output().expect("sh runs")
+    };
+    let held = || FILES.map(|name| fs::read(rig.path("out").join(name)).unwrap_or_default());
+    if !Command::new("sh").args(["-c", "ulimit -v 1000000"]).status().expect("sh runs").success() {
+        println!("skipped: there is no limit of address space here");
+        return;
+    }
+    // Each a little more, so that it ends in many places: before it begins, in the middle of a history, in the middle of a recovery.
+    let (mut limit_kib, mut ended, mut within) = (50_000, 0, 0);
+    loop {
+        let output = run(limit_kib);
+        for (held, expected) in held().iter().zip(&rig.expected) {
+            assert!(expected.starts_with(held), "{limit_kib} KiB: other bytes than undisturbed");
+        }
+        if output.status.success() {
+            break;
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.lines().count() > 0, "{limit_kib} KiB: {:?}, and nobody hears of it", output.status);
+        ended += 1;
+        within += u32::from(rig.path("data/order").exists());
+        limit_kib += limit_kib / 6;
+        assert!(limit_kib < 64 << 20, "{:?}: {told}", output.status);
+    }
+    assert!(ended > 3 && within > 1, "{ended} ended without memory, {within} of them with a history begun");
+    assert!(held() == rig.expected, "some are lost");
+}
+
 #[test]
 fn a_sink_that_gets_copies_gets_equal_ones_and_all() {
     let mut rig = Rig::new("type = \"stdout\"", number("CARTGUARD_CRASH_SEED", 2));

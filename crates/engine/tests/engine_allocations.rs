@@ -4,6 +4,7 @@
 mod counting;
 
 use cartguard_engine::batch::rows::{RowPlan, Rows, Share};
+use cartguard_engine::batch::snapshot::FramePool;
 use cartguard_engine::batch::{
     DedupeSettings, Engine, EngineSettings, OutputFeatures, OutputSettings, Outputs, ReasonSettings, Scorer,
     StateSettings,
@@ -16,7 +17,7 @@ use cartguard_engine::record::Records;
 use cartguard_engine::schema::Schema;
 use cartguard_engine::schema::samples::{entity, least};
 use cartguard_forest::{Format, Model};
-use counting::COUNT;
+use counting::{COUNT, LARGE};
 use std::sync::Arc;
 
 /// What a batch may allocate: the lists of guards of the lanes, one for each of the phases that read them (order,
@@ -162,4 +163,40 @@ fn the_counter_counts() {
     let before = COUNT.get();
     drop(std::hint::black_box(vec![1_u8]));
     assert_eq!(COUNT.get() - before, 1);
+}
+
+/// The cut, the copies between batches and what they save: all of it lies in memory that somebody else found, and nobody frees it here.
+#[test]
+fn a_snapshot_is_cut_and_copied_in_memory_that_is_there() {
+    let mut engine = engine(false);
+    let (mut batch, mut outputs, mut next) = (Records::default(), Outputs::default(), 0);
+    let pool = FramePool::default();
+    for round in 0..4 {
+        for _ in 0..16 {
+            fill(&mut batch, &mut next, 2_048);
+            engine.process(&mut batch, &mut outputs);
+        }
+        // By whoever stores the parts.
+        pool.prepare(engine.snapshot_needs());
+        let mut parts = Vec::with_capacity(engine.snapshot_parts());
+        let (mut large, mut saved) = (0, 0);
+        let before = LARGE.get();
+        engine.begin_snapshot(&pool);
+        large += LARGE.get() - before;
+        while engine.is_taking_snapshot() {
+            fill(&mut batch, &mut next, 32);
+            let ready = pool.frames();
+            engine.process(&mut batch, &mut outputs);
+            saved += ready - pool.frames();
+            let before = LARGE.get();
+            engine.continue_snapshot(32, |part| parts.push(part));
+            large += LARGE.get() - before;
+            assert!(pool.frames() > 0, "there was one for all that was saved and copied");
+            // By whoever stores the parts, again.
+            parts.clear();
+        }
+        assert!(saved > 0, "something is written to before its turn");
+        // Lists of what is saved grow in the first rounds.
+        assert!(round < 2 || large == 0, "round {round}: {large} blocks");
+    }
 }

@@ -7,7 +7,7 @@ mod twins;
 
 use cartguard_engine::reject::Reason;
 use cartguard_oracle as oracle;
-use cartguard_oracle::histories::{Case, Take};
+use cartguard_oracle::histories::{Case, Random, Take};
 use twins::Twins;
 
 /// What the case was made for, where it has labels of an input: labels and events that found no room, labels for a far future, labels without an event.
@@ -131,4 +131,85 @@ fn every_feature_equals_the_oracle() {
         met.iter().all(|met| *met >= cases / 30),
         "losses, far futures, labels for nothing in {met:?} of {cases} cases"
     );
+}
+
+const PARTITIONS: usize = 4;
+
+/// Of each event its features, where the partitions of its history are taken by so many instances, each of which interleaves those it has.
+fn apart(
+    twins: &Twins,
+    partitions: &[Vec<usize>],
+    instances: usize,
+    random: &mut Random,
+) -> Vec<serde_json::Value> {
+    let records = twins.records();
+    let mut features = vec![serde_json::Value::Null; records.len()];
+    for instance in 0..instances {
+        let own = (0..PARTITIONS).filter(|partition| partition % instances == instance);
+        let mut own: Vec<&[usize]> = own.map(|partition| &partitions[partition][..]).collect();
+        let mut order: Vec<usize> = Vec::new();
+        while !own.is_empty() {
+            let from = random.below(own.len() as u64) as usize;
+            let most = random.one_of(&[1, 2, 9]).min(own[from].len());
+            let (taken, left) = own[from].split_at(most);
+            order.extend(taken);
+            own[from] = left;
+            own.retain(|left| !left.is_empty());
+        }
+        let taken: Vec<_> = order.iter().map(|&event| records[event].clone()).collect();
+        let written = twins.run(&taken, 1 + random.below(3) as usize, random.next_u64());
+        let text = String::from_utf8(written.decisions).expect("lines are text");
+        assert_eq!(text.lines().count(), taken.len(), "every event is decided");
+        for (line, event) in text.lines().zip(order) {
+            let mut decision: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+            features[event] = decision["features"].take();
+        }
+    }
+    features
+}
+
+/// T4: of a key of which a partition has every event, by event id and where nothing is evicted or forgotten. Those of other keys do depend on the
+/// order in which partitions are taken, or this would prove nothing.
+#[test]
+fn features_of_a_partitions_own_keys_know_no_interleaving_and_no_number_of_instances() {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect("a number"));
+    let first = number("CARTGUARD_ORACLE_FIRST", 0);
+    let (mut own, mut others) = (0, 0);
+    for seed in first..first + number("CARTGUARD_ORACLE_CASES", 300) / 3 {
+        let mut case = Case::new(seed, 400).without_flags();
+        case.tight = None;
+        case.bounds.memory = 1 << 40;
+        case.bounds.forget_after_ms = 1 << 50;
+        case.bounds.dedupe_ids_per_shard = 1 << 20;
+        case.definitions[0].entity = 0;
+        for (at, event) in (0..).zip(&mut case.events) {
+            (event.id, event.sequence) = (at, at);
+        }
+        let twins = Twins::new(case);
+        let mut partitions = vec![Vec::new(); PARTITIONS];
+        for (at, event) in twins.case.events.iter().enumerate() {
+            // One that has no such key may be anywhere.
+            partitions[event.keys[0].map_or(at, |key| key as usize) % PARTITIONS].push(at);
+        }
+        let mut random = Random::new(seed ^ 0x1417);
+        let whole = apart(&twins, &partitions, 1, &mut random);
+        for instances in [1, 2, PARTITIONS] {
+            let again = apart(&twins, &partitions, instances, &mut random);
+            for (at, definition) in twins.case.definitions.iter().enumerate() {
+                for (event, (one, other)) in whole.iter().zip(&again).enumerate() {
+                    let is_same = one[at] == other[at];
+                    let is_own = definition.entity == 0;
+                    assert!(
+                        is_same || !is_own,
+                        "seed {seed}, {instances} instances, event {event}: {} and {}; {definition:?}",
+                        one[at],
+                        other[at]
+                    );
+                    own += u64::from(is_own && !one[at].is_null());
+                    others += u64::from(!is_same);
+                }
+            }
+        }
+    }
+    assert!(own > 1_000 && others > 1_000, "{own} features of own keys, {others} of others that differ");
 }

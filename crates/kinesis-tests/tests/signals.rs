@@ -1,4 +1,5 @@
-//! Signals that come before there is anything to finish: Kinesis is away at the start, or goes away while what was bound is done again.
+//! Signals that come before there is anything to finish: Kinesis is away at the start, or goes away while what was bound is done again. And what
+//! a stream of bombs does to the memory of the process.
 //!
 //! Holds: a test waits for a line, an answer or an exit, never for a time. Needs `cartguard` beside it, as `crash` does.
 
@@ -11,7 +12,7 @@ use process::{Killed, cartguard, config, lines};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{ChildStderr, Command};
@@ -135,3 +136,60 @@ fn a_recovery_while_kinesis_is_away_ends_when_asked_and_loses_nothing() {
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(delivered().iter().collect::<BTreeSet<_>>().len(), 50, "every copy is equal");
 }
+
+/// The most memory that a process ever had, KiB; none where the system does not say.
+fn peak_kib(child: &Killed) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.0.id())).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// S18: as much as the queues take, however many there are.
+#[test]
+fn many_bombs_take_no_more_memory_than_some() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let local = Local::start(options());
+    let client = client(&local.url());
+    runtime.block_on(async {
+        for stream in ["in", "decisions", "alerts", "rejects"] {
+            create_stream(&client, stream, 1).await;
+        }
+    });
+    // Some hundred to one: within what a payload may become.
+    let unpacked: Vec<u8> =
+        (0..BOMB_KIB << 10).map(|at| if at % 97 == 0 { (at / 97 % 251) as u8 } else { b' ' }).collect();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&unpacked).expect("memory");
+    let packed = packed.finish().expect("memory");
+    let put = |_| {
+        let call = client.put_record().stream_name("in").partition_key("k").data(Blob::new(packed.clone()));
+        runtime.block_on(call.send()).expect("the local server takes it");
+    };
+    fs::write(folder.path().join("c.toml"), config(&local.url(), "polling")).expect("written");
+    // More than the queues hold.
+    (0..SOME).for_each(put);
+    let run = Run::start(folder.path());
+    let rejects = || runtime.block_on(lines(&client, "rejects")).len();
+    while rejects() < SOME {
+        std::thread::yield_now();
+    }
+    let Some(some_kib) = peak_kib(&run.child) else {
+        println!("skipped: the system does not say what a process takes");
+        return;
+    };
+    (0..MANY).for_each(put);
+    while rejects() < SOME + MANY {
+        std::thread::yield_now();
+    }
+    let many_kib = peak_kib(&run.child).expect("it still runs");
+    assert!(many_kib < some_kib + 6 * BOMB_KIB, "{MANY} more: {some_kib} KiB, then {many_kib}");
+    let (code, told) = run.ends();
+    assert_eq!(code, Some(0), "{told}");
+}
+
+/// What one is when it is unpacked.
+const BOMB_KIB: u64 = 9 << 10;
+const SOME: usize = 16;
+const MANY: usize = 40;

@@ -200,18 +200,13 @@ impl History {
 
     /// Between batches, and while there are none: what has to be done some time. Whether there is more to do at once.
     pub(crate) fn tick(&mut self, engine: &mut Engine) -> Result<bool, Trouble> {
-        if let Some(batch) = self.snapshots.tick(engine, &self.standing)? {
-            self.segments.remove_before(batch)?;
-        }
+        self.snapshots.tick(engine, &self.standing)?;
         Ok(self.snapshots.is_copying())
     }
 
     /// A last snapshot, so that the next start has nothing to do again. Everything must be delivered.
     pub(crate) fn finish(mut self, engine: &mut Engine) -> Result<(), Trouble> {
-        match self.snapshots.finish(engine, &self.standing)? {
-            Some(batch) => self.segments.remove_before(batch),
-            None => Ok(()),
-        }
+        self.snapshots.finish(engine, &self.standing)
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Which {
     Newest,
     /// As much as is kept.
     Oldest,
+    /// The one before this batch.
+    At(u64),
     /// As the given engine is, at the first batch.
     Empty,
 }
@@ -82,7 +84,8 @@ impl Opening {
             // An empty state, so that the storage says from the start whose it is.
             store.put(&Manifest::file_name(0), template.to_text().as_bytes())?;
         }
-        let snapshots = Snapshots::start(settings, template, standing.tip, store, self.tell)?;
+        let old = Some(segments.beside());
+        let snapshots = Snapshots::start(settings, template, standing.tip, store, old, self.tell)?;
         let history = History {
             epoch,
             standing,
@@ -121,7 +124,7 @@ impl Opening {
         engine: &impl Fn() -> Result<Engine, Trouble>,
     ) -> Result<Found, Trouble> {
         let (manifest, mut engine) = match which {
-            Which::Newest | Which::Oldest => self.snapshot(storage, which, engine)?,
+            Which::Newest | Which::Oldest | Which::At(_) => self.snapshot(storage, which, engine)?,
             Which::Empty => (None, engine()?),
         };
         if let Some(manifest) = manifest.as_ref().filter(|manifest| !manifest.packs.is_empty()) {
@@ -193,7 +196,7 @@ impl Opening {
         }
     }
 
-    /// The newest or oldest snapshot that is whole, and an engine restored from it, or an empty one.
+    /// The newest or oldest snapshot that is whole, or the one that is wanted, and an engine restored from it, or an empty one.
     fn snapshot(
         &self,
         storage: &Storage,
@@ -203,8 +206,22 @@ impl Opening {
         let store = storage.store.as_ref();
         let mut names: Vec<String> =
             store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
-        if which == Which::Newest {
-            names.reverse();
+        let newer = |name: &str, why: ManifestFault| {
+            Trouble::refuse(format!("{}: its snapshot {name}: {why}", storage.name))
+        };
+        match which {
+            Which::Newest => names.reverse(),
+            Which::Oldest => {
+                // Who begins with an old one never comes to a later version's.
+                for name in &names {
+                    let text = store.get(name)?.unwrap_or_default();
+                    if let Err(why @ ManifestFault::Newer { .. }) = Manifest::of_bytes(&text) {
+                        return Err(newer(name, why));
+                    }
+                }
+            }
+            Which::At(batch) => names.retain(|name| Manifest::batch_of(name) == Some(batch)),
+            Which::Empty => names.clear(),
         }
         let other = if which == Which::Newest { "the one before" } else { "the next one" };
         for name in &names {
@@ -212,9 +229,7 @@ impl Opening {
             let manifest = match Manifest::of_bytes(&text) {
                 Ok(manifest) => manifest,
                 // Not passed by: it is whole, and what is before it may be needed by it.
-                Err(why @ ManifestFault::Newer { .. }) => {
-                    return Err(Trouble::refuse(format!("{}: its snapshot {name}: {why}", storage.name)));
-                }
+                Err(why @ ManifestFault::Newer { .. }) => return Err(newer(name, why)),
                 Err(why) => {
                     (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
                     continue;
@@ -234,10 +249,15 @@ impl Opening {
                 Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
             }
         }
-        if names.is_empty() {
-            return Ok((None, make()?));
-        }
         let name = &storage.name;
+        if names.is_empty() {
+            return match which {
+                Which::At(batch) => {
+                    Err(Trouble::refuse(format!("{name}: holds no snapshot before batch {batch}")))
+                }
+                Which::Newest | Which::Oldest | Which::Empty => Ok((None, make()?)),
+            };
+        }
         Err(Trouble::refuse(format!("{name}: none of its {} snapshots can be used", names.len())))
     }
 

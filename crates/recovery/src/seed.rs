@@ -46,10 +46,10 @@ impl Opening {
             no_room_pause: Settings::NO_ROOM_PAUSE,
         };
         let template = self.template(engine);
-        let mut snapshots =
-            Snapshots::start(settings, template, Tip::default(), Arc::clone(&storage.store), self.tell)?;
+        let store = Arc::clone(&storage.store);
+        let mut snapshots = Snapshots::start(settings, template, Tip::default(), store, None, self.tell)?;
         snapshots.watch(&Delivered::default());
-        snapshots.finish(engine, &Standing { tip, ..Standing::default() }).map(|_| ())
+        snapshots.finish(engine, &Standing { tip, ..Standing::default() })
     }
 
     /// The seed that a folder holds; refused with what differs where it is not for this pipeline. `engine` makes an empty one.

@@ -10,12 +10,12 @@
 use crate::history::{SnapshotLook, Standing};
 use crate::kill_point;
 use crate::retention::in_full;
-use crate::writer::{Done, Hands, Work, Writer};
+use crate::writer::{Done, FRAMES_READY, Hands, Work, Writer};
 use crate::{By, Settings};
 use cartguard_engine::batch::Engine;
-use cartguard_engine::batch::snapshot::FramePool;
+use cartguard_engine::batch::snapshot::{FramePool, Needed};
 use cartguard_history::{Manifest, Tip};
-use cartguard_io::{Advice, Delivered, Store, Trouble};
+use cartguard_io::{Advice, Delivered, Segments, Store, Trouble};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -27,10 +27,9 @@ const FRAMES_AT_ONCE: usize = 32;
 const PARTS_AHEAD: usize = 2;
 /// How long the last snapshot waits before it looks at the writer again. Arbitrary: a part takes the writer some ms.
 const WRITER_WAIT: Duration = Duration::from_millis(1);
-/// The share of the state whose size is made ready for copies, and some more: for parts that are copied or wait, and for what is written to
-/// before its turn. What goes beyond it the engine finds by itself.
+/// The share of the state whose size is made ready for the copies of the first snapshot besides what the writer keeps ready; a later one has what the
+/// one before it took.
 const READY_SHARE: usize = 8;
-const READY_MORE: usize = 4_096;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -58,19 +57,20 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// `template` is what every manifest says, `tip` where the last one stands.
+    /// `template` is what every manifest says, `tip` where the last one stands, `old` the order log where there is one.
     pub(crate) fn start(
         settings: Settings,
         template: Manifest,
         tip: Tip,
         store: Arc<dyn Store>,
+        old: Option<Box<dyn Segments>>,
         tell: fn(&str),
     ) -> Result<Self, Trouble> {
         let pool = FramePool::default();
         let delivered = Arc::new(OnceLock::new());
         let parts = Arc::<AtomicUsize>::default();
-        let shared = (Arc::clone(&delivered), Arc::clone(&parts));
-        let writer = Writer::new(template, store, pool.clone(), settings.keep, shared.0, shared.1);
+        let (watched, sent) = (Arc::clone(&delivered), Arc::clone(&parts));
+        let writer = Writer::new(template, (store, old), pool.clone(), settings.keep, watched, sent);
         let hands = match settings.by {
             By::Threads => Hands::thread(writer)?,
             By::Caller => Hands::caller(writer),
@@ -112,45 +112,43 @@ impl Snapshots {
         self.phase == Phase::Copying && self.parts.load(Ordering::Relaxed) < PARTS_AHEAD
     }
 
-    /// Between two batches: does what is due, at most some 30 us of it. The batch before which the order log is no longer needed, if that has
-    /// changed.
-    pub(crate) fn tick(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
-        let mut log_before = None;
+    /// Between two batches: does what is due, at most some 30 us of it.
+    pub(crate) fn tick(&mut self, engine: &mut Engine, now: &Standing) -> Result<(), Trouble> {
         while let Some(done) = self.hands.done() {
-            log_before = self.note(done, engine, now)?.or(log_before);
+            self.note(done, engine, now)?;
         }
         match self.phase {
             Phase::Idle if self.is_due(&now.tip) => {
                 self.phase = Phase::Preparing;
-                let frames = engine.snapshot_frames();
-                self.hands.send(Work::Prepare(frames.min(frames / READY_SHARE + READY_MORE)));
+                let needed = engine.snapshot_needs();
+                let frames = needed.frames.min(needed.frames / READY_SHARE + FRAMES_READY);
+                self.hands.send(Work::Prepare(Needed { frames, ..needed }));
             }
             Phase::Copying if self.is_copying() => self.copy(engine, FRAMES_AT_ONCE),
             Phase::Copying | Phase::Idle | Phase::Preparing | Phase::Storing => {}
         }
-        Ok(log_before)
+        Ok(())
     }
 
     /// A snapshot of where all stands now, stored when this returns.
-    pub(crate) fn finish(&mut self, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
-        let mut log_before = None;
+    pub(crate) fn finish(&mut self, engine: &mut Engine, now: &Standing) -> Result<(), Trouble> {
         loop {
             match self.phase {
-                Phase::Idle if self.stored_tip == now.tip => return Ok(log_before),
+                Phase::Idle if self.stored_tip == now.tip => return Ok(()),
                 Phase::Idle => self.cut(engine, now),
                 Phase::Copying if self.is_copying() => self.copy(engine, FRAMES_AT_ONCE),
                 // The writer is behind: copies of all of the state would double the memory.
                 Phase::Copying => match self.hands.done() {
                     Some(Done::Failed(trouble)) => return Err(trouble),
-                    Some(done) => log_before = self.note(done, engine, now)?.or(log_before),
+                    Some(done) => self.note(done, engine, now)?,
                     None => thread::sleep(WRITER_WAIT),
                 },
                 Phase::Preparing | Phase::Storing => {
-                    let Some(done) = self.hands.wait() else { return Ok(log_before) };
+                    let Some(done) = self.hands.wait() else { return Ok(()) };
                     if let Done::Failed(trouble) = done {
                         return Err(trouble);
                     }
-                    log_before = self.note(done, engine, now)?.or(log_before);
+                    self.note(done, engine, now)?;
                 }
             }
         }
@@ -163,10 +161,10 @@ impl Snapshots {
                 || self.last.elapsed() >= self.settings.every)
     }
 
-    fn note(&mut self, done: Done, engine: &mut Engine, now: &Standing) -> Result<Option<u64>, Trouble> {
+    fn note(&mut self, done: Done, engine: &mut Engine, now: &Standing) -> Result<(), Trouble> {
         match done {
             Done::Prepared => self.cut(engine, now),
-            Done::Stored { log_before, faults } => {
+            Done::Stored { faults } => {
                 for fault in &faults {
                     (self.tell)(&format!(
                         "old snapshots: {}; it is tried again at the next one",
@@ -176,7 +174,6 @@ impl Snapshots {
                 self.phase = Phase::Idle;
                 self.stored_tip = self.last_tip;
                 self.stored = Some(Instant::now());
-                return Ok(Some(log_before));
             }
             // A snapshot that fails is one that comes later; what cannot be synced may be lost without a word.
             Done::Failed(trouble) if trouble.advice() == Advice::Retry => {
@@ -186,7 +183,7 @@ impl Snapshots {
             }
             Done::Failed(trouble) => return Err(trouble),
         }
-        Ok(None)
+        Ok(())
     }
 
     fn cut(&mut self, engine: &mut Engine, now: &Standing) {

@@ -10,9 +10,9 @@
 use crate::history::Standing;
 use crate::kill_point;
 use crate::retention::{self, Gone, Packs};
-use cartguard_engine::batch::snapshot::{FramePool, Head, Part};
+use cartguard_engine::batch::snapshot::{FramePool, Head, Needed, Part};
 use cartguard_history::{Manifest, Pack};
-use cartguard_io::{Delivered, Store, Trouble};
+use cartguard_io::{Delivered, Segments, Store, Trouble};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,13 +24,15 @@ use std::time::Duration;
 const COMPRESSION: i32 = 1;
 /// Parts are stored together up to this: a file of its own costs each a sync, 10 ms of a common disk.
 const PACK_BYTES: usize = 4 << 20;
+/// Frames of 4 KiB that are kept ready while a snapshot is taken: for parts that are copied or wait, and for what is written to before its turn.
+pub(crate) const FRAMES_READY: usize = 4_096;
 /// How often it is looked whether outputs were delivered. Arbitrary.
 const DELIVERY_PAUSE: Duration = Duration::from_millis(2);
 
 /// What a writer is asked for.
 pub(crate) enum Work {
-    /// Make memory ready for so many frames.
-    Prepare(usize),
+    /// Make memory ready.
+    Prepare(Needed),
     /// A snapshot begins; parts follow, then its end.
     Begin(Box<(Standing, Head)>),
     Part(Part),
@@ -40,9 +42,8 @@ pub(crate) enum Work {
 /// What a writer has done.
 pub(crate) enum Done {
     Prepared,
-    /// A manifest is stored; order-log records before this batch are no longer needed.
+    /// A manifest is stored, and what is no longer needed is gone.
     Stored {
-        log_before: u64,
         /// What could not be removed.
         faults: Vec<Trouble>,
     },
@@ -137,7 +138,11 @@ pub(crate) struct Writer {
     /// What every manifest says.
     template: Manifest,
     store: Arc<dyn Store>,
+    /// The order log, of which goes what no kept snapshot needs.
+    old: Option<Box<dyn Segments>>,
     pool: FramePool,
+    /// Frames that are kept ready in it while a snapshot is taken: never more than the state has.
+    ready: usize,
     keep: usize,
     delivered: Arc<OnceLock<Delivered>>,
     /// Parts that were sent and not packed: their copies take memory.
@@ -153,14 +158,25 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn new(
         template: Manifest,
-        store: Arc<dyn Store>,
+        (store, old): (Arc<dyn Store>, Option<Box<dyn Segments>>),
         pool: FramePool,
         keep: usize,
         delivered: Arc<OnceLock<Delivered>>,
         parts: Arc<AtomicUsize>,
     ) -> Self {
-        let stored = BTreeSet::new();
-        Self { template, store, pool, keep, delivered, parts, stored, begun: None, waiting: None }
+        Self {
+            template,
+            store,
+            old,
+            pool,
+            ready: 0,
+            keep,
+            delivered,
+            parts,
+            stored: BTreeSet::new(),
+            begun: None,
+            waiting: None,
+        }
     }
 
     /// The thread's life. A manifest that still waits for deliveries at its end is given up: nobody would tell of them.
@@ -201,8 +217,9 @@ impl Writer {
     /// Does one piece of work.
     fn take(&mut self, work: Work) -> Option<Done> {
         let failed = match work {
-            Work::Prepare(frames) => {
-                self.pool.prepare(frames);
+            Work::Prepare(needed) => {
+                self.ready = needed.frames.min(FRAMES_READY);
+                self.pool.prepare(needed);
                 return Some(Done::Prepared);
             }
             Work::Begin(cut) => {
@@ -233,6 +250,8 @@ impl Writer {
     fn part(&mut self, part: Part) -> Result<(), Trouble> {
         let Some(begun) = &mut self.begun else { return Ok(()) };
         begun.push(part);
+        // What an event finds by itself takes it milliseconds.
+        self.pool.refill(self.ready);
         if begun.bytes.len() >= PACK_BYTES { self.put() } else { Ok(()) }
     }
 
@@ -272,32 +291,33 @@ impl Writer {
         let delivered = self.delivered.get().filter(|delivered| delivered.get() >= batch)?.clone();
         let manifest = self.waiting.take()?;
         Some(match delivered.settle().and_then(|()| self.store(&manifest)) {
-            Ok((log_before, faults)) => Done::Stored { log_before, faults },
+            Ok(faults) => Done::Stored { faults },
             Err(trouble) => Done::Failed(trouble),
         })
     }
 
-    fn store(&mut self, manifest: &Manifest) -> Result<(u64, Vec<Trouble>), Trouble> {
+    fn store(&mut self, manifest: &Manifest) -> Result<Vec<Trouble>, Trouble> {
         kill_point::pass("delivered");
         self.store.put(&Manifest::file_name(manifest.tip.batch), manifest.to_text().as_bytes())?;
         kill_point::pass("manifest_stored");
-        let removed = self.remove_old()?;
+        let faults = self.remove_old()?;
         kill_point::pass("old_removed");
-        // Between two snapshots the state's size is not needed a second time.
-        self.pool.clear();
-        Ok(removed)
+        Ok(faults)
     }
 
     /// Removes what the kept snapshots do not need. What cannot be removed is told, and tried again at the next one.
-    fn remove_old(&mut self) -> Result<(u64, Vec<Trouble>), Trouble> {
+    fn remove_old(&mut self) -> Result<Vec<Trouble>, Trouble> {
         let kept = retention::snapshots(self.store.as_ref(), Packs::Trusted)?;
         let Some(goes) = retention::going(self.store.as_ref(), &kept, self.keep)? else {
-            return Ok((0, Vec::new()));
+            return Ok(Vec::new());
         };
-        let Gone { packs, faults, .. } = retention::remove(self.store.as_ref(), &goes);
+        let Gone { packs, mut faults, .. } = retention::remove(self.store.as_ref(), &goes);
         for pack in &packs {
             self.stored.remove(pack);
         }
-        Ok((if faults.is_empty() { goes.log_before } else { 0 }, faults))
+        if faults.is_empty() {
+            faults.extend(self.old.as_ref().and_then(|old| old.remove_before(goes.log_before).err()));
+        }
+        Ok(faults)
     }
 }

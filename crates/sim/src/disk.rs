@@ -65,6 +65,12 @@ impl Disk {
         self.manifest(self.manifests().last()?).map(|manifest| manifest.tip.batch)
     }
 
+    /// The batches before which the snapshots end that can be used.
+    pub(crate) fn kept_batches(&self) -> Vec<u64> {
+        let manifests = self.manifests();
+        manifests.iter().filter_map(|name| Some(self.manifest(name)?.tip.batch)).collect()
+    }
+
     /// How many batches were ever bound.
     pub(crate) fn batches(&self) -> u64 {
         self.lock().keys().next_back().map_or(0, |last| last + 1)
@@ -210,6 +216,10 @@ impl Segments for Log {
 
     fn remove_before(&self, batch: u64) -> Result<(), Trouble> {
         self.inner.remove_before(batch)
+    }
+
+    fn beside(&self) -> Box<dyn Segments> {
+        self.inner.beside()
     }
 }
 

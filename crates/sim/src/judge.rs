@@ -6,9 +6,10 @@ use crate::life::Place;
 use crate::outlet::Lists;
 use crate::shop::{Put, Shop, WINDOW_MS};
 use crate::stream::Stream;
-use cartguard_engine::batch::Outputs;
+use cartguard_engine::batch::{Engine, Outputs};
 use cartguard_history::{Bound, Change, Partitions, Place as At, Tip};
-use cartguard_recovery::Retelling;
+use cartguard_io::{Replayable as _, Trouble};
+use cartguard_recovery::{Found, Retelling, Storage, Which};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -22,7 +23,7 @@ pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
         return Err(untold);
     }
     told_once(&bounds)?;
-    let expected = undisturbed(place, &bounds)?;
+    let (expected, before) = undisturbed(place, &bounds)?;
     let delivered = place.outlet.lists();
     for ((name, expected), delivered) in
         ["decisions", "alerts", "rejects"].iter().zip(&expected).zip(delivered.iter())
@@ -42,7 +43,8 @@ pub(crate) fn judge(place: &Place, shop: &Shop) -> Result<(), String> {
         ));
     }
     in_order(&decided)?;
-    exact(&decided)
+    exact(&decided)?;
+    from_every_snapshot(place, &expected, &before)
 }
 
 /// Of each event the first copy that was not lost, in the order in which copies were put.
@@ -123,17 +125,63 @@ pub(crate) fn bounds(log: &[u8]) -> Result<Vec<Bound>, String> {
     }
 }
 
-/// The outputs of a run over the same order log that nobody disturbs.
-fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<Lists, String> {
+/// The outputs of a run over the same order log that nobody disturbs, and how many of each there are before each batch.
+fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<(Lists, Vec<[usize; 3]>), String> {
     place.stream.remember();
-    let (mut source, mut engine) = (place.source(true, false), place.engines.engine(1, 0));
-    let told = |trouble: cartguard_io::Trouble| format!("the run that nobody disturbs: {trouble}");
-    let mut retelling =
-        Retelling::begin(&mut source, &mut engine, &Partitions::default(), place.engines.clone())
-            .map_err(told)?;
-    let (mut lists, mut outputs) = (Lists::default(), Outputs::default());
+    retold(place, place.engines.engine(1, 0), &Partitions::default(), bounds)
+        .map_err(|trouble| format!("the run that nobody disturbs: {trouble}"))
+}
+
+/// What snapshots are for: from each that is kept, the same outputs follow.
+fn from_every_snapshot(place: &Place, expected: &Lists, before: &[[usize; 3]]) -> Result<(), String> {
+    // Who only looks meets no trouble.
+    {
+        let mut world = place.world.lock();
+        // In some stories: it takes nearly as long as the rest of one.
+        if !world.chance.percent(25) {
+            return Ok(());
+        }
+        world.rise(None);
+        (world.mood.no_room, world.mood.sync_fails) = (0, 0);
+    }
+    for batch in place.disk.kept_batches() {
+        let told = |trouble: Trouble| format!("from the snapshot before batch {batch}: {trouble}");
+        let storage =
+            Storage::of("sim", place.disk.store().map_err(told)?, place.disk.segments().map_err(told)?);
+        let opening = place.opening(place.source(true, false).identity(), 0);
+        let engine = || Ok(place.engines.engine(1, 0));
+        let Found { manifest, engine, tail, .. } =
+            opening.look(&storage, Which::At(batch), engine).map_err(told)?;
+        let taken = manifest.map(|manifest| manifest.partitions).unwrap_or_default();
+        let (lists, _) = retold(place, engine, &taken, &tail).map_err(told)?;
+        let before = before.get(batch as usize).copied().unwrap_or_else(|| expected.each_ref().map(Vec::len));
+        for ((list, expected), before) in lists.iter().zip(expected).zip(before) {
+            if list != &expected[before..] {
+                return Err(format!("from the snapshot before batch {batch}: other outputs follow"));
+            }
+        }
+        place.world.lock().saw(if tail.is_empty() {
+            "snapshots at the end"
+        } else {
+            "snapshots gone on from"
+        });
+    }
+    Ok(())
+}
+
+/// Batches done again by an engine from behind what was taken; how many outputs there are before each.
+fn retold(
+    place: &Place,
+    mut engine: Engine,
+    taken: &Partitions,
+    bounds: &[Bound],
+) -> Result<(Lists, Vec<[usize; 3]>), Trouble> {
+    let mut source = place.source(true, false);
+    let mut retelling = Retelling::begin(&mut source, &mut engine, taken, place.engines.clone())?;
+    let (mut lists, mut before, mut outputs) = (Lists::default(), Vec::new(), Outputs::default());
     for bound in bounds {
-        retelling.next(&mut source, &mut engine, bound, &mut outputs, &|| false).map_err(told)?;
+        before.push(lists.each_ref().map(Vec::len));
+        retelling.next(&mut source, &mut engine, bound, &mut outputs, &|| false)?;
         let pieces = [
             outputs.decisions().collect::<Vec<_>>().concat(),
             outputs.alerts().collect::<Vec<_>>().concat(),
@@ -145,7 +193,7 @@ fn undisturbed(place: &Place, bounds: &[Bound]) -> Result<Lists, String> {
             );
         }
     }
-    Ok(lists)
+    Ok((lists, before))
 }
 
 /// At least once, and the same bytes every time.

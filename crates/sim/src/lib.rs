@@ -13,7 +13,8 @@
 //!
 //! Held at the end of a story (`judge`): every record that was put has one decision or one reject; all copies under an id are equal, and
 //! equal to those of a run over the same order log that nobody disturbed; the records of a key were decided in the order in which they were
-//! put, whatever was split and merged between; every feature equals a naive sum over the decided order.
+//! put, whatever was split and merged between; every feature equals a naive sum over the decided order; from every snapshot that is kept the
+//! same outputs follow. And beside the stories (`reshard`): the same records through a stream that is never resharded come to the same.
 //!
 //! Tests of the test: a [`Lie`] breaks one rule at one of the seams, and must be found out within some seeds (`tests/lies.rs`).
 //!
@@ -26,10 +27,12 @@ mod judge;
 mod lie;
 mod life;
 mod outlet;
+mod reshard;
 mod shop;
 mod story;
 mod stream;
 mod world;
 
 pub use lie::Lie;
+pub use reshard::{Resharded, reshard};
 pub use story::{Failure, Story, tell};

@@ -43,6 +43,19 @@ impl Place {
         let is_old = !is_patient && self.world.lock().chance.percent(30);
         ShardSource::new(self.stream.service(is_patient), settings, self.stream.listing(is_old))
     }
+
+    /// For a process whose configuration says this model.
+    pub(crate) fn opening(&self, source: String, model: usize) -> Opening {
+        Opening {
+            pipeline: "sim".to_owned(),
+            source,
+            versions: vec![(MODEL.to_owned(), self.engines.version(model).to_owned())],
+            models: self.engines.clone(),
+            by: By::Caller,
+            tell: |_| {},
+            stop: Arc::default(),
+        }
+    }
 }
 
 /// How a life begins, and when it is asked to end.
@@ -121,15 +134,7 @@ pub(crate) fn live(place: &Place, shop: &mut Shop, life: Life) -> Result<Lived, 
     // Of this process: what it takes at once.
     let batch_max = [1, 5, 30, 200][world.lock().chance.index(4)];
     let mut source = place.source(false, life.accept_gap);
-    let opening = Opening {
-        pipeline: "sim".to_owned(),
-        source: source.identity(),
-        versions: vec![(MODEL.to_owned(), engines.version(model).to_owned())],
-        models: engines.clone(),
-        by: By::Caller,
-        tell: |_| {},
-        stop: Arc::default(),
-    };
+    let opening = place.opening(source.identity(), model);
     let storage = Storage::of("sim", disk.store()?, disk.segments()?);
     let (history, engine) = opening.open(storage, settings, || Ok(engines.engine(workers, model)))?;
     let mut sink = outlet.sink();

@@ -128,6 +128,13 @@ impl Shop {
         text
     }
 
+    /// Everything that it would put, for whoever puts it: hash key, bytes, and what an engine makes of them.
+    pub(crate) fn records(&mut self, world: &Shared) -> Vec<(u128, Vec<u8>, u64)> {
+        let world = &mut *world.lock();
+        let next = || self.put(world).map(|(hash_key, data, parts, _)| (hash_key, data, parts));
+        std::iter::from_fn(next).collect()
+    }
+
     /// Puts what comes, and reshards.
     pub(crate) fn go_on(&mut self, world: &Shared) {
         let mut world = world.lock();

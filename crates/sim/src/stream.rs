@@ -88,8 +88,14 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(world: &Shared) -> Self {
+        let shards = 1 + world.lock().chance.below(3);
+        Self::of(world, shards)
+    }
+
+    /// Of so many shards.
+    pub(crate) fn of(world: &Shared, shards: u64) -> Self {
         let mut contents = Contents { next_number: FIRST_NUMBER, ..Contents::default() };
-        let shards = 1 + u128::from(world.lock().chance.below(3));
+        let shards = u128::from(shards);
         let width = u128::MAX / shards;
         for at in 0..shards {
             let last = if at + 1 == shards { u128::MAX } else { (at + 1) * width - 1 };

@@ -2,7 +2,7 @@
 //!
 //! `CARTGUARD_SIM_SEEDS` sets how many stories (default 2,000), `CARTGUARD_SIM_FIRST` the first seed. `sim` tells millions.
 
-use cartguard_sim::{Lie, tell};
+use cartguard_sim::{Lie, reshard, tell};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const LIES_WITHIN: u64 = 60;
 
 /// What has to have happened in many stories, or they prove little.
-const RARE: [&str; 18] = [
+const RARE: [&str; 19] = [
     "batches sent again",
     "drains",
     "failed syncs",
@@ -26,6 +26,7 @@ const RARE: [&str; 18] = [
     "recoveries left",
     "reshards",
     "snapshots",
+    "snapshots gone on from",
     "switches",
     "switches to no model",
     "torn manifests",
@@ -91,6 +92,25 @@ fn every_lie_is_found_out() {
         };
         let mut failures = (0..LIES_WITHIN).filter_map(|seed| tell(seed, Some(lie), false).err());
         let found = failures.any(|failure| broken.iter().any(|broken| failure.why.contains(broken)));
+        assert!(found, "{lie:?} is not found out within {LIES_WITHIN} seeds");
+    }
+}
+
+/// T5: shards that are split and merged, against four that stay.
+#[test]
+fn a_stream_that_is_resharded_comes_to_the_same_as_one_that_is_not() {
+    let seeds = number("CARTGUARD_SIM_SEEDS", 2_000) / 10;
+    let (mut reshards, mut devices) = (0, 0);
+    for seed in 0..seeds {
+        let seen = reshard(seed, None).unwrap_or_else(|why| panic!("{why}"));
+        (reshards, devices) = (reshards + seen.reshards, devices + seen.devices);
+    }
+    assert!(
+        reshards > seeds && devices > seeds,
+        "{reshards} reshards, {devices} devices with other features"
+    );
+    for lie in [Lie::LatestChildren, Lie::ImpatientChildren] {
+        let found = (0..LIES_WITHIN).any(|seed| reshard(seed, Some(lie)).is_err());
         assert!(found, "{lie:?} is not found out within {LIES_WITHIN} seeds");
     }
 }

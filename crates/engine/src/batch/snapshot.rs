@@ -16,7 +16,7 @@ use crate::state::part::Read;
 pub use crate::state::part::{Part, PartFault, PartKind};
 use crate::state::shard::Shard;
 use crate::state::waiting::Waiting;
-pub use crate::window::capture::FramePool;
+pub use crate::window::capture::{FramePool, Needed};
 use serde::{Deserialize, Serialize};
 use std::sync::{MutexGuard, PoisonError};
 
@@ -31,6 +31,9 @@ pub struct Head {
     /// Which of the last events were alerts: sequence numbers modulo the ring's length.
     pub recent_alerts: Vec<u32>,
 }
+
+/// Lists of copies that are filled, or that whoever stores the parts has, at a time; some more than there are by now.
+const LISTS_AT_ONCE: usize = 16;
 
 /// A snapshot that is being taken.
 pub(super) struct Taking {
@@ -98,13 +101,23 @@ fn parts_of(shared: &Shared) -> usize {
 }
 
 impl Engine {
-    /// Frames of 4 KiB that a snapshot cut now would copy, for [`FramePool::prepare`].
-    pub fn snapshot_frames(&self) -> usize {
+    /// What a snapshot cut now would take to copy all at once, for [`FramePool::prepare`].
+    pub fn snapshot_needs(&self) -> Needed {
         let shared = &*self.shared;
-        let keys: usize = shared.shards.iter().map(|shard| shard.frames()).sum();
-        let ids: usize =
-            shared.ids.iter().map(|ids| ids.lock().unwrap_or_else(PoisonError::into_inner).frames()).sum();
-        keys + ids + self.waiting().map(|waiting| waiting.frames()).sum::<usize>()
+        let (mut frames, mut longest) = (0, 0);
+        let mut add = |lists: &[usize]| {
+            frames += lists.iter().sum::<usize>();
+            longest = lists.iter().copied().fold(longest, usize::max);
+        };
+        shared.shards.iter().for_each(|shard| add(&shard.frames()));
+        for ids in &shared.ids {
+            add(&[ids.lock().unwrap_or_else(PoisonError::into_inner).frames()]);
+        }
+        self.waiting().for_each(|waiting| add(&waiting.frames()));
+        // Lists of ids are begun before their turn; of the others some are copied, with the writer, or on their way back.
+        let lists = DEDUPE_SHARDS + LISTS_AT_ONCE;
+        // Some grow until the cut.
+        Needed { frames, lists, list_frames: longest + longest / 16 + 64 }
     }
 
     fn waiting(&self) -> impl Iterator<Item = MutexGuard<'_, Waiting>> {

@@ -151,10 +151,10 @@ impl IdShard {
 
     /// The cut: what is in order now is what the part will have.
     pub(crate) fn begin_capture(&mut self, pool: &FramePool) {
+        self.abandon_capture();
         let left = self.order.len();
-        let copies = Vec::with_capacity(self.frames());
         let head = [left as u64, self.evicted];
-        self.capture = Some(Capture { head, left, held: 0, copies, pool: pool.clone() });
+        self.capture = Some(Capture { head, left, held: 0, copies: Vec::new(), pool: pool.clone() });
     }
 
     /// Copies at least `frames` more frames, or all that are left; returns how many.
@@ -167,7 +167,9 @@ impl IdShard {
 
     /// Copies no more.
     pub(crate) fn abandon_capture(&mut self) {
-        self.capture = None;
+        if let Some(Capture { copies, pool, .. }) = self.capture.take() {
+            pool.give_back(copies);
+        }
     }
 
     /// The part, once there is nothing left to copy.
@@ -212,6 +214,9 @@ impl IdShard {
 impl Capture {
     /// Copies the next ids.
     fn copy(&mut self, order: &VecDeque<Seen>, ids: usize) {
+        if self.copies.capacity() == 0 && ids > 0 {
+            self.copies = self.pool.list(self.left.div_ceil(IDS_PER_FRAME));
+        }
         for seen in order.range(self.held..self.held + ids) {
             let at = (self.head[0] as usize - self.left) % IDS_PER_FRAME;
             if at == 0 {

@@ -163,9 +163,9 @@ impl Read {
 }
 
 impl Shard {
-    /// Frames that a snapshot copies.
-    pub(crate) fn frames(&self) -> usize {
-        self.slots.frames() + self.arena.frames()
+    /// Frames that a snapshot copies, in their lists.
+    pub(crate) fn frames(&self) -> [usize; 2] {
+        [self.slots.frames(), self.arena.frames()]
     }
 
     /// The cut: from here on everything is copied before it is written to.

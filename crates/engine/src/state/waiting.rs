@@ -418,9 +418,9 @@ impl Waiting {
         }
     }
 
-    /// Frames that a snapshot copies.
-    pub(crate) fn frames(&self) -> usize {
-        self.events.frames() + self.labels.frames()
+    /// Frames that a snapshot copies, in their lists.
+    pub(crate) fn frames(&self) -> [usize; 2] {
+        [self.events.frames(), self.labels.frames()]
     }
 
     /// The cut: from here on everything is copied before it is written to.

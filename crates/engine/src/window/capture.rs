@@ -12,6 +12,7 @@
 //! Why two sizes: an event writes to some ten places all over the state, so right behind a cut nearly every write saves. With frames alone that
 //! was some ten times 4 KiB an event: at 80,000 events/s a stall of 200 ms, and as much memory again as the state has.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,45 +28,140 @@ const _: () = assert!(PIECES == 16);
 /// A copied frame.
 pub(crate) type Frame = Box<[u64; FRAME_WORDS]>;
 
-/// Memory for copies, shared by the shards that copy and the thread that writes the copies out.
+/// Memory for copies, shared by the shards that copy and the thread that writes the copies out. It stays from one snapshot to the next: what the
+/// engine's thread would free, or find anew, an event would wait for.
 #[derive(Clone, Debug, Default)]
 pub struct FramePool {
-    ready: Arc<Mutex<Vec<Frame>>>,
+    held: Arc<Mutex<Held>>,
+}
+
+/// Locked for a few moves of pointers at a time: neither thread waits for what the other does with frames.
+#[derive(Debug, Default)]
+struct Held {
+    /// Frames, in the lists that they came in.
+    full: Vec<Vec<Frame>>,
+    /// Lists without frames, whose memory is there.
+    empty: Vec<Vec<Frame>>,
+    /// Frames that were taken and not given back, and the most that there were since the pool was prepared.
+    out: usize,
+    most_out: usize,
+}
+
+/// What a snapshot takes of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    pub frames: usize,
+    /// Lists of copies that are filled or written out at a time.
+    pub lists: usize,
+    /// Frames of the longest of them.
+    pub list_frames: usize,
 }
 
 impl FramePool {
-    /// Makes sure that so many frames are ready, and touches them. For any thread but the engine's.
-    pub fn prepare(&self, frames: usize) {
-        let missing = frames.saturating_sub(self.lock().len());
-        for _ in 0..missing {
-            let mut frame = empty();
-            frame[0] = std::hint::black_box(0);
-            self.lock().push(frame);
+    /// Makes what is missing, touches it, and frees what neither this snapshot nor the one before it needs. For any thread but the engine's,
+    /// while no snapshot is being taken.
+    pub fn prepare(&self, needed: Needed) {
+        let (full, spare, wanted) = {
+            let mut held = self.held();
+            let wanted = needed.frames.max(held.most_out);
+            held.most_out = held.out;
+            (std::mem::take(&mut held.full), std::mem::take(&mut held.empty), wanted)
+        };
+        let mut frames = Vec::with_capacity(wanted);
+        // Room for the lists of frames that are given back: one more for each.
+        let mut empty = Vec::with_capacity(2 * needed.lists + full.len());
+        for mut list in full.into_iter().chain(spare) {
+            frames.extend(list.drain(..list.len().min(wanted - frames.len())));
+            list.clear();
+            if list.capacity() >= needed.list_frames && empty.len() < needed.lists {
+                empty.push(list);
+            }
+        }
+        frames.resize_with(wanted, touched);
+        empty.resize_with(needed.lists, || touched_list(needed.list_frames));
+        let mut full = Vec::with_capacity(2 * needed.lists + 1);
+        full.push(frames);
+        let mut held = self.held();
+        // What came back meanwhile, of one that was given up.
+        full.append(&mut held.full);
+        empty.append(&mut held.empty);
+        (held.full, held.empty) = (full, empty);
+    }
+
+    /// Makes as many ready, where fewer are: for the time in which a snapshot is taken. For any thread but the engine's.
+    pub fn refill(&self, frames: usize) {
+        let missing = frames.saturating_sub(self.frames());
+        if missing > 0 {
+            let mut made = Vec::with_capacity(missing);
+            made.resize_with(missing, touched);
+            self.held().full.push(made);
         }
     }
 
-    /// Frees the memory.
-    pub fn clear(&self) {
-        *self.lock() = Vec::new();
+    /// Frames that are ready.
+    pub fn frames(&self) -> usize {
+        self.held().full.iter().map(Vec::len).sum()
     }
 
     pub(crate) fn take(&self) -> Frame {
-        let ready = self.lock().pop();
-        ready.unwrap_or_else(empty)
+        let taken = self.held().take();
+        taken.unwrap_or_else(zeros)
     }
 
-    pub(crate) fn give_back(&self, frames: impl IntoIterator<Item = Frame>) {
-        self.lock().extend(frames);
+    /// A list without frames and with room for so many.
+    pub(crate) fn list(&self, frames: usize) -> Vec<Frame> {
+        let mut list = self.held().empty.pop().unwrap_or_default();
+        list.reserve_exact(frames);
+        list
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Frame>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn give_back(&self, frames: Vec<Frame>) {
+        let mut held = self.held();
+        held.out = held.out.saturating_sub(frames.len());
+        if !frames.is_empty() {
+            held.full.push(frames);
+        } else if frames.capacity() > 0 {
+            held.empty.push(frames);
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// A frame, if one is ready.
+    fn take(&mut self) -> Option<Frame> {
+        self.out += 1;
+        self.most_out = self.most_out.max(self.out);
+        loop {
+            if let Some(frame) = self.full.last_mut()?.pop() {
+                return Some(frame);
+            }
+            self.empty.extend(self.full.pop());
+        }
     }
 }
 
 /// A frame of zeros; never on the stack.
-fn empty() -> Frame {
+fn zeros() -> Frame {
     vec![0; FRAME_WORDS].into_boxed_slice().try_into().expect("it has the length of a frame")
+}
+
+/// A frame that was written to.
+fn touched() -> Frame {
+    let mut frame = zeros();
+    frame[0] = std::hint::black_box(0);
+    frame
+}
+
+/// A list without frames, with room for so many that was written to.
+fn touched_list(frames: usize) -> Vec<Frame> {
+    let mut list = Vec::with_capacity(frames);
+    list.spare_capacity_mut().fill_with(MaybeUninit::zeroed);
+    std::hint::black_box(&mut list);
+    list
 }
 
 /// The copies of one list of pages, while they are made. What it notes of each frame it keeps between two snapshots, and has it grow with the
@@ -81,19 +177,21 @@ pub(crate) struct Capture {
     kept: Vec<u16>,
     /// Of each frame of which a piece is kept, the one that was saved last, counted from 1; 0: none.
     last_saved: Vec<u32>,
-    saved: Vec<Saved>,
-    /// What they held, [`PIECES`] to a frame of the pool.
+    /// Pieces that are saved, what they held, [`PIECES`] to a frame of the pool, and a note of each, [`FRAME_WORDS`] to one.
+    saved: usize,
     stash: Vec<Frame>,
+    notes: Vec<Frame>,
     copies: Vec<Frame>,
 }
 
-/// A piece that was saved.
-#[derive(Clone, Copy, Debug)]
-struct Saved {
-    /// Which of its frame.
-    piece: u32,
-    /// The one of the same frame that was saved before, as in `last_saved`.
-    before: u32,
+/// A note of a piece that was saved: which of its frame, and the one of the same frame that was saved before, as in `last_saved`.
+fn note(piece: usize, before: u32) -> u64 {
+    (piece as u64) << u32::BITS | u64::from(before)
+}
+
+/// A note again.
+fn noted(note: u64) -> (usize, u32) {
+    ((note >> u32::BITS) as usize, note as u32)
 }
 
 impl Capture {
@@ -105,8 +203,9 @@ impl Capture {
             frames: 0,
             kept: Vec::new(),
             last_saved: Vec::new(),
-            saved: Vec::new(),
+            saved: 0,
             stash: Vec::new(),
+            notes: Vec::new(),
             copies: Vec::new(),
         }
     }
@@ -129,16 +228,18 @@ impl Capture {
         self.pool = Some(pool.clone());
         self.frames = self.kept.len();
         self.kept.fill(0);
-        self.copies.reserve_exact(self.frames);
     }
 
     /// Nothing is copied any more.
     pub(crate) fn end(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.give_back(self.stash.drain(..).chain(self.copies.drain(..)));
+            let mut frames = pool.list(self.stash.len() + self.notes.len());
+            frames.append(&mut self.stash);
+            frames.append(&mut self.notes);
+            pool.give_back(frames);
+            pool.give_back(std::mem::take(&mut self.copies));
         }
-        self.frames = 0;
-        self.saved.clear();
+        (self.frames, self.saved) = (0, 0);
     }
 
     /// Whether there is anything to save before a write.
@@ -183,16 +284,20 @@ impl Capture {
         while due != 0 {
             let piece = due.trailing_zeros() as usize;
             due &= due - 1;
-            let at = self.saved.len() % PIECES;
+            let (at, note_at) = (self.saved % PIECES, self.saved % FRAME_WORDS);
             if at == 0 {
                 self.stash.push(take(self.pool.as_ref()));
             }
-            let start = frame % self.frames_per_page * FRAME_WORDS + piece * PIECE_WORDS;
-            if let Some(stash) = self.stash.last_mut() {
-                read(start, &mut stash[at * PIECE_WORDS..][..PIECE_WORDS]);
+            if note_at == 0 {
+                self.notes.push(take(self.pool.as_ref()));
             }
-            self.saved.push(Saved { piece: piece as u32, before: self.last_saved[frame] });
-            self.last_saved[frame] = self.saved.len() as u32;
+            let start = frame % self.frames_per_page * FRAME_WORDS + piece * PIECE_WORDS;
+            if let (Some(stash), Some(notes)) = (self.stash.last_mut(), self.notes.last_mut()) {
+                read(start, &mut stash[at * PIECE_WORDS..][..PIECE_WORDS]);
+                notes[note_at] = note(piece, self.last_saved[frame]);
+            }
+            self.saved += 1;
+            self.last_saved[frame] = self.saved as u32;
         }
     }
 
@@ -200,6 +305,12 @@ impl Capture {
     pub(crate) fn copy_some(&mut self, frames: usize, read: impl Fn(usize, usize, &mut [u64])) -> usize {
         let first = self.copies.len();
         let end = self.frames.min(first.saturating_add(frames));
+        if self.copies.capacity() == 0
+            && end > first
+            && let Some(pool) = &self.pool
+        {
+            self.copies = pool.list(self.frames);
+        }
         for frame in first..end {
             let mut copy = take(self.pool.as_ref());
             if self.kept[frame] != ALL {
@@ -209,9 +320,9 @@ impl Capture {
             }
             let mut next = if self.kept[frame] == 0 { 0 } else { self.last_saved[frame] as usize };
             while let Some(at) = next.checked_sub(1) {
-                let Saved { piece, before } = self.saved[at];
+                let (piece, before) = noted(self.notes[at / FRAME_WORDS][at % FRAME_WORDS]);
                 let held = &self.stash[at / PIECES][at % PIECES * PIECE_WORDS..][..PIECE_WORDS];
-                copy[piece as usize * PIECE_WORDS..][..PIECE_WORDS].copy_from_slice(held);
+                copy[piece * PIECE_WORDS..][..PIECE_WORDS].copy_from_slice(held);
                 next = before as usize;
             }
             self.kept[frame] = ALL;
@@ -230,7 +341,7 @@ impl Capture {
 }
 
 fn take(pool: Option<&FramePool>) -> Frame {
-    pool.map_or_else(empty, FramePool::take)
+    pool.map_or_else(zeros, FramePool::take)
 }
 
 /// Bits `first..=last`.
@@ -279,7 +390,7 @@ mod tests {
     #[test]
     fn the_copies_are_what_was_there_at_the_cut_whatever_was_written() {
         let pool = FramePool::default();
-        pool.prepare(3);
+        pool.prepare(Needed { frames: 3, lists: 1, list_frames: 6 });
         let at_the_cut: Vec<Vec<u64>> = (0..3)
             .map(|page| (0..2 * FRAME_WORDS as u64).map(|word| page * 10_000 + word).collect())
             .collect();
@@ -314,9 +425,9 @@ mod tests {
         for _ in 0..2 {
             pages.write(0, PIECE_WORDS - 1..PIECE_WORDS + 1, 2);
         }
-        assert_eq!(pages.capture.saved.len(), 2);
+        assert_eq!(pages.capture.saved, 2);
         pages.capture.end();
         pages.write(0, 0..FRAME_WORDS, 3);
-        assert!(pages.capture.saved.is_empty() && !pages.capture.is_on());
+        assert!(pages.capture.saved == 0 && !pages.capture.is_on());
     }
 }
