@@ -9,6 +9,7 @@ use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
 use crate::engine;
 use crate::exit::{Exit, Refusal};
+use crate::memory;
 use crate::run::workers_flag;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -84,6 +85,7 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     let limit = arguments.p99.as_deref().map(duration).transpose()?;
     if let Some(limit) = limit.filter(|_| arguments.find_max) {
         let input = Input::make(arguments, config, EVENTS_MAX)?;
+        memory::small_pages();
         return find_max(arguments, config, &input, limit);
     }
     let Some(rate) = arguments.rate else { bail!(Refusal("--rate R or --find-max --p99 DURATION".into())) };
@@ -98,6 +100,8 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
         ))
     );
     let input = Input::make(arguments, config, events)?;
+    // As `run` does.
+    memory::small_pages();
     if !arguments.challenger.is_empty() {
         return beside::compare(arguments, config, &input, rate);
     }

@@ -16,6 +16,7 @@ mod engine;
 mod evaluate;
 mod exit;
 mod list;
+mod memory;
 mod model;
 mod output;
 mod overlap;

@@ -11,7 +11,7 @@ use crate::signals::Stop;
 use crate::summary::Summary;
 use crate::vitals::{ModelsSeen, Vitals};
 use crate::watch::{self, Watcher};
-use crate::{engine, overlap, panics, signals};
+use crate::{engine, memory, overlap, panics, signals};
 use anyhow::bail;
 use cartguard_engine::batch::{Engine, Preparer};
 use cartguard_io::{Advice, Replayable, Trouble};
@@ -153,6 +153,8 @@ fn serve(config: &Config, arguments: &Arguments) -> anyhow::Result<Finished> {
     let switches = watched.map(Watched::start).transpose()?;
     let around =
         Around { stop: &stop.flag, vitals: &vitals, switches: switches.as_ref(), hand: hand.as_mut() };
+    // The state of a snapshot is there by now, in huge pages; what comes from here on must not wait for one.
+    memory::small_pages();
     let finished = pipeline::run(input, engine, sink.as_mut(), settings, around, |_| {});
     drop((watcher, hand));
     // What it could not write was told when it was so, and is no fault of the run.

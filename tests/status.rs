@@ -64,6 +64,11 @@ fn a_running_process_says_where_it_is_and_how() {
     let text = shop.good(&["status", "--config", "c.toml"]);
     holds(&text, &["order log batch ", "sequence 200", "partition in.jsonl, 200:", "degraded  nothing"]);
 
+    // Absent where the system has no huge pages.
+    let system = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    let huge = system.lines().find(|line| line.starts_with("THP_enabled:"));
+    assert!(huge.is_none_or(|line| line.ends_with('0')), "no event waits for a huge page: {huge:?}");
+
     let mode = fs::metadata(shop.path("data/admin.sock")).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "for its own user");
     signal("-TERM", &child);

@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod generator;
 pub mod handbook;
+pub mod kpl;
 mod label;
 mod latency;
 mod maths;

@@ -181,3 +181,44 @@ fn swaps_under_full_load_are_the_replay_of_themselves() {
     assert_eq!(again.decisions.finalize(), witness.decisions.finalize());
     assert_eq!(again.alerts.finalize(), witness.alerts.finalize());
 }
+
+/// Does not come back from its first batch before the engine is two further on.
+struct Slow {
+    is_first: bool,
+    worked: Receiver<()>,
+}
+
+impl Sink for Slow {
+    fn write(&mut self, _: &Output<'_>) -> Result<(), Trouble> {
+        if std::mem::take(&mut self.is_first) {
+            for _ in 0..3 {
+                self.worked.recv_timeout(Duration::from_mins(1)).expect("the engine waits for nobody's call");
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
+
+/// O9: the engine's thread makes no call of a sink's, which may take as long as the world likes.
+#[test]
+fn the_engine_works_on_while_a_sink_waits() {
+    let config = config();
+    let engine = engine::open(&config, "").expect("an engine");
+    let (vitals, stop) = (Vitals::default(), AtomicBool::new(false));
+    let (work, worked) = bounded(100);
+    let mut sink = Slow { is_first: true, worked };
+    let around = Around { stop: &stop, vitals: &vitals, switches: None, hand: None };
+    let settings = Settings { output: 3, ..Settings::of(&config, None) };
+    let mut batches = 0;
+    let tell = |_: &Progress<'_>| {
+        batches += 1;
+        stop.store(batches >= 3, Ordering::Relaxed);
+        let _ = work.try_send(());
+    };
+    run(Input::Once(Box::new(source())), engine, &mut sink, settings, around, tell).expect("a run");
+    assert!(batches >= 3);
+}

@@ -27,8 +27,8 @@ pub(crate) const CRATES: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "cartguard-kinesis-tests",
-        &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-kinesis"],
-        &["cartguard-shards", "loadgen"],
+        &["cartguard-engine", "cartguard-history", "cartguard-io", "cartguard-kinesis", "cartguard-shards"],
+        &["loadgen"],
     ),
     ("cartguard-oracle", &[], &[]),
     ("cartguard-recovery", &["cartguard-engine", "cartguard-history", "cartguard-io"], &[]),
@@ -110,6 +110,7 @@ pub(crate) const ENGINE: &[(&str, &[&str])] = &[
 pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("usage", &[]),
+    ("memory", &[]),
     ("panics", &["shadow"]),
     ("signals", &["exit"]),
     ("output", &["exit", "shadow"]),
@@ -130,8 +131,8 @@ pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     (
         "run",
         &[
-            "adapters", "cli", "config", "engine", "exit", "model", "overlap", "panics", "pipeline",
-            "shadow", "signals", "summary", "vitals", "watch",
+            "adapters", "cli", "config", "engine", "exit", "memory", "model", "overlap", "panics",
+            "pipeline", "shadow", "signals", "summary", "vitals", "watch",
         ],
     ),
     ("overlap", &["config"]),
@@ -154,7 +155,7 @@ pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     ("evaluate", &["cli", "config", "engine", "exit", "model", "run", "signals", "train", "training"]),
     ("backtest", &["cli", "config", "exit", "output", "run", "signals", "train", "training"]),
     ("rows", &["cli", "config", "exit", "run", "signals", "training"]),
-    ("bench", &["cli", "config", "engine", "exit", "model", "run", "shadow", "synthetic", "usage"]),
+    ("bench", &["cli", "config", "engine", "exit", "memory", "model", "run", "shadow", "synthetic", "usage"]),
     (
         "demo",
         &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic", "vitals"],

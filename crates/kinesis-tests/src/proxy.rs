@@ -138,6 +138,7 @@ struct Asked {
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
     let (head, body) = request.into_parts();
     let bytes = body.collect().await.map_err(|_| Broken)?.to_bytes();
+    let at_us = tap::now_us();
     let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let action = target.rsplit('.').next().unwrap_or_default().to_owned();
     let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -150,7 +151,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if let Some(tap) =
         shared.tap.as_ref().filter(|_| ["PutRecord", "PutRecords"].contains(&asked.action.as_str()))
     {
-        tap.put(&stream, &asked.value);
+        tap.put(&stream, at_us, asked.bytes.clone());
     }
     let mut failing = None;
     for fault in &faults {
@@ -202,11 +203,12 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
                 value["MillisBehindLatest"] = (*ms).into();
             }
         }
-        if let Some(tap) = shared.tap.as_ref().filter(|_| asked.action == "GetRecords") {
-            tap.given(&stream, &value);
-        }
     }
-    let mut response = answer_of(&value);
+    let bytes = bytes_of(&value);
+    if let Some(tap) = shared.tap.as_ref().filter(|_| status.is_success() && asked.action == "GetRecords") {
+        tap.given(&stream, bytes.clone());
+    }
+    let mut response = response_of(bytes);
     *response.status_mut() = status;
     for fault in faults {
         if let Fault::Cut { bytes } = fault {
@@ -383,7 +385,14 @@ fn refusal(code: &str, status: u16) -> Response<Body> {
 }
 
 fn answer_of(value: &Value) -> Response<Body> {
-    let bytes = if value.is_null() { Bytes::new() } else { Bytes::from(value.to_string()) };
+    response_of(bytes_of(value))
+}
+
+fn bytes_of(value: &Value) -> Bytes {
+    if value.is_null() { Bytes::new() } else { Bytes::from(value.to_string()) }
+}
+
+fn response_of(bytes: Bytes) -> Response<Body> {
     let response = Response::builder().header(CONTENT_TYPE, "application/x-amz-json-1.1");
     response.body(stream::whole(bytes)).expect("a constant header is valid")
 }

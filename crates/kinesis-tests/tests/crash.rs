@@ -10,52 +10,88 @@ mod process;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
 use cartguard_kinesis_tests::local::{Local, client, create_stream, options, read_all};
+use loadgen::kpl::Aggregate;
 use process::{Killed, cartguard, config, lines};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 const EVENTS: u64 = 6_000;
+/// Records in a batch at most.
+const BATCH_MAX: usize = 64;
 const SIGKILL: i32 = 9;
 
 fn number(name: &str, or: u64) -> u64 {
     std::env::var(name).map_or(or, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// Puts all events by their customer, a few at a time, and splits and merges shards on the way.
-async fn produce(client: Client, seed: u64) {
+/// Puts all events by their customer, a few at a time, and splits and merges shards on the way: alone, compressed, and many in a record as
+/// Kinesis's producer library puts them, some of those compressed too. How many there were.
+async fn produce(client: Client, seed: u64) -> u64 {
     let settings =
         loadgen::Settings { seed, events: Some(EVENTS), ..loadgen::Settings::new(loadgen::World::Workload) };
     let mut generator = loadgen::Generator::new(&settings).expect("settings of its own");
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut text = Vec::new();
+    let mut aggregate = Aggregate::default();
     let mut made = 0;
-    while generator.next_event(&mut text).is_some() {
-        let event: Value = serde_json::from_slice(&text).expect("an event");
-        let key = event["customer_id"].as_str().unwrap_or("none").to_owned();
-        if made % 500 == 77 {
-            text.truncate(text.len() / 2);
+    let mut is_left = true;
+    while is_left {
+        let wanted = match random.next_u64() % 50 {
+            // More than a batch may have.
+            0 => BATCH_MAX + 36,
+            1..=5 => 3,
+            _ => 1,
+        };
+        let mut first = None;
+        while aggregate.len() < wanted {
+            is_left = generator.next_event(&mut text).is_some();
+            if !is_left {
+                break;
+            }
+            let event: Value = serde_json::from_slice(&text).expect("an event");
+            let key = event["customer_id"].as_str().unwrap_or("none").to_owned();
+            if made % 500 == 77 {
+                text.truncate(text.len() / 2);
+            }
+            let payload = match random.next_u64() % 4 {
+                0 => gzip(&text),
+                1 => zstd::encode_all(&text[..], 3).expect("memory"),
+                _ => text.clone(),
+            };
+            text.clear();
+            aggregate.push(&key, &payload);
+            first.get_or_insert((key, payload));
+            made += 1;
+            if made == EVENTS / 3 {
+                split(&client).await;
+            }
+            if made == EVENTS * 2 / 3 {
+                merge(&client).await;
+            }
         }
-        let put = client.put_record().stream_name("in").partition_key(key).data(Blob::new(text.clone()));
+        let Some((key, alone)) = first else { break };
+        let data = if aggregate.len() == 1 { alone } else { aggregate.to_bytes() };
+        let pause = Duration::from_millis(aggregate.len() as u64);
+        aggregate = Aggregate::default();
+        let put = client.put_record().stream_name("in").partition_key(key).data(Blob::new(data));
         put.send().await.expect("the local server takes it");
-        text.clear();
-        made += 1;
-        if made == EVENTS / 3 {
-            split(&client).await;
-        }
-        if made == EVENTS * 2 / 3 {
-            merge(&client).await;
-        }
-        if made % 20 == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        tokio::time::sleep(pause).await;
     }
+    made
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
 }
 
 async fn open_shards(client: &Client) -> Vec<(u128, u128, String)> {
@@ -208,6 +244,7 @@ impl Rig {
 
 fn survive(mode: &str, seed: u64) {
     let rig = Rig::new(mode, 3);
+    rig.write("c.toml", config(&rig.local.url(), mode) + &format!("[engine]\nbatch_max = {BATCH_MAX}\n"));
     let producer = rig.runtime.spawn(produce(rig.client.clone(), seed));
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let kills = number("CARTGUARD_KILLS", 30);
@@ -219,9 +256,8 @@ fn survive(mode: &str, seed: u64) {
         let complained = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.signal(), Some(SIGKILL), "after {kill} kills: {complained}");
     }
-    rig.runtime.block_on(producer).expect("all events are put");
-    let wanted = rig.lines("in").len();
-    let (_, copies) = rig.settle(wanted as u64, &[]);
+    let wanted = rig.runtime.block_on(producer).expect("all events are put");
+    let (_, copies) = rig.settle(wanted, &[]);
     for file in ["decisions.jsonl", "alerts.jsonl", "rejects.jsonl"] {
         assert!(fs::metadata(rig.path("whole").join(file)).is_ok_and(|file| file.len() > 0), "{file}");
     }
@@ -281,6 +317,39 @@ fn a_crash_where_a_shard_ends_loses_and_repeats_nothing() {
                 rig.dies_at(&["run", "--config", "c.toml"], point);
             }
         }
+        rig.settle(events.len() as u64, &[]);
+    }
+}
+
+/// S16: a batch, and a snapshot, that end within what a producer put as one record.
+#[test]
+fn a_crash_within_an_aggregate_goes_on_behind_its_last_part() {
+    for mode in ["polling", "fan-out"] {
+        let rig = Rig::new(mode, 1);
+        let due = config(&rig.local.url(), mode).replace("every_records = 700", "every_records = 20");
+        rig.write("c.toml", due + "[engine]\nbatch_max = 20\n");
+        let events = events(loadgen::DEFAULT_START_MS, 450);
+        for events in [&events[..390], &events[390..]] {
+            let mut aggregate = Aggregate::default();
+            for (at, (key, event)) in events.iter().enumerate() {
+                aggregate.push(key, &if at % 3 == 0 { gzip(event) } else { event.clone() });
+            }
+            rig.put(&events[0].0, &aggregate.to_bytes());
+        }
+        let place = || {
+            let inspect = ["snapshot", "inspect", "--config", "c.toml", "--json"];
+            let output = rig.cartguard(&inspect).stdout(std::process::Stdio::piped()).output();
+            let output = output.expect("it starts");
+            let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let place = told["partitions"][0]["place"].as_str().expect("a place").to_owned();
+            place.rsplit_once('/').expect("a number and an index").1.parse::<u64>().expect("an index")
+        };
+        for point in ["bound:1", "released:2", "manifest_stored:1"] {
+            rig.dies_at(&["run", "--config", "c.toml"], point);
+        }
+        let sub = place();
+        assert!(![59, 389].contains(&sub), "the snapshot stands within an aggregate, behind part {sub}");
+        rig.dies_at(&["run", "--config", "c.toml"], "released:1");
         rig.settle(events.len() as u64, &[]);
     }
 }

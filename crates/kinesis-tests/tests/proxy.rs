@@ -253,7 +253,7 @@ async fn what_comes_past_is_stamped() {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let service = Service { one_subscriber: None, ..Service::default() };
     let tap = Tap::create(&path).expect("a file");
-    let proxy = Proxy::start_at(free, local.address(), service, Some(tap)).await.expect("a port");
+    let proxy = Proxy::start_at(free, local.address(), service, Some(tap.clone())).await.expect("a port");
     let client = local::client(&proxy.url());
     local::create_stream(&client, "s", 1).await;
     let rig = Rig { client, proxy, _local: local };
@@ -266,6 +266,7 @@ async fn what_comes_past_is_stamped() {
     let call = rig.client.put_records().stream_name("s").set_records(Some(entries.to_vec()));
     call.send().await.expect("they are put");
     let stamps = |way: &str| -> Vec<(String, u64)> {
+        tap.settle();
         let of_way = of_file(&path).into_iter().filter(|line| line["way"] == way && line["stream"] == "s");
         of_way
             .map(|line| {
@@ -293,7 +294,7 @@ async fn what_comes_past_is_stamped() {
     assert!(put.iter().zip(&given).all(|(put, given)| put.1 <= given.1), "one clock: {put:?} {given:?}");
 }
 
-/// `loadgen --to kinesis`, the service, and `loadgen measure` by the stamps: every part of the way has every event.
+/// `loadgen --to kinesis` with several events in a record, the service, and `loadgen measure` by the stamps: every part of the way has every event.
 #[test]
 fn what_loadgen_measures_is_whole() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -333,6 +334,8 @@ fn what_loadgen_measures_is_whole() {
         "sends.jsonl",
         "--events",
         "400",
+        "--aggregate",
+        "5",
     ];
     ends_well(&[&put[..], &["--rate", "800", "--start", "now", "--event-rate", "wall"]].concat());
     let sent: std::collections::BTreeSet<String> =

@@ -8,7 +8,7 @@ use crate::draw::Draw;
 use crate::rows::TrainingSet;
 use crate::trainer::{Fitted, TrainError, Trainer, Watch};
 use crate::trees::{self, BINS, Binned, Gradient, Grower, Growth};
-use cartguard_forest::logistic;
+use cartguard_forest::{Link, Shape};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -88,9 +88,11 @@ impl Trainer for Boosted {
         let mut margins = vec![0.0_f32; set.len()];
         let mut gradients = vec![Gradient::default(); set.len()];
         let mut trees = Vec::with_capacity(self.trees);
+        // In the precision in which the model will score.
+        let link = Link { divisor: 1.0, shape: Shape::SigmoidF32 };
         for done in 1..=self.trees {
             trees::by_chunks(threads, &mut gradients, |row, gradient| {
-                let score = logistic(f64::from(margins[row]));
+                let score = link.apply(f64::from(margins[row]));
                 *gradient = Gradient::logistic(score, set.fraud()[row], set.weight(row));
             });
             let rows = trees::sample_rows(set.len(), self.row_share, &mut draw);
@@ -99,7 +101,9 @@ impl Trainer for Boosted {
             let grown = grower.grow(rows, &features, &gradients, self.rate, &mut draw);
             if sees_all {
                 for (rows, value) in grown.leaves() {
-                    rows.iter().for_each(|row| margins[*row as usize] += value);
+                    for &row in rows {
+                        margins[row as usize] += value;
+                    }
                 }
             } else {
                 trees::by_chunks(threads, &mut margins, |row, margin| {

@@ -3,6 +3,7 @@
 //! Not here: anything of the service that is measured. What both sides know is the stream and the ids in it.
 
 pub(crate) mod measure;
+mod pack;
 pub(crate) mod put;
 mod stamps;
 mod tail;

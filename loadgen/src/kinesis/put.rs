@@ -1,12 +1,13 @@
 //! Events into a stream, at their intended times.
 //!
-//! generator, schedule -> **put** -> stream; a line for each event that was taken beside
+//! generator, schedule -> **put** (`pack`: events into records) -> stream; a line for each event that was taken beside
 //!
 //! Holds: an event's intended time is the schedule's, whatever the stream does: a stream that takes no more makes later events
 //! late, never fewer; of a call that failed in part only what failed is sent again; calls under way are halved where the stream
 //! throttles and grow by one a round where it does not.
 //! Not here: what is sent.
 
+use super::pack::{Packed, Packer};
 use super::{Place, client, id, member, now_us};
 use crate::args::Job;
 use crate::label_file::LabelFile;
@@ -14,8 +15,6 @@ use crate::send::{Ended, Sent};
 use anyhow::{Context, bail};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
-use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 use loadgen::{Generator, Latency};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -56,6 +55,9 @@ pub(crate) struct KinesisArgs {
     /// Member whose value is the partition key [default: the event's id].
     #[arg(long, value_name = "MEMBER")]
     key: Option<String>,
+    /// Put so many events into a record at most, as Kinesis's producer library does; each waits up to 100 ms for others.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    aggregate: Option<u32>,
     /// File of what was sent and when it was due, for `loadgen measure`.
     #[arg(long, value_name = "FILE")]
     pub(crate) sends: Option<PathBuf>,
@@ -82,19 +84,14 @@ pub(crate) struct Puts {
     /// Entries and calls that the stream was too busy for.
     pub(crate) throttles: u64,
     pub(crate) failed_calls: u64,
-    /// Records that an interrupt kept back.
+    /// Events that an interrupt kept back.
     pub(crate) unsent: u64,
-}
-
-struct Event {
-    due_ns: u64,
-    entry: PutRecordsRequestEntry,
 }
 
 /// A call and all that came of it.
 struct Done {
-    events: Vec<Event>,
-    /// One an event, ns since the beginning; none: not sent.
+    records: Vec<Packed>,
+    /// One a record, ns since the beginning; none: not sent.
     acked_ns: Vec<Option<u64>>,
     puts: Puts,
     error: Option<anyhow::Error>,
@@ -114,9 +111,14 @@ pub(crate) fn run(
     runtime.block_on(async {
         let client = client(&args.place).await;
         let generator = Generator::new(&job.settings)?;
+        let packer = match args.aggregate {
+            None => Packer::new(1, Vec::new()),
+            Some(events_max) => Packer::new(events_max as usize, open_shards(&client, &stream).await?),
+        };
         let sender = Sender {
             job,
             generator,
+            packer,
             labels,
             key: args.key.clone(),
             sends,
@@ -134,6 +136,7 @@ pub(crate) fn run(
 struct Sender<'a> {
     job: &'a Job,
     generator: Generator,
+    packer: Packer,
     labels: Option<&'a mut LabelFile>,
     key: Option<String>,
     sends: Option<BufWriter<File>>,
@@ -179,9 +182,10 @@ impl Sender<'_> {
                 }
                 continue;
             }
-            let (events, next) = self.due()?;
-            if !events.is_empty() {
-                calls.spawn(put(client.clone(), stream.to_owned(), events, self.began, Arc::clone(stop)));
+            let (batch, next) = self.due()?;
+            if !batch.records.is_empty() {
+                let records = batch.records;
+                calls.spawn(put(client.clone(), stream.to_owned(), records, self.began, Arc::clone(stop)));
             }
             match next {
                 Next::Now => {}
@@ -195,6 +199,7 @@ impl Sender<'_> {
                 Next::End => more = false,
             }
         }
+        self.puts.unsent += self.packer.waiting() as u64;
         if let Some(mut sends) = self.sends {
             sends.flush().context("--sends")?;
         }
@@ -204,21 +209,23 @@ impl Sender<'_> {
     }
 
     /// What is due by now, at most a call; when there is more.
-    fn due(&mut self) -> anyhow::Result<(Vec<Event>, Next)> {
+    fn due(&mut self) -> anyhow::Result<(Batch, Next)> {
         let now_ns = self.began.elapsed().as_nanos() as u64;
         let end_ns = self.job.seconds.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64);
-        let (mut events, mut bytes, mut line) = (Vec::new(), 0, Vec::new());
-        while events.len() < CALL_RECORDS && bytes < CALL_BYTES {
+        let (mut batch, mut line) = (Batch::default(), Vec::new());
+        while batch.has_room() {
             let schedule = self.job.schedule.as_ref();
             let due_ns = schedule.map_or(now_ns, |schedule| schedule.offset_ns(self.sent.events));
             if due_ns >= end_ns {
-                return Ok((events, Next::End));
+                return self.rest(batch, u64::MAX, Next::End);
             }
             if due_ns > now_ns {
-                return Ok((events, Next::At(due_ns)));
+                return self.rest(batch, now_ns, Next::At(due_ns));
             }
             line.clear();
-            let Some(info) = self.generator.next_event(&mut line) else { return Ok((events, Next::End)) };
+            let Some(info) = self.generator.next_event(&mut line) else {
+                return self.rest(batch, u64::MAX, Next::End);
+            };
             self.sent.events += 1;
             self.sent.repeats += u64::from(info.repeat);
             if let Some(label) = &info.label {
@@ -229,25 +236,38 @@ impl Sender<'_> {
             }
             let key =
                 self.key.as_deref().and_then(|key| member(&line, key)).or_else(|| id(&line)).unwrap_or("-");
-            bytes += line.len() + key.len();
-            let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(line.clone()));
-            events.push(Event { due_ns, entry: entry.build()? });
+            if let Some(packed) = self.packer.push(key, &line, due_ns)? {
+                batch.push(packed);
+            }
         }
-        Ok((events, Next::Now))
+        Ok((batch, Next::Now))
+    }
+
+    /// With what has waited for others for long enough, as far as a call has room; then there is `next`, if not more of these.
+    fn rest(&mut self, mut batch: Batch, now_ns: u64, next: Next) -> anyhow::Result<(Batch, Next)> {
+        while batch.has_room() {
+            let Some(packed) = self.packer.take(now_ns)? else {
+                let waits_ns = self.packer.next_ns().unwrap_or(u64::MAX);
+                return Ok((batch, if let Next::At(ns) = next { Next::At(ns.min(waits_ns)) } else { next }));
+            };
+            batch.push(packed);
+        }
+        Ok((batch, Next::Now))
     }
 
     /// What came of a call.
     fn settle(&mut self, done: Done) -> anyhow::Result<()> {
-        for (event, acked_ns) in done.events.iter().zip(&done.acked_ns) {
-            let Some(acked_ns) = *acked_ns else { continue };
-            let data = event.entry.data().as_ref();
-            self.sent.bytes += data.len() as u64;
+        let acked = done.records.iter().zip(&done.acked_ns).filter_map(|(record, ns)| Some((record, (*ns)?)));
+        for (event, acked_ns) in
+            acked.flat_map(|(record, ns)| record.events.iter().map(move |event| (event, ns)))
+        {
+            self.sent.bytes += event.bytes as u64;
             if let Some(latency) = &mut self.sent.latency {
                 latency.record(event.due_ns, acked_ns);
             }
             if let Some(sends) = &mut self.sends {
                 let send = Send {
-                    event_id: id(data).unwrap_or_default(),
+                    event_id: &event.id,
                     due_us: self.began_us + event.due_ns / 1_000,
                     acked_us: self.began_us + acked_ns / 1_000,
                 };
@@ -270,25 +290,69 @@ impl Sender<'_> {
     }
 }
 
+/// Records of one call.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Packed>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.records.len() < CALL_RECORDS && self.bytes < CALL_BYTES
+    }
+
+    fn push(&mut self, packed: Packed) {
+        self.bytes += packed.bytes();
+        self.records.push(packed);
+    }
+}
+
 enum Next {
     Now,
     At(u64),
     End,
 }
 
+/// The last hash key of every shard that takes records.
+async fn open_shards(client: &Client, stream: &str) -> anyhow::Result<Vec<u128>> {
+    let (mut last, mut token) = (Vec::new(), None);
+    loop {
+        let asked = client.list_shards();
+        let asked = match token.take() {
+            Some(token) => asked.next_token(token),
+            None => asked.stream_name(stream),
+        };
+        let answer = asked.send().await;
+        let answer =
+            answer.map_err(|why| anyhow::anyhow!("stream {stream}: {}", DisplayErrorContext(&why)))?;
+        for shard in answer.shards() {
+            let ends = shard.sequence_number_range().and_then(|range| range.ending_sequence_number());
+            if let (None, Some(range)) = (ends, shard.hash_key_range()) {
+                let what = || format!("stream {stream}: {}: hash keys", shard.shard_id());
+                last.push(range.ending_hash_key().parse().with_context(what)?);
+            }
+        }
+        token = answer.next_token().map(str::to_owned);
+        if token.is_none() {
+            return Ok(last);
+        }
+    }
+}
+
 /// One call, again with what failed of it until all is taken.
 async fn put(
     client: Client,
     stream: String,
-    events: Vec<Event>,
+    records: Vec<Packed>,
     began: Instant,
     stop: Arc<AtomicBool>,
 ) -> Done {
-    let mut acked_ns = vec![None; events.len()];
-    let mut open: Vec<usize> = (0..events.len()).collect();
+    let mut acked_ns = vec![None; records.len()];
+    let mut open: Vec<usize> = (0..records.len()).collect();
     let (mut puts, mut pause, mut error) = (Puts::default(), PAUSE_FIRST, None);
     loop {
-        let entries = open.iter().map(|&at| events[at].entry.clone()).collect();
+        let entries = open.iter().map(|&at| records[at].record.clone()).collect();
         let answer = client.put_records().stream_name(&stream).set_records(Some(entries)).send().await;
         let now_ns = began.elapsed().as_nanos() as u64;
         puts.calls += 1;
@@ -322,7 +386,7 @@ async fn put(
             break;
         }
         if error.is_some() || stop.load(Ordering::Relaxed) {
-            puts.unsent += open.len() as u64;
+            puts.unsent += open.iter().map(|&at| records[at].events.len() as u64).sum::<u64>();
             break;
         }
         puts.retries += open.len() as u64;
@@ -331,7 +395,7 @@ async fn put(
         tokio::time::sleep(pause / 2 + pause * part as u32 / 2_000).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    Done { events, acked_ns, puts, error }
+    Done { records, acked_ns, puts, error }
 }
 
 /// Whether the network is at fault, which may pass, and not what was asked for, such as absent credentials.

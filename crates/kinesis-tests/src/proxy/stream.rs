@@ -99,10 +99,11 @@ pub(super) fn frames(
                 }
                 events += usize::from(is_event);
                 sent += event.len();
+                let event = Bytes::from(event);
                 if let Some((tap, stream)) = &tap {
-                    tap.given_event(stream, &event);
+                    tap.given_event(stream, event.clone());
                 }
-                if to.send(Ok(Frame::data(event.into()))).await.is_err() {
+                if to.send(Ok(Frame::data(event))).await.is_err() {
                     return;
                 }
             }

@@ -163,12 +163,18 @@ pub(crate) fn read(source: &mut KinesisSource, log: &mut Log, records: usize) {
 pub(crate) struct Rig {
     runtime: Runtime,
     client: Client,
-    store: Store,
+    /// Of the local server, where this is one.
+    store: Option<Store>,
     /// Where sources ask: the proxy, where there is one.
     url: String,
     proxy: Option<Proxy>,
     told: Arc<Mutex<Vec<String>>>,
-    _end: oneshot::Sender<()>,
+    _end: Option<oneshot::Sender<()>>,
+}
+
+fn runtime() -> Runtime {
+    let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    builder.expect("a runtime")
 }
 
 /// What was put, in order: key and payload.
@@ -176,8 +182,7 @@ pub(crate) type Put = Vec<(String, Vec<u8>)>;
 
 impl Rig {
     pub(crate) fn new(options: StoreOptions, shards: i32) -> Self {
-        let builder = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = builder.expect("a runtime");
+        let runtime = runtime();
         let (app, store) = ferrokinesis::create_app(options);
         let (end, ended) = oneshot::channel();
         let url = runtime.block_on(async {
@@ -188,9 +193,19 @@ impl Rig {
             }));
             url
         });
+        let rig = Self::at(runtime, url, shards);
+        Self { store: Some(store), _end: Some(end), ..rig }
+    }
+
+    /// The same on another server that is running there: nobody can reach into it.
+    pub(crate) fn elsewhere(url: String, shards: i32) -> Self {
+        Self::at(runtime(), url, shards)
+    }
+
+    fn at(runtime: Runtime, url: String, shards: i32) -> Self {
         let client = local::client(&url);
         runtime.block_on(local::create_stream(&client, STREAM, shards));
-        Self { runtime, client, store, url, proxy: None, told: Arc::default(), _end: end }
+        Self { runtime, client, store: None, url, proxy: None, told: Arc::default(), _end: None }
     }
 
     /// The same where sources meet faults on their way; producers do not.
@@ -370,9 +385,10 @@ impl Rig {
     /// Deletes the oldest records, as retention does.
     pub(crate) fn expire(&self, records: usize) {
         self.runtime.block_on(async {
-            let all = self.store.get_record_store(STREAM).await;
+            let store = self.store.as_ref().expect("a server of ours");
+            let all = store.get_record_store(STREAM).await;
             let keys: Vec<String> = all.keys().take(records).cloned().collect();
-            self.store.delete_record_keys(STREAM, &keys).await;
+            store.delete_record_keys(STREAM, &keys).await;
         });
     }
 

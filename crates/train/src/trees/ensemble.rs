@@ -55,6 +55,7 @@ struct File {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the format's")]
 struct Learner {
     attributes: Empty,
     feature_names: [(); 0],

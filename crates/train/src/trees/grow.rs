@@ -210,20 +210,21 @@ impl<'a> Grower<'a> {
     /// Parts rows in place, each side in its order; returns how many go left.
     fn part(&mut self, rows: &mut [u32], split: &Split) -> usize {
         let column = self.binned.column(split.feature);
-        self.goes_right.clear();
-        let mut left = 0;
+        // The bin of the missing is 0: one less it is above all.
+        let less = u16::from(!split.missing_left);
+        const { assert!(MISSING == 0) };
+        self.goes_right.resize(rows.len(), 0);
+        let (mut left, mut right) = (0, 0);
+        // Each row is written on both sides and one of them goes on: which one is for no processor to foresee.
         for at in 0..rows.len() {
             let row = rows[at];
-            let bin = column[row as usize];
-            let goes_left = if bin == MISSING { split.missing_left } else { bin <= split.bin };
-            if goes_left {
-                rows[left] = row;
-                left += 1;
-            } else {
-                self.goes_right.push(row);
-            }
+            let goes_left = column[row as usize].wrapping_sub(less) <= split.bin - less;
+            rows[left] = row;
+            self.goes_right[right] = row;
+            left += usize::from(goes_left);
+            right += usize::from(!goes_left);
         }
-        rows[left..].copy_from_slice(&self.goes_right);
+        rows[left..].copy_from_slice(&self.goes_right[..right]);
         left
     }
 

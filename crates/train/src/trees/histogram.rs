@@ -25,15 +25,11 @@ impl Histogram {
         threads: usize,
     ) -> Self {
         let threads = if rows.len() * features.len() < SHARED_FROM { 1 } else { threads };
-        let features = in_order(threads, features.len(), |place| {
-            let mut sums = vec![Sums::default(); binned.bins(features[place])];
-            let column = binned.column(features[place]);
-            for (&row, &gradient) in rows.iter().zip(gradients) {
-                sums[usize::from(column[row as usize])].add(gradient);
-            }
-            sums
+        let pairs = in_order(threads, features.len().div_ceil(2), |pair| {
+            let features = &features[pair * 2..features.len().min(pair * 2 + 2)];
+            count(binned, features, rows, gradients)
         });
-        Self { features }
+        Self { features: pairs.into_iter().flatten().collect() }
     }
 
     /// What is left of a node without one of its children: the other child.
@@ -51,6 +47,30 @@ impl Histogram {
         let sums = &self.features[place];
         (sums[0], sums.iter().enumerate().skip(1).map(|(bin, sum)| (bin as u16, *sum)))
     }
+}
+
+/// Counts one feature, or two at once: rows and gradients are then read half as often, and both features' sums still fit the nearest cache.
+fn count(binned: &Binned, features: &[usize], rows: &[u32], gradients: &[Gradient]) -> Vec<Vec<Sums>> {
+    let mut sums: Vec<_> =
+        features.iter().map(|&feature| vec![Sums::default(); binned.bins(feature)]).collect();
+    match (&mut sums[..], features) {
+        ([first, second], &[one, other]) => {
+            let (one, other) = (binned.column(one), binned.column(other));
+            for (&row, &gradient) in rows.iter().zip(gradients) {
+                first[usize::from(one[row as usize])].add(gradient);
+                second[usize::from(other[row as usize])].add(gradient);
+            }
+        }
+        _ => {
+            for (sums, &feature) in sums.iter_mut().zip(features) {
+                let column = binned.column(feature);
+                for (&row, &gradient) in rows.iter().zip(gradients) {
+                    sums[usize::from(column[row as usize])].add(gradient);
+                }
+            }
+        }
+    }
+    sums
 }
 
 /// Sums of one feature at a time over few rows, of which most bins have none: these are passed by.
