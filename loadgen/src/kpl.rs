@@ -57,6 +57,15 @@ impl Aggregate {
         MAGIC.len() + self.keys.len() + self.events.len() + size_of::<[u8; 16]>()
     }
 
+    /// Bytes that it would be with this event too.
+    pub fn size_with(&self, key: &str, data: &[u8]) -> usize {
+        let place = self.places.get(key).copied();
+        let key_bytes = if place.is_none() { field_bytes(key.len()) } else { 0 };
+        let event_bytes =
+            1 + varint_bytes(place.unwrap_or(self.places.len() as u64)) + field_bytes(data.len());
+        self.size() + key_bytes + field_bytes(event_bytes)
+    }
+
     /// The record.
     pub fn to_bytes(&self) -> Vec<u8> {
         let digest = Md5::new().chain_update(&self.keys).chain_update(&self.events).finalize();
@@ -73,6 +82,16 @@ fn field(tag: u8, bytes: &[u8], to: &mut Vec<u8>) {
     to.push(tag);
     varint(bytes.len() as u64, to);
     to.extend_from_slice(bytes);
+}
+
+/// Bytes of a field with so many.
+fn field_bytes(bytes: usize) -> usize {
+    1 + varint_bytes(bytes as u64) + bytes
+}
+
+/// Bytes of such a number.
+fn varint_bytes(number: u64) -> usize {
+    (u64::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Seven bits a byte, the lowest first; the top bit says that more come.
@@ -106,6 +125,18 @@ mod tests {
         let digest = Md5::digest(&message);
         assert_eq!(bytes, [&[0xF3, 0x89, 0x9A, 0xC2][..], &message, digest.as_slice()].concat());
         assert_eq!((aggregate.len(), aggregate.size()), (3, bytes.len()));
+    }
+
+    #[test]
+    fn what_it_would_be_is_what_it_becomes() {
+        let mut aggregate = Aggregate::default();
+        for n in 0..400 {
+            // Some keys twice; indexes, keys and events of one and two bytes of length, and of three.
+            let (key, data) = ("k".repeat(1 + n % 200), vec![b'x'; n * n / 4]);
+            let with = aggregate.size_with(&key, &data);
+            aggregate.push(&key, &data);
+            assert_eq!(aggregate.size(), with, "event {n}");
+        }
     }
 
     #[test]

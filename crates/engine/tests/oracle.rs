@@ -174,8 +174,9 @@ fn apart(
 fn features_of_a_partitions_own_keys_know_no_interleaving_and_no_number_of_instances() {
     let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect("a number"));
     let first = number("CARTGUARD_ORACLE_FIRST", 0);
+    let cases = number("CARTGUARD_ORACLE_CASES", 300).div_ceil(3);
     let (mut own, mut others) = (0, 0);
-    for seed in first..first + number("CARTGUARD_ORACLE_CASES", 300) / 3 {
+    for seed in first..first + cases {
         let mut case = Case::new(seed, 400).without_flags();
         case.tight = None;
         case.bounds.memory = 1 << 40;
@@ -211,5 +212,8 @@ fn features_of_a_partitions_own_keys_know_no_interleaving_and_no_number_of_insta
             }
         }
     }
-    assert!(own > 1_000 && others > 1_000, "{own} features of own keys, {others} of others that differ");
+    assert!(
+        cases < 50 || own > 1_000 && others > 1_000,
+        "{own} features of own keys, {others} of others that differ"
+    );
 }

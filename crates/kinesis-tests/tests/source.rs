@@ -504,7 +504,8 @@ fn another_server_is_consumed_by_both_modes() {
     }
 }
 
-/// Its url once it answers, and the process.
+/// Its url once it answers, and the process. It takes no port 0, so the ports are ones that were free a moment ago: another process may be faster
+/// and the test then fails at once; run again.
 fn kinesis_local(script: &std::path::Path) -> (String, process::Killed) {
     let free = || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -14,6 +14,7 @@ use cartguard_engine::batch::snapshot::{Head, Identity};
 use cartguard_engine::batch::{Engine, Scorer};
 use cartguard_history::{Bound, Change, LogFault, Manifest, ManifestFault, Pack, Tip, begins_with};
 use cartguard_io::{Delivered, Segments, Store, Trouble};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -24,7 +25,7 @@ pub enum Which {
     Newest,
     /// As much as is kept.
     Oldest,
-    /// The one before this batch.
+    /// The one before this batch, and no other: for the simulator, which goes on from each that is kept.
     At(u64),
     /// As the given engine is, at the first batch.
     Empty,
@@ -206,7 +207,7 @@ impl Opening {
         let store = storage.store.as_ref();
         let mut names: Vec<String> =
             store.list()?.into_iter().filter(|name| Manifest::batch_of(name).is_some()).collect();
-        let newer = |name: &str, why: ManifestFault| {
+        let unusable = |name: &str, why: &dyn fmt::Display| {
             Trouble::refuse(format!("{}: its snapshot {name}: {why}", storage.name))
         };
         match which {
@@ -216,22 +217,31 @@ impl Opening {
                 for name in &names {
                     let text = store.get(name)?.unwrap_or_default();
                     if let Err(why @ ManifestFault::Newer { .. }) = Manifest::of_bytes(&text) {
-                        return Err(newer(name, why));
+                        return Err(unusable(name, &why));
                     }
                 }
             }
             Which::At(batch) => names.retain(|name| Manifest::batch_of(name) == Some(batch)),
             Which::Empty => names.clear(),
         }
-        let other = if which == Which::Newest { "the one before" } else { "the next one" };
+        let pass_by = |name: &str, why: &dyn fmt::Display| {
+            let other = match which {
+                Which::Newest => "the one before",
+                Which::Oldest => "the next one",
+                // There is no other.
+                Which::At(_) | Which::Empty => return Err(unusable(name, why)),
+            };
+            (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
+            Ok(())
+        };
         for name in &names {
             let text = store.get(name)?.unwrap_or_default();
             let manifest = match Manifest::of_bytes(&text) {
                 Ok(manifest) => manifest,
                 // Not passed by: it is whole, and what is before it may be needed by it.
-                Err(why @ ManifestFault::Newer { .. }) => return Err(newer(name, why)),
+                Err(why @ ManifestFault::Newer { .. }) => return Err(unusable(name, &why)),
                 Err(why) => {
-                    (self.tell)(&format!("snapshot {name}: {why}; {other} is used"));
+                    pass_by(name, &why)?;
                     continue;
                 }
             };
@@ -246,7 +256,7 @@ impl Opening {
                 Err(_) if self.stop.load(Ordering::Relaxed) => {
                     return Err(Trouble::over(format!("snapshot {name} was restored")));
                 }
-                Err(why) => (self.tell)(&format!("snapshot {name}: {why}; {other} is used")),
+                Err(why) => pass_by(name, &why)?,
             }
         }
         let name = &storage.name;
@@ -405,4 +415,44 @@ pub(crate) fn unpack(store: &dyn Store, pack: &Pack) -> Result<Vec<u8>, String> 
         return Err("is damaged: its hash does not fit".to_owned());
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct NoModels;
+
+    impl Models for NoModels {
+        fn load(&self, _: &str) -> Result<Option<Arc<Scorer>>, Trouble> {
+            unreachable!("nothing is decided")
+        }
+    }
+
+    #[test]
+    fn a_wanted_snapshot_that_is_damaged_is_told_of_by_its_own_fault() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["order", "snapshots"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        for batch in [5, 15] {
+            let path = folder.path().join("snapshots").join(Manifest::file_name(batch));
+            fs::write(path, "no manifest").expect("written");
+        }
+        let opening = Opening {
+            pipeline: "shop".to_owned(),
+            source: "files".to_owned(),
+            versions: Versions::new(),
+            models: Arc::new(NoModels),
+            by: By::Caller,
+            tell: |text| panic!("no other is used: {text}"),
+            stop: Arc::default(),
+        };
+        let storage = Storage::look(folder.path()).expect("a history");
+        let found = opening.look(&storage, Which::At(5), || unreachable!("nothing to restore"));
+        let trouble = found.err().expect("damaged").to_string();
+        let fault = Manifest::of_bytes(b"no manifest").expect_err("damaged");
+        assert!(trouble.ends_with(&format!("snapshot {}: {fault}", Manifest::file_name(5))), "{trouble}");
+    }
 }

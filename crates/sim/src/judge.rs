@@ -154,7 +154,14 @@ fn from_every_snapshot(place: &Place, expected: &Lists, before: &[[usize; 3]]) -
             opening.look(&storage, Which::At(batch), engine).map_err(told)?;
         let taken = manifest.map(|manifest| manifest.partitions).unwrap_or_default();
         let (lists, _) = retold(place, engine, &taken, &tail).map_err(told)?;
-        let before = before.get(batch as usize).copied().unwrap_or_else(|| expected.each_ref().map(Vec::len));
+        let before = match before.get(batch as usize) {
+            Some(before) => *before,
+            None if batch == before.len() as u64 => expected.each_ref().map(Vec::len),
+            None => {
+                let batches = before.len();
+                return Err(format!("a snapshot stands before batch {batch}, and {batches} were bound"));
+            }
+        };
         for ((list, expected), before) in lists.iter().zip(expected).zip(before) {
             if list != &expected[before..] {
                 return Err(format!("from the snapshot before batch {batch}: other outputs follow"));

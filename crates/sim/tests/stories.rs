@@ -82,7 +82,9 @@ fn every_lie_is_found_out() {
             Lie::ReleaseBeforeBind | Lie::SnapshotAlone | Lie::UnsyncedNames => &["two payloads under"],
             // What was never brought to the disk is a hole in the log, or gone with what was released.
             Lie::TrustedMemory => &["two payloads under", "damaged at byte"],
-            Lie::UnsyncedBytes => &["two payloads under", "damaged at byte", "snapshots can be used"],
+            Lie::UnsyncedBytes => {
+                &["two payloads under", "damaged at byte", "snapshots can be used", "its snapshot"]
+            }
             Lie::SyncedAgain => &["a sync failed, and it went on"],
             Lie::LatestChildren => &["records were put, and"],
             Lie::ImpatientChildren => &["was decided before"],
@@ -99,14 +101,15 @@ fn every_lie_is_found_out() {
 /// T5: shards that are split and merged, against four that stay.
 #[test]
 fn a_stream_that_is_resharded_comes_to_the_same_as_one_that_is_not() {
-    let seeds = number("CARTGUARD_SIM_SEEDS", 2_000) / 10;
+    let (seeds, first) =
+        (number("CARTGUARD_SIM_SEEDS", 2_000).div_ceil(10), number("CARTGUARD_SIM_FIRST", 0));
     let (mut reshards, mut devices) = (0, 0);
-    for seed in 0..seeds {
+    for seed in first..first + seeds {
         let seen = reshard(seed, None).unwrap_or_else(|why| panic!("{why}"));
         (reshards, devices) = (reshards + seen.reshards, devices + seen.devices);
     }
     assert!(
-        reshards > seeds && devices > seeds,
+        seeds < 50 || reshards > seeds && devices > seeds,
         "{reshards} reshards, {devices} devices with other features"
     );
     for lie in [Lie::LatestChildren, Lie::ImpatientChildren] {

@@ -182,7 +182,7 @@ impl Sender<'_> {
                 }
                 continue;
             }
-            let (batch, next) = self.due()?;
+            let (batch, next) = self.due(self.began.elapsed().as_nanos() as u64)?;
             if !batch.records.is_empty() {
                 let records = batch.records;
                 calls.spawn(put(client.clone(), stream.to_owned(), records, self.began, Arc::clone(stop)));
@@ -209,10 +209,15 @@ impl Sender<'_> {
     }
 
     /// What is due by now, at most a call; when there is more.
-    fn due(&mut self) -> anyhow::Result<(Batch, Next)> {
-        let now_ns = self.began.elapsed().as_nanos() as u64;
+    fn due(&mut self, now_ns: u64) -> anyhow::Result<(Batch, Next)> {
         let end_ns = self.job.seconds.map_or(u64::MAX, |seconds| (seconds * 1e9) as u64);
         let (mut batch, mut line) = (Batch::default(), Vec::new());
+        // First: where more is always due nothing would come behind it.
+        while batch.has_room()
+            && let Some(packed) = self.packer.take(now_ns)?
+        {
+            batch.push(packed);
+        }
         while batch.has_room() {
             let schedule = self.job.schedule.as_ref();
             let due_ns = schedule.map_or(now_ns, |schedule| schedule.offset_ns(self.sent.events));
@@ -414,4 +419,43 @@ pub(crate) fn check(args: &KinesisArgs, to: &str) -> anyhow::Result<()> {
         bail!("--stream and --sends need --to kinesis");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loadgen::kpl::hash_key;
+    use loadgen::{Settings, World};
+
+    #[test]
+    fn an_event_that_waited_long_enough_goes_before_what_is_due() {
+        let settings = Settings::new(World::Workload);
+        let generator = Generator::new(&settings).expect("settings of its own");
+        // As fast as it can: more is always due.
+        let job = Job { settings, schedule: None, seconds: None };
+        // A shard that no other key comes to.
+        let alone = hash_key("alone");
+        let mut packer = Packer::new(10, vec![alone - 1, alone, u128::MAX]);
+        assert!(packer.push("alone", b"{\"event_id\":\"waits\"}", 0).expect("a record").is_none());
+        let mut sender = Sender {
+            job: &job,
+            generator,
+            packer,
+            labels: None,
+            key: None,
+            sends: None,
+            began: Instant::now(),
+            began_us: 0,
+            sent: Sent::default(),
+            puts: Puts::default(),
+            window: CALLS_FIRST,
+        };
+        let mut went = |now_ns| {
+            let (batch, next) = sender.due(now_ns).expect("a call");
+            assert!(matches!(next, Next::Now), "more is due");
+            batch.records.iter().flat_map(|record| &record.events).any(|event| event.id == "waits")
+        };
+        assert!(!went(99_999_999));
+        assert!(went(100_000_000));
+    }
 }
