@@ -18,6 +18,7 @@ use anyhow::anyhow;
 use cartguard_engine::schema::LabelsFrom;
 use cartguard_train::metrics::Judgement;
 use cartguard_train::trainer::importance;
+use cartguard_train::{DEPTH_MAX, TREES_MAX};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -205,11 +206,16 @@ fn wish(arguments: &Arguments, config: &Config) -> Result<Wish, Refusal> {
     if let Some(alerts) = arguments.alerts_per_day.filter(|alerts| !alerts.is_finite() || *alerts < 0.0) {
         return Err(Refusal(format!("--alerts-per-day {alerts}: a number from 0 on is needed")));
     }
-    for (flag, number) in
-        [("--trees", arguments.trees), ("--depth", arguments.depth), ("--k", Some(arguments.eye.k))]
-    {
-        if number == Some(0) {
-            return Err(Refusal(format!("{flag} 0: a number from 1 on is needed")));
+    let numbers = [
+        ("--trees", arguments.trees, TREES_MAX),
+        ("--depth", arguments.depth, DEPTH_MAX),
+        ("--k", Some(arguments.eye.k), usize::MAX),
+    ];
+    for (flag, number, most) in numbers {
+        if let Some(number) = number.filter(|number| !(1..=most).contains(number)) {
+            let wanted =
+                if most == usize::MAX { "from 1 on".to_owned() } else { format!("from 1 to {most}") };
+            return Err(Refusal(format!("{flag} {number}: a number {wanted} is needed")));
         }
     }
     if config.schema().labels.is_none() {

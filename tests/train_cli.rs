@@ -292,7 +292,9 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
         (&["--set", "labels.column=at"], "labels.column: \"at\" is the label"),
         (&["--until", "2025-01-01"], "nothing is left to train on"),
         (&["--rate", "7"], "--rate 7: a number above 0 and up to 1"),
-        (&["--trees", "0"], "--trees 0: a number from 1 on"),
+        (&["--trees", "0"], "--trees 0: a number from 1 to 100000"),
+        (&["--trees", "1000000000000000000"], "--trees 1000000000000000000: a number from 1 to 100000"),
+        (&["--depth", "65"], "--depth 65: a number from 1 to 64"),
         (&["--card", "nobody"], "--card nobody: the configuration has no such entity; it has customer"),
         (&["--until", "soon"], "is no time; such as 2018-07-25"),
     ] {

@@ -27,7 +27,7 @@ a switch is not bound | crates/recovery/src/history.rs | changes\.splice\(\.\.0,
 the tail is not done again | crates/recovery/src/processor.rs | in history\.take_tail\(\) | in history.take_tail().into_iter().take(0) | --test stories every_story_ends_well
 a segment's name is not synced | crates/io/src/segments.rs | self\.sync_names\(\)\?;\n        Ok\(Current | Ok(Current | --test stories every_story_ends_well
 a record is not synced | crates/io/src/segments.rs | current\.file\.sync\(\)\.map_err | Ok::<(), std::io::Error>(()).map_err | --test stories every_story_ends_well
-what is read is trusted | crates/io/src/segments.rs | file\.write_all_at\(whole, 0\)\.map_err | Ok::<(), io::Error>(()).map_err | --test stories every_story_ends_well
+what is read is trusted | crates/io/src/segments.rs | file\.write_all_at\(whole, 0\)\.map_err | Ok::<(), io::Error>(()).map_err | -p cartguard-io --lib segments
 a snapshot's name is not synced | crates/io/src/store.rs | cannot be given its name"\)\.because\(e\)\)\?;\n        self\.sync\(\) | cannot be given its name").because(e)) | --test stories every_story_ends_well
 a newer format is torn | crates/history/src/order_log.rs | LogFault::Newer \{ at, format \} | LogFault::Torn(at) | -p cartguard-history --lib order_log
 a pack of a kept snapshot goes | crates/recovery/src/retention.rs | !stays\.contains\(pack\) && | NOTHING | -p cartguard-recovery --lib catalog

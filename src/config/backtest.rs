@@ -4,13 +4,11 @@ use super::{Relative, read_features};
 use cartguard_engine::document::Reader;
 use cartguard_engine::features::spec::FeatureSet;
 use cartguard_engine::schema::Schema;
+use cartguard_train::{DEPTH_MAX, TREES_MAX};
 use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
 const SPAN_MS_MAX: i64 = 36_500 * 24 * HOUR_MS;
-/// Trees and their depth at most: what a trainer takes.
-const TREES_MAX: i64 = 100_000;
-const DEPTH_MAX: i64 = 64;
 const ALGORITHMS: [&str; 3] = ["logistic", "forest", "boosted"];
 
 /// `[backtest]`
@@ -38,8 +36,8 @@ pub(super) fn backtest(
     // Less than an hour between two models is no schedule of anybody's.
     let every_ms = table.duration("every", HOUR_MS..=SPAN_MS_MAX);
     let algorithm = table.one_of("algorithm", &ALGORITHMS);
-    let trees = table.integer("trees", 1..=TREES_MAX);
-    let depth = table.integer("depth", 0..=DEPTH_MAX);
+    let trees = table.integer("trees", 1..=TREES_MAX as i64);
+    let depth = table.integer("depth", 0..=DEPTH_MAX as i64);
     let rate = table.number("rate", 0.0..=1.0);
     let seed = table.integer("seed", 0..=i64::MAX);
     let named = table.text("features")?;

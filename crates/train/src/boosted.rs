@@ -2,7 +2,7 @@
 //!
 //! rows -> **boosted** (`trees`) -> XGBoost JSON
 //!
-//! Holds: histograms of 1,024 bins; the base score is a half, as in the experiments that the defaults come from.
+//! Holds: the base score is a half, as in the experiments that the defaults come from.
 
 use crate::draw::Draw;
 use crate::rows::TrainingSet;
@@ -167,6 +167,8 @@ mod tests {
         let told = |trainer: Boosted| train(&trainer, &set, &Unwatched).expect_err("refused").to_string();
         let good = Boosted::default();
         assert!(told(Boosted { trees: 0, ..good.clone() }).contains("boosted: trees = 0"));
+        assert!(told(Boosted { trees: usize::MAX, ..good.clone() }).contains("1 to 100000"));
+        assert!(told(Boosted { depth: 0, ..good.clone() }).contains("depth = 0: 1 to 64"));
         assert!(told(Boosted { bins: 1, ..good.clone() }).contains("bins = 1: 2 to 65535"));
         assert!(told(Boosted { bins: 70_000, ..good.clone() }).contains("bins = 70000"));
         assert!(told(Boosted { row_share: 0.0, ..good.clone() }).contains("row_share = 0"));

@@ -86,9 +86,11 @@ impl Trainer for Forest {
         let gradients: Vec<Gradient> =
             (0..set.len()).map(|row| Gradient::logistic(0.5, set.fraud()[row], set.weight(row))).collect();
         let features: Vec<usize> = (0..set.rows().width()).collect();
+        // Through a step each: else the numbers of a tree would be those of the one before, moved by one, and the trees of a seed those of the
+        // seed before.
+        let seed = Draw::new(self.seed).next();
         let grow = |grower: &mut Grower<'_>, tree: usize| {
-            // Through one step, or the numbers of a tree would be those of the one before, moved by one.
-            let mut draw = Draw::new(Draw::new(self.seed.wrapping_add(tree as u64)).next());
+            let mut draw = Draw::new(Draw::new(seed.wrapping_add(tree as u64)).next());
             let rows = trees::sample_rows(set.len(), self.row_share, &mut draw);
             let mut tree = grower.grow(rows, &features, &gradients, 1.0, &mut draw).tree;
             tree.scale(1.0 / self.trees as f32);
@@ -153,6 +155,22 @@ mod tests {
     }
 
     #[test]
+    fn seeds_that_are_neighbours_share_no_tree() {
+        let set = testing::set(2_000, 6, 3);
+        let trees = |seed| {
+            let forest = Forest { trees: 12, seed, ..Forest::default() };
+            let bytes = trainer::train(&forest, &set, &Unwatched).expect("a model").bytes;
+            let model: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+            let trees =
+                model["learner"]["gradient_booster"]["model"]["trees"].as_array().expect("trees").clone();
+            trees.into_iter().map(|tree| tree["split_conditions"].to_string()).collect::<Vec<_>>()
+        };
+        let (one, two) = (trees(1), trees(2));
+        assert_eq!((one.len(), two.len()), (12, 12));
+        assert!(one.iter().all(|tree| !two.contains(tree)));
+    }
+
+    #[test]
     fn every_tree_is_its_own_and_the_margin_is_their_mean() {
         let set = testing::set(3_000, 6, 3);
         let grown = |trees| {
@@ -184,6 +202,6 @@ mod tests {
         let cut = trainer::train(&Forest { trees: 30, ..Forest::default() }, &set, &Once);
         assert!(matches!(cut, Err(TrainError::Cancelled)));
         let none = trainer::train(&Forest { trees: 0, ..Forest::default() }, &set, &Unwatched);
-        assert!(none.expect_err("refused").to_string().contains("forest: trees = 0: 1 or more"));
+        assert!(none.expect_err("refused").to_string().contains("forest: trees = 0: 1 to 100000"));
     }
 }

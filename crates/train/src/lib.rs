@@ -24,3 +24,4 @@ mod trees;
 
 pub use rows::{Rows, TrainingSet};
 pub use trainer::{TrainError, Trained, Trainer, Unwatched, Watch, train};
+pub use trees::{DEPTH_MAX, TREES_MAX};

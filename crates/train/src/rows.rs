@@ -89,6 +89,9 @@ impl TrainingSet {
         if fraud.len() != rows.len() {
             return refused(format!("{} labels for {} rows", fraud.len(), rows.len()));
         }
+        if u32::try_from(fraud.len()).is_err() {
+            return refused(format!("{} rows: 4294967295 at most", fraud.len()));
+        }
         let frauds = fraud.iter().filter(|fraud| **fraud).count();
         if frauds == 0 || frauds == fraud.len() {
             let kind = if frauds == 0 { "fraud" } else { "legit" };

@@ -17,7 +17,8 @@ pub(super) const MISSING: u16 = 0;
 /// The rows of a training set, by feature, each value as the number of its bin.
 #[derive(Debug)]
 pub(crate) struct Binned {
-    /// By feature: bin `b` holds the values below `cuts[b - 1]` that no earlier bin holds. The last lies above all values.
+    /// By feature: bin `b` holds the values below `cuts[b - 1]` that no earlier bin holds. The last is above all values, and no tree is cut
+    /// there.
     cuts: Vec<Vec<f32>>,
     /// By feature, by row.
     columns: Vec<Vec<u16>>,
@@ -46,9 +47,9 @@ impl Binned {
         &self.columns[feature]
     }
 
-    /// What the values of a bin and of those before it are below.
+    /// What the values of a bin and of those before it are below, and no other; no value is below that of the missing.
     pub(super) fn cut(&self, feature: usize, bin: u16) -> f32 {
-        self.cuts[feature][usize::from(bin) - 1]
+        usize::from(bin).checked_sub(1).map_or(f32::MIN, |bin| self.cuts[feature][bin])
     }
 }
 
@@ -80,7 +81,7 @@ fn bin(cuts: &[f32], value: f32) -> u16 {
     (before.min(cuts.len() - 1) + 1) as u16
 }
 
-/// The cuts of a feature, rising, of which the last lies above all values; one where all are missing.
+/// The cuts of a feature, rising, of which the last lies above all values; one where there is one value or none.
 fn cuts(set: &TrainingSet, feature: usize, shares: &Shares, bins: usize) -> Vec<f32> {
     let mut values: Vec<(f32, f64)> = (0..set.len())
         // Of the two zeros one.
@@ -102,11 +103,12 @@ fn cuts(set: &TrainingSet, feature: usize, shares: &Shares, bins: usize) -> Vec<
     for pair in values.windows(2) {
         so_far += pair[0].1;
         // Every value has a bin of its own, or each bin the same share as far as values go.
-        if values.len() <= bins || so_far >= whole * (cuts.len() + 1) as f64 / bins as f64 {
+        let is_due = || cuts.len() + 1 < bins && so_far >= whole * (cuts.len() + 1) as f64 / bins as f64;
+        if values.len() <= bins || is_due() {
             cuts.push(between(pair[0].0, pair[1].0));
         }
     }
-    cuts.push(values.last().map_or(0.0, |(largest, _)| above(*largest)));
+    cuts.push(f32::INFINITY);
     cuts
 }
 
@@ -114,11 +116,6 @@ fn cuts(set: &TrainingSet, feature: usize, shares: &Shares, bins: usize) -> Vec<
 fn between(low: f32, high: f32) -> f32 {
     let middle = (f64::from(low) + (f64::from(high) - f64::from(low)) / 2.0) as f32;
     if middle > low { middle } else { high }
-}
-
-/// A number above this one by so much that a value a little larger is still below it.
-fn above(largest: f32) -> f32 {
-    (largest + (largest.abs() + 1e-5)).min(f32::MAX)
 }
 
 #[cfg(test)]
@@ -136,7 +133,7 @@ mod tests {
     #[test]
     fn few_values_have_a_bin_each_and_missing_ones_their_own() {
         let binned = Binned::new(&set(&[3.0, f32::NAN, 1.0, 3.0, -0.0, 0.0], &[0]), 8, 1);
-        assert_eq!(binned.cuts[0], [0.5, 2.0, 6.000_01]);
+        assert_eq!(binned.cuts[0], [0.5, 2.0, f32::INFINITY]);
         assert_eq!(binned.column(0), [3, MISSING, 2, 3, 1, 1]);
         assert_eq!(binned.bins(0), 4);
     }
@@ -159,11 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn a_share_that_vanishes_beside_the_others_makes_no_bin_too_many() {
+        let rows = Rows::new(vec!["a".into()], (0..9).map(|at| at as f32).collect());
+        let weights = (0..9).map(|at| if at == 8 { 1e-30 } else { 1e10 }).collect();
+        let fraud = (0..9).map(|at| at % 2 == 1).collect();
+        let set = TrainingSet::new(rows, fraud, Some(weights)).expect("good rows");
+        assert_eq!(Binned::new(&set, 4, 1).bins(0), 5);
+    }
+
+    #[test]
     fn neighbours_among_numbers_are_parted() {
         let low = 1.0_f32;
         let cut = between(low, low.next_up());
         assert!(low < cut && cut <= low.next_up());
-        assert!(above(f32::MAX).is_finite() && above(-1.0) > -1.0);
     }
 
     proptest! {

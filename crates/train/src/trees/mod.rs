@@ -30,6 +30,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Handbook's week, 1,024: .667).
 pub(crate) const BINS: usize = 1024;
 
+/// Trees of a model, at most. Arbitrary: more than anybody scores.
+pub const TREES_MAX: usize = 100_000;
+/// Splits between the root of a tree and a leaf, at most. Arbitrary: rows that 64 splits do not part are alike; the scorer reads 512.
+pub const DEPTH_MAX: usize = 64;
+
 /// First and second derivative of the loss in the margin, of one row, times its weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Gradient {
@@ -45,8 +50,8 @@ impl Gradient {
     #[inline]
     pub(crate) fn logistic(score: f64, is_fraud: bool, weight: f64) -> Self {
         let first = score - f64::from(u8::from(is_fraud));
-        let second = (score * (1.0 - score)).max(Self::SECOND_MIN);
-        Self { first: (first * weight) as f32, second: (second * weight) as f32 }
+        let second = (score * (1.0 - score) * weight).max(Self::SECOND_MIN);
+        Self { first: (first * weight) as f32, second: second as f32 }
     }
 }
 
@@ -90,7 +95,8 @@ impl Sums {
 pub(crate) fn check(trainer: &'static str, parameters: &BTreeMap<String, f64>) -> Result<(), TrainError> {
     for (name, &value) in parameters {
         let (is_good, wanted) = match name.as_str() {
-            "trees" => (value >= 1.0, "1 or more"),
+            "trees" => ((1.0..=TREES_MAX as f64).contains(&value), "1 to 100000"),
+            "depth" => ((1.0..=DEPTH_MAX as f64).contains(&value), "1 to 64"),
             "bins" => ((2.0..=BINS_MAX as f64).contains(&value), "2 to 65535"),
             "rate" => (value > 0.0 && value.is_finite(), "a number above 0"),
             "row_share" | "feature_share" => (value > 0.0 && value <= 1.0, "above 0, at most 1"),

@@ -2,16 +2,21 @@
 //!
 //! `histogram` -> **split** -> `grow`
 
+use super::cuts::MISSING;
 use super::{Growth, Sums};
 
 /// Gain that is worth a split, at least: below it there is rounding only.
 const GAIN_MIN: f64 = 1e-6;
 
+/// Share of a node's second derivatives that is nothing: what two subtractions leave of an empty bin is some 1e-16 of it.
+const NOTHING: f64 = 1e-12;
+
 /// Where a node's rows part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Split {
     pub(super) feature: usize,
-    /// Rows of this bin and of those before it go left.
+    /// Rows of this bin and of those before it go left; of [`MISSING`] those without a value alone, and every value goes right, such as no row
+    /// had too.
     pub(super) bin: u16,
     /// Whether rows go left whose value is missing.
     pub(super) missing_left: bool,
@@ -40,7 +45,8 @@ impl Split {
         missing: Sums,
         bins: impl Iterator<Item = (u16, Sums)>,
     ) -> Option<Self> {
-        let has_missing = missing.second > 0.0;
+        let is_some = |sums: Sums| sums.second > total.second * NOTHING;
+        let has_missing = is_some(missing);
         let unsplit = total.gain(growth.lambda);
         let is_enough = |sums: Sums| sums.second >= growth.min_child_weight && sums.second > 0.0;
         let mut best: Option<Self> = None;
@@ -54,9 +60,16 @@ impl Split {
                 best = Some(Self { feature, bin, missing_left, gain, left, right });
             }
         };
+        if has_missing {
+            consider(MISSING, true, missing);
+        }
+        let values = total.minus(missing);
         let mut left = Sums::default();
         for (bin, sums) in bins {
             left = left.plus(sums);
+            if !is_some(values.minus(left)) {
+                break;
+            }
             if has_missing {
                 consider(bin, false, left);
                 consider(bin, true, left.plus(missing));
@@ -97,7 +110,18 @@ mod tests {
     fn rows_may_part_by_whether_there_is_a_value() {
         let bins = [(1, sums(2.0, 2.0)), (5, sums(2.0, 2.0))];
         let split = Split::best(&growth(), 0, sums(0.0, 8.0), sums(-4.0, 4.0), bins.into_iter());
-        assert_eq!(split.map(|split| (split.bin, split.missing_left)), Some((5, false)));
+        assert_eq!(split.map(|split| (split.bin, split.missing_left)), Some((MISSING, true)));
+    }
+
+    #[test]
+    fn what_a_subtraction_leaves_of_no_row_is_nothing() {
+        let bins = [(1, sums(-2.0, 1.0)), (2, sums(3.0, 8.0)), (3, sums(1e-14, -1e-15))];
+        for rest in [1e-14, -1e-14] {
+            let split = Split::best(&growth(), 0, sums(1.0, 9.0), sums(rest, rest), bins.into_iter())
+                .expect("a split");
+            // Most rows go right, and so would a missing value.
+            assert_eq!((split.bin, split.missing_left), (1, false));
+        }
     }
 
     #[test]
