@@ -141,22 +141,23 @@ impl<'a> Grower<'a> {
             };
             let middle = at.rows.start + self.part(&mut rows[at.rows.clone()], &split);
             let first = tree.nodes.len() as u32;
-            let sides = [(at.rows.start..middle, split.left), (middle..at.rows.end, split.right)];
-            for (_, sums) in &sides {
-                tree.nodes.push(self.leaf(Some(at.node), *sums, rate));
-            }
             let node = &mut tree.nodes[at.node as usize];
             node.children = Some([first, first + 1]);
             node.feature = split.feature as u32;
             node.cut = self.binned.cut(split.feature, split.bin);
             node.missing_left = split.missing_left;
             node.gain = split.gain as f32;
-            let sides = sides.map(|(rows, sums)| (rows, sums, None));
-            let sides = self.histograms(at.histogram, sides, &rows, features, gradients, at.depth + 1);
-            // The left one first, as it is next to be taken.
-            for (node, (rows, sums, histogram)) in [first, first + 1].into_iter().zip(sides).rev() {
-                pending.push(Pending { node, rows, depth: at.depth + 1, sums, histogram });
+            let child = |node, rows, sums| Pending { node, rows, depth: at.depth + 1, sums, histogram: None };
+            let mut children = [
+                child(first, at.rows.start..middle, split.left),
+                child(first + 1, middle..at.rows.end, split.right),
+            ];
+            tree.nodes.extend(children.each_ref().map(|child| self.leaf(Some(at.node), child.sums, rate)));
+            if let Some(histogram) = at.histogram {
+                self.hand_down(histogram, &mut children, &rows, features, gradients);
             }
+            // The left one last, as the last is taken next.
+            pending.extend(children.into_iter().rev());
         }
         Grown { tree, rows, leaves }
     }
@@ -243,29 +244,28 @@ impl<'a> Grower<'a> {
         Some(Histogram::of(self.binned, features, rows, &self.gathered, self.growth.threads))
     }
 
-    /// The children's: the larger one's is what the smaller one leaves of the parent's.
-    fn histograms(
+    /// Gives the children theirs, where they may be split: the larger one's is what the smaller one leaves of the parent's.
+    fn hand_down(
         &mut self,
-        parent: Option<Histogram>,
-        mut sides: [(Range<usize>, Sums, Option<Histogram>); 2],
+        parent: Histogram,
+        children: &mut [Pending; 2],
         rows: &[u32],
         features: &[usize],
         gradients: &[Gradient],
-        depth: usize,
-    ) -> [(Range<usize>, Sums, Option<Histogram>); 2] {
-        let Some(parent) = parent.filter(|_| depth < self.growth.depth) else { return sides };
-        let larger = usize::from(sides[1].0.len() > sides[0].0.len());
-        if sides[larger].0.len() <= SPARSE_UP_TO {
-            return sides;
+    ) {
+        let [left, right] = children;
+        let (smaller, larger) =
+            if right.rows.len() > left.rows.len() { (left, right) } else { (right, left) };
+        if larger.depth >= self.growth.depth || larger.rows.len() <= SPARSE_UP_TO {
+            return;
         }
-        let smaller = &rows[sides[1 - larger].0.clone()];
-        gather(&mut self.gathered, smaller, gradients);
-        let counted = Histogram::of(self.binned, features, smaller, &self.gathered, self.growth.threads);
-        sides[larger].2 = Some(parent.without(&counted));
-        if smaller.len() > SPARSE_UP_TO {
-            sides[1 - larger].2 = Some(counted);
+        let rows = &rows[smaller.rows.clone()];
+        gather(&mut self.gathered, rows, gradients);
+        let counted = Histogram::of(self.binned, features, rows, &self.gathered, self.growth.threads);
+        larger.histogram = Some(parent.without(&counted));
+        if rows.len() > SPARSE_UP_TO {
+            smaller.histogram = Some(counted);
         }
-        sides
     }
 }
 
