@@ -328,6 +328,22 @@ mod tests {
         assert_eq!(begins_with(&bytes).map(|tip| tip.batch), Some(0));
     }
 
+    /// The same batch, sequence and length, as another life of the history bound it.
+    #[test]
+    fn a_record_does_not_follow_one_of_another_history() {
+        let (list, bytes, ends) = segment();
+        let (mut tip, mut other) = (Tip::default(), Vec::new());
+        for bound in &list[..3] {
+            let outputs = if bound.batch == 2 { 99 } else { bound.outputs };
+            tip.append(&Bound { outputs, ..bound.clone() }, &mut other);
+        }
+        assert_eq!(other.len(), ends[3]);
+        let (read, end) = read_all(&[&other[..], &bytes[ends[3]..]].concat());
+        assert_eq!(read.len(), 3);
+        let what = "a record that follows another one than the last".to_owned();
+        assert_eq!(end, Err(LogFault::Damaged { at: ends[3], what }));
+    }
+
     /// As a later version might write it: neither torn nor damaged, wherever it stands.
     #[test]
     fn a_record_of_a_later_version_is_refused_by_name() {
