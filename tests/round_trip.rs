@@ -12,6 +12,8 @@ use std::path::Path;
 use std::process::Command;
 
 const EVENTS: u64 = 40_000;
+/// Three days.
+const KNOWN_AFTER_MS: i64 = 3 * 86_400_000;
 /// Any setting of its own, so that the features are the default ones.
 const CONFIG: &str = "[output]\nfeatures = \"none\"\n";
 
@@ -41,8 +43,8 @@ fn write_history(shop: &Shop) {
     while let Some(info) = generator.next_event(&mut history) {
         history.push(b'\n');
         if let Some(label) = info.label {
-            let known_at =
-                jiff::Timestamp::from_millisecond(label.known_at_ms).expect("a time of this century");
+            let known_ms = label.known_at_ms.min(info.time_ms + KNOWN_AFTER_MS);
+            let known_at = jiff::Timestamp::from_millisecond(known_ms).expect("a time of this century");
             let (id, word) = (label.event_id, label.word());
             let _ = writeln!(labels, r#"{{"event_id":"{id}","label":"{word}","known_at":"{known_at}"}}"#);
         }
