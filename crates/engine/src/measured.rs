@@ -132,10 +132,7 @@ fn reach(plan: &Plan, shard: &Shard, events: &[Event], slots: &mut [Option<u32>]
         *slot = shard.guess(event.key);
     }
     for (event, slot) in events.iter().zip(&mut *slots) {
-        *slot = shard.confirm(*slot, event.key);
-        if let Some(slot) = *slot {
-            shard.prefetch_root(&plan.entities[0], slot);
-        }
+        *slot = shard.confirm(&plan.entities[0], *slot, event.key);
     }
     for (event, slot) in events.iter().zip(&*slots) {
         if let Some(slot) = *slot {

@@ -8,10 +8,8 @@ use crate::batch::rows::RowLane;
 use crate::decide::Decision;
 use crate::event::{EventMut, EventRef, Head};
 use crate::features::cell::Cell;
-use crate::features::plan::EntityPlan;
 use crate::limits::LABEL_AHEAD_MS_MAX;
 use crate::reject::{Reason, Reject, Subject};
-use crate::window::prefetch;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -96,16 +94,6 @@ impl EventLane {
         &self.heads[row]
     }
 
-    /// Prefetches an event.
-    #[inline]
-    pub(crate) fn prefetch(&self, row: usize) {
-        prefetch::line(&self.heads[row]);
-        prefetch::line(&self.keys[row * self.keys_per_event]);
-        if let Some(slot) = self.slots.get(row * self.slots_per_event) {
-            prefetch::line(slot);
-        }
-    }
-
     pub(crate) fn set_taken(&mut self, row: usize, taken: Taken) {
         self.taken[row] = taken;
     }
@@ -176,18 +164,6 @@ impl CellLane {
         self.marks.clear();
         self.marks.resize(events, 0);
         self.used = 1;
-    }
-
-    /// Prefetches an event's cells.
-    #[inline]
-    pub(crate) fn prefetch(&self, event: usize, entities: &[EntityPlan]) {
-        let places = self.places.iter().skip(event * entities.len());
-        for (&place, entity) in places.zip(entities) {
-            if place != NO_PLACE {
-                let place = place as usize;
-                prefetch::lines(&self.cells[place..place + entity.features.len()]);
-            }
-        }
     }
 
     /// Room for an entity's cells, whatever they hold; its place.

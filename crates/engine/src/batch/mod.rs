@@ -7,7 +7,7 @@
 //!
 //! 1. **decode** by blocks of records, whoever is free;
 //! 2. **order**: stream time and duplicates, by the ids' shards;
-//! 3. **update** by the keys' shards, each in sequence order;
+//! 3. **update** by the keys' shards, in sequence order;
 //! 4. **score**, then **encode**, by blocks of events.
 //!
 //! A small batch runs on the calling thread alone, with no hand-off and no barrier.

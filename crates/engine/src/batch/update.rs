@@ -2,6 +2,9 @@
 //!
 //! worker -> **update** -> state
 //!
+//! A worker goes through the events in their order, so that what it reads of them and writes for them lies in a row; its shards stay
+//! locked meanwhile, for nobody else asks for them in this phase.
+//!
 //! Holds: within a shard the updates are done by (sequence, entity), whatever the batch and whoever does them.
 
 use crate::batch::lane::{CellLane, NO_PLACE};
@@ -9,13 +12,15 @@ use crate::batch::shared::{Job, Shared};
 use crate::batch::worker::{Lanes, is_accepted, owner};
 use crate::event::NO_KEY;
 use crate::features::plan::Plan;
+use crate::state::Shards;
 use crate::state::shard::{Shard, Update};
 use crate::window::read;
 use crate::window::write::Entry;
+use dashmap::mapref::one::RefMut;
 use std::sync::atomic::Ordering;
 
-/// Updates whose memory is asked for before the first of them is done, of one shard or of several: as many misses as overlap, and no
-/// more than the nearest cache holds.
+/// Updates whose memory is asked for before the first of them is done: as many misses as overlap, and no more than the nearest cache
+/// holds.
 const TASKS_AHEAD: usize = 48;
 
 /// What the phases before left for this one.
@@ -28,7 +33,7 @@ pub(super) struct Batch<'a> {
 }
 
 /// One event's update of one key, before it is done.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Task {
     event: u32,
     /// Index in the plan's entities.
@@ -36,23 +41,45 @@ struct Task {
     /// Lane of the decoded event, and its row.
     lane: u16,
     row: u32,
-    /// The shard of its layer.
-    store: u32,
+    /// Index among the worker's own shards.
+    shard: u32,
     slot: Option<u32>,
     hash: u64,
+}
+
+/// The shards of a worker in one layer, each locked when it is first asked for, until the phase ends.
+struct OwnShards<'a> {
+    shards: &'a Shards,
+    /// Number of the worker's first, and how far it is from one to the next.
+    first: usize,
+    step: usize,
+    held: Vec<Option<Held<'a>>>,
+}
+
+type Held<'a> = RefMut<'a, usize, Shard>;
+
+impl<'a> OwnShards<'a> {
+    fn new(shared: &'a Shared, layer: usize, worker: usize, crew: usize) -> Self {
+        let shards = shared.settings.state.shards;
+        let mut held = Vec::new();
+        held.resize_with(shards.div_ceil(crew), || None);
+        Self { shards: &shared.shards, first: layer * shards + worker, step: crew, held }
+    }
+
+    #[inline]
+    fn get(&mut self, index: u32) -> &mut Shard {
+        let held = &mut self.held[index as usize];
+        let number = self.first + index as usize * self.step;
+        held.get_or_insert_with(|| self.shards.get_mut(&number).expect("every shard is there from the start"))
+    }
 }
 
 /// A worker's buffers of this phase.
 pub(super) struct Updates {
     worker: usize,
-    /// By shard, within a shard by (sequence, entity).
     tasks: Vec<Task>,
-    /// In the order of events.
-    unsorted: Vec<Task>,
-    /// First task of each shard, and the end.
-    starts: Vec<u32>,
-    /// The worker of each shard, in a crew of the size for which it was made.
-    owners: Vec<u8>,
+    /// Of each shard its worker and its index among that worker's, in a crew of the size for which it was made.
+    owners: Vec<(u8, u32)>,
     owners_crew: usize,
     /// The event at hand as each entity stores it.
     entries: Vec<Entry>,
@@ -64,8 +91,6 @@ impl Updates {
         Self {
             worker,
             tasks: Vec::new(),
-            unsorted: Vec::new(),
-            starts: Vec::new(),
             owners: Vec::new(),
             owners_crew: 0,
             entries: vec![Entry::default(); plan.entities.len()],
@@ -76,85 +101,72 @@ impl Updates {
     /// The worker of a shard in this batch.
     #[inline]
     pub(super) fn owner(&self, shard: usize) -> usize {
-        self.owners[shard] as usize
+        self.owners[shard].0 as usize
     }
 
     /// Updates the keys of this worker's shards in a layer, and leaves their cells and marks in `out`.
     pub(super) fn run(&mut self, batch: &Batch<'_>, layer: usize, crew: usize, out: &mut CellLane) {
-        let shards = batch.shared.settings.state.shards;
+        let shared = batch.shared;
         if self.owners_crew != crew {
-            self.owners = (0..shards).map(|shard| (shard % crew) as u8).collect();
+            let shards = 0..shared.settings.state.shards;
+            self.owners = shards.map(|shard| ((shard % crew) as u8, (shard / crew) as u32)).collect();
             self.owners_crew = crew;
         }
         if layer == 0 {
-            out.reset(batch.job.records.len(), batch.shared.plan.entities.len());
+            out.reset(batch.job.records.len(), shared.plan.entities.len());
         }
-        self.collect(batch, layer);
+        let mut shards = OwnShards::new(shared, layer, self.worker, crew);
         let mut tasks = std::mem::take(&mut self.tasks);
-        for ahead in tasks.chunks_mut(TASKS_AHEAD) {
-            reach(batch, ahead);
-            for tasks in ahead.chunk_by(|a, b| a.store == b.store) {
-                self.update(batch, layer, tasks, out);
+        let mut next = 0;
+        while next < batch.job.records.len() {
+            tasks.clear();
+            while next < batch.job.records.len() && tasks.len() < TASKS_AHEAD {
+                self.collect(batch, layer, next, &mut tasks);
+                next += 1;
             }
+            reach(batch, &mut shards, &mut tasks);
+            self.update(batch, layer, &mut shards, &tasks, out);
         }
         self.tasks = tasks;
     }
 
-    /// Collects this worker's tasks and sorts them by shard.
-    fn collect(&mut self, batch: &Batch<'_>, layer: usize) {
+    /// Collects what this worker has to do of an event.
+    #[inline]
+    fn collect(&self, batch: &Batch<'_>, layer: usize, event: usize, tasks: &mut Vec<Task>) {
         let shared = batch.shared;
-        let range = shared.plan.layers[layer].entities.clone();
-        let first_store = layer * self.owners.len();
-        self.starts.clear();
-        self.starts.resize(self.owners.len() + 1, 0);
-        self.unsorted.clear();
-        for event in 0..batch.job.records.len() {
-            if !is_accepted(shared, event) {
-                continue;
-            }
-            let (lane, row) = owner(shared, event);
-            let keys = batch.lanes[lane].event(row).keys;
-            for (index, entity) in range.clone().zip(&shared.plan.entities[range.clone()]) {
-                let hash = keys[entity.entity];
-                let shard = shared.shard_of.of(hash);
-                if hash != NO_KEY && self.owners[shard] as usize == self.worker {
-                    self.starts[shard + 1] += 1;
-                    let task = Task {
-                        event: event as u32,
-                        entity: index as u16,
-                        lane: lane as u16,
-                        row: row as u32,
-                        store: (first_store + shard) as u32,
-                        slot: None,
-                        hash,
-                    };
-                    self.unsorted.push(task);
-                }
+        if !is_accepted(shared, event) {
+            return;
+        }
+        let (lane, row) = owner(shared, event);
+        let keys = batch.lanes[lane].event(row).keys;
+        let entities = shared.plan.layers[layer].entities.clone();
+        for (index, entity) in entities.clone().zip(&shared.plan.entities[entities]) {
+            let hash = keys[entity.entity];
+            let (worker, shard) = self.owners[shared.shard_of.of(hash)];
+            if hash != NO_KEY && worker as usize == self.worker {
+                tasks.push(Task {
+                    event: event as u32,
+                    entity: index as u16,
+                    lane: lane as u16,
+                    row: row as u32,
+                    shard,
+                    slot: None,
+                    hash,
+                });
             }
         }
-        for shard in 0..self.owners.len() {
-            self.starts[shard + 1] += self.starts[shard];
-        }
-        self.tasks.resize(self.unsorted.len(), Task::default());
-        for &task in &self.unsorted {
-            let place = &mut self.starts[task.store as usize - first_store];
-            self.tasks[*place as usize] = task;
-            *place += 1;
-        }
-        // Each start has moved to its shard's end, which is the next one's start.
-        self.starts.rotate_right(1);
-        self.starts[0] = 0;
     }
 
-    /// Updates keys of one shard.
-    fn update(&mut self, batch: &Batch<'_>, layer: usize, tasks: &[Task], out: &mut CellLane) {
+    fn update(
+        &mut self,
+        batch: &Batch<'_>,
+        layer: usize,
+        shards: &mut OwnShards<'_>,
+        tasks: &[Task],
+        out: &mut CellLane,
+    ) {
         let plan = &*batch.shared.plan;
         let entities = &plan.entities[plan.layers[layer].entities.clone()];
-        let Some(mut shard) =
-            tasks.first().and_then(|task| batch.shared.shards.get_mut(&(task.store as usize)))
-        else {
-            return;
-        };
         for task in tasks {
             let lane = &batch.lanes[task.lane as usize];
             let event = lane.event(task.row as usize);
@@ -175,7 +187,7 @@ impl Updates {
                 time_ms: event.head.time_ms,
                 stream_ms: batch.stream_ms[task.event as usize],
             };
-            let marks = shard.update(
+            let marks = shards.get(task.shard).update(
                 &batch.shared.settings.state,
                 entities,
                 entity,
@@ -194,36 +206,24 @@ impl Updates {
 
 /// Asks for the memory of the keys of some tasks, so that the misses overlap: what is found through a pointer a round after the
 /// pointer.
-fn reach(batch: &Batch<'_>, tasks: &mut [Task]) {
+fn reach(batch: &Batch<'_>, shards: &mut OwnShards<'_>, tasks: &mut [Task]) {
     let entities = &batch.shared.plan.entities;
     for task in &*tasks {
-        batch.lanes[task.lane as usize].prefetch(task.row as usize);
+        shards.get(task.shard).prefetch_place(task.hash);
     }
-    round(batch, tasks, |shard, task| shard.prefetch_place(task.hash));
-    round(batch, tasks, |shard, task| task.slot = shard.guess(task.hash));
-    round(batch, tasks, |shard, task| {
-        task.slot = shard.confirm(task.slot, task.hash);
-        if let Some(slot) = task.slot {
-            shard.prefetch_root(&entities[task.entity as usize], slot);
-        }
-    });
-    round(batch, tasks, |shard, task| {
+    for task in &mut *tasks {
+        task.slot = shards.get(task.shard).guess(task.hash);
+    }
+    for task in &mut *tasks {
+        let entity = &entities[task.entity as usize];
+        task.slot = shards.get(task.shard).confirm(entity, task.slot, task.hash);
+    }
+    for task in &*tasks {
+        let entity = &entities[task.entity as usize];
+        // What lies apart from the root.
         if let Some(slot) = task.slot {
             let time_ms = batch.lanes[task.lane as usize].head(task.row as usize).time_ms;
-            shard.prefetch_rows(&entities[task.entity as usize], slot, time_ms);
-        }
-    });
-}
-
-#[inline]
-fn round(batch: &Batch<'_>, tasks: &mut [Task], mut step: impl FnMut(&Shard, &mut Task)) {
-    for tasks in tasks.chunk_by_mut(|a, b| a.store == b.store) {
-        let Some(shard) = tasks.first().and_then(|task| batch.shared.shards.get(&(task.store as usize)))
-        else {
-            continue;
-        };
-        for task in tasks {
-            step(&shard, task);
+            shards.get(task.shard).prefetch_rows(entity, slot, time_ms);
         }
     }
 }

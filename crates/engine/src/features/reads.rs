@@ -28,6 +28,9 @@ pub(crate) struct WindowPlan {
     pub(crate) money: Vec<MoneyReads>,
     /// and the others.
     pub(crate) others: Vec<Read>,
+    /// The first of four cells in a row and the amounts' unit, where all that is read besides the others is number, sum, mean and maximum,
+    /// in this order.
+    pub(crate) usual: Option<(usize, i64)>,
     /// How the cells are had from those of the window before, where it holds the same events.
     pub(crate) same: Same,
     pub(crate) has_distinct: bool,
@@ -137,10 +140,19 @@ impl WindowPlan {
                 self.others.push(read);
             }
         }
+        self.usual = self.find_usual();
         let is_distinct = |read: &Read| matches!(read.what, What::Distinct(_));
         self.has_distinct = self.reads.iter().any(is_distinct);
         self.has_totals = self.reads.iter().any(|read| !is_distinct(read));
         self.same = before.map_or(Same::No, |before| Same::of(&before.reads, &self.reads));
+    }
+
+    fn find_usual(&self) -> Option<(usize, i64)> {
+        let (first, [money]) = (self.count?, &self.money[..]) else { return None };
+        let in_a_row = [(money.sum, 1), (money.mean, 2), (money.maximum, 3)]
+            .iter()
+            .all(|&(cell, step)| cell.map(usize::from) == Some(first + step));
+        (in_a_row && money.minimum.is_none()).then_some((first, money.unit))
     }
 
     /// What of the window is kept while it slides: no more than its reads ask for.

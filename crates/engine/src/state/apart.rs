@@ -69,7 +69,7 @@ impl Shard {
         if held.chunks > 0 && held.newest_ms <= update.time_ms {
             self.history_mut(plan, slot).advance(update.time_ms);
         }
-        self.store(settings, plan, slot, update, entry);
+        self.store(settings, plan, slot, update, entry, false);
         self.evict_if_full(plans, slot);
     }
 

@@ -2,8 +2,9 @@
 //!
 //! batch -> **state** -> window
 //!
-//! The shards lie in a dashmap, one entry a shard. A worker takes each of its shards once a batch, so the lock costs nothing;
-//! a reader (API, console) takes one shard briefly. Holding a shard while asking for another can deadlock: nobody does.
+//! The shards lie in a dashmap, one entry a shard, each with a lock of its own. A worker holds each of its shards for a phase of a batch, so
+//! the lock costs nothing; a reader (API, console) takes one shard briefly. Nobody but a worker holds a shard while asking for
+//! another, and no two workers ask for the same, so that nobody waits in a circle.
 
 mod apart;
 pub(crate) mod ids;

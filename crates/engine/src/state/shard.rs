@@ -15,6 +15,7 @@ use crate::window::layout::Layout;
 use crate::window::prefetch;
 use crate::window::read::{self, Reader};
 use crate::window::reserve::Reserve;
+use crate::window::sliding::SlidingMut;
 use crate::window::slot::{NOTHING_LOST, Slot};
 use crate::window::write::{Entry, HistoryMut, Scratch};
 
@@ -140,13 +141,17 @@ impl Shard {
     }
 
     /// The slot of a key, if it is in store, from the guess: with millions of keys some guesses name a key that shares half its hash, even one
-    /// of another entity.
+    /// of another entity. Prefetches what the key's update starts with: all of a small root, the windows and the last summary of a big one.
     #[inline]
-    pub(crate) fn confirm(&self, guess: Option<u32>, hash: u64) -> Option<u32> {
-        match guess {
-            Some(slot) if self.slots.get(slot).hash != hash => self.find(hash),
-            _ => guess,
+    pub(crate) fn confirm(&self, plan: &EntityPlan, guess: Option<u32>, hash: u64) -> Option<u32> {
+        let mut found = guess?;
+        let mut held = self.slots.get(found);
+        if held.hash != hash {
+            found = self.find(hash)?;
+            held = self.slots.get(found);
         }
+        History::new(&plan.layout, &self.arena, held).prefetch_root();
+        Some(found)
     }
 
     /// Whether the sliding windows of a key stand as of its newest event.
@@ -162,12 +167,6 @@ impl Shard {
     #[inline]
     pub(super) fn find(&self, hash: u64) -> Option<u32> {
         self.index.find(hash, |slot| self.slots.get(slot).hash == hash)
-    }
-
-    /// Prefetches what a key's update starts with: all of a small root, the windows and the last summary of a big one.
-    #[inline]
-    pub(crate) fn prefetch_root(&self, plan: &EntityPlan, slot: u32) {
-        History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_root();
     }
 
     /// Prefetches what an update at this time reads besides the root.
@@ -198,6 +197,8 @@ impl Shard {
             _ => self.find(update.hash),
         };
         let mut is_late = false;
+        // Whether the event is in the windows of a big history before it is stored.
+        let mut has_entered = false;
         if let Some(slot) = found {
             let held = self.slots.get(slot);
             is_late = held.newest_ms - update.time_ms > settings.lateness_ms;
@@ -205,11 +206,20 @@ impl Shard {
                 self.remove(plans, slot);
                 (found, is_late) = (None, false);
             } else if held.chunks > 0 && held.newest_ms <= update.time_ms {
-                self.history_mut(plan, slot).advance(update.time_ms);
+                has_entered = plan.is_one_pass
+                    && held.spans == 0
+                    && History::new(&plan.layout, &self.arena, held).windows_stand_by(update.time_ms);
+                if !has_entered {
+                    self.history_mut(plan, slot).advance(update.time_ms);
+                }
             }
         }
+        let mut windows = match found {
+            Some(slot) if has_entered => self.history_mut(plan, slot).take_windows(),
+            _ => Vec::new(),
+        };
         let history = found.map(|slot| History::new(&plan.layout, &self.arena, self.slots.get(slot)));
-        let marks = Reader {
+        let mut reader = Reader {
             plan,
             values_max: settings.values_per_key,
             history: history.as_ref(),
@@ -217,14 +227,22 @@ impl Shard {
             event: entry,
             scratch,
             cells,
-        }
-        .read();
+        };
+        let marks = match &history {
+            Some(history) if has_entered => {
+                reader.pass(history, &mut SlidingMut::new(&plan.layout.sliding, &mut windows))
+            }
+            _ => reader.read(),
+        };
         if is_late {
             return marks | marks::LATE;
         }
+        if let Some(slot) = found.filter(|_| has_entered) {
+            self.history_mut(plan, slot).put_windows(windows);
+        }
         self.sweep_if_due(settings, plans, update);
         let slot = found.unwrap_or_else(|| self.create(plan, update));
-        self.store(settings, plan, slot, update, entry);
+        self.store(settings, plan, slot, update, entry, has_entered);
         self.evict_if_full(plans, slot);
         marks
     }
@@ -277,6 +295,7 @@ impl Shard {
         slot: u32,
         update: &Update,
         entry: &Entry,
+        has_entered: bool,
     ) {
         let layout = &plan.layout;
         let slot = self.slots.get_mut(slot);
@@ -288,13 +307,10 @@ impl Shard {
         let mut history = HistoryMut { layout, arena: &mut self.arena, slot, scratch: &mut self.scratch };
         history.expire(bound_ms);
         if update.time_ms > bound_ms {
-            history.insert(entry, settings.entries_per_key, settings.values_per_key);
+            history.insert(entry, settings.entries_per_key, settings.values_per_key, has_entered);
         }
         let after = Held::of(history.slot);
-        let size = &mut self.size;
-        size.entries = size.entries + after.entries + after.spans - before.entries - before.spans;
-        size.values = size.values + after.values - before.values;
-        size.bytes = size.bytes + after.bytes(plan) - before.bytes(plan);
+        self.size.change(plan, before, after);
     }
 
     /// Removes the keys with the oldest updates until the shard is within its part of the memory. The oldest are collected by a scan that is
@@ -343,10 +359,9 @@ impl Shard {
             return;
         };
         let held = Held::of(self.slots.get(slot));
+        self.size.change(plan, held, Held::NOTHING);
         self.size.keys -= 1;
-        self.size.entries -= held.entries + held.spans;
-        self.size.values -= held.values;
-        self.size.bytes -= held.bytes(plan) + plan.layout.sizes.key_bytes;
+        self.size.bytes -= plan.layout.sizes.key_bytes;
         self.history_mut(plan, slot).release();
         self.index.remove(hash, slot);
         self.slots.give_back(slot);
@@ -382,21 +397,36 @@ fn sweep_step(settings: &StateSettings) -> u64 {
 /// What a key holds besides itself.
 #[derive(Clone, Copy)]
 struct Held {
-    entries: u64,
-    spans: u64,
-    values: u64,
+    entries: u32,
+    spans: u32,
+    values: u32,
 }
 
 impl Held {
-    fn of(slot: &Slot) -> Self {
-        Self { entries: slot.entries.into(), spans: slot.spans.into(), values: slot.values.into() }
-    }
+    const NOTHING: Self = Self { entries: 0, spans: 0, values: 0 };
 
-    fn bytes(&self, plan: &EntityPlan) -> u64 {
+    #[inline]
+    fn of(slot: &Slot) -> Self {
+        Self { entries: slot.entries, spans: slot.spans, values: slot.values }
+    }
+}
+
+impl Size {
+    /// A key of this plan holds something else than before.
+    #[inline]
+    fn change(&mut self, plan: &EntityPlan, before: Held, after: Held) {
+        // Differences, where there are fewer: they wrap, and so does the sum, to what it is.
+        let difference = |after: u32, before: u32| u64::from(after).wrapping_sub(before.into());
+        let entries = difference(after.entries, before.entries);
+        let spans = difference(after.spans, before.spans);
+        let values = difference(after.values, before.values);
         let layout = &plan.layout;
-        self.entries * layout.sizes.entry_bytes
-            + self.spans * layout.sizes.span_bytes
-            + self.values * Layout::VALUE_BYTES
+        let bytes = (entries.wrapping_mul(layout.sizes.entry_bytes))
+            .wrapping_add(spans.wrapping_mul(layout.sizes.span_bytes))
+            .wrapping_add(values.wrapping_mul(Layout::VALUE_BYTES));
+        self.entries = self.entries.wrapping_add(entries).wrapping_add(spans);
+        self.values = self.values.wrapping_add(values);
+        self.bytes = self.bytes.wrapping_add(bytes);
     }
 }
 
@@ -419,8 +449,8 @@ mod tests {
         let mut scratch = read::Scratch::new(entity);
         let mut cells = [Cell::MISSING];
         shard.update(&settings, &plan.entities, entity, None, &update, &entry, &mut scratch, &mut cells);
-        assert_eq!(shard.confirm(shard.guess(held), held), Some(0));
+        assert_eq!(shard.confirm(entity, shard.guess(held), held), Some(0));
         assert_eq!(shard.guess(other), Some(0), "the guess looks at half a hash");
-        assert_eq!(shard.confirm(shard.guess(other), other), None);
+        assert_eq!(shard.confirm(entity, shard.guess(other), other), None);
     }
 }

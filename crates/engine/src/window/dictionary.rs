@@ -17,7 +17,7 @@ const EMPTY: i64 = i64::MIN;
 pub(crate) const NEVER: i64 = i64::MIN;
 
 /// The head of a dictionary, as kept in a history's root block.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dictionary {
     handle: Handle,
     places: usize,
@@ -30,6 +30,7 @@ pub(crate) struct Dictionary {
 impl Dictionary {
     pub(crate) const EMPTY: Self = Self { handle: Handle::NONE, places: 0, values: 0, dropped_ms: NEVER };
 
+    #[inline]
     pub(crate) fn load(head: &[u64]) -> Self {
         let word = head[0];
         Self {
@@ -40,6 +41,7 @@ impl Dictionary {
         }
     }
 
+    #[inline]
     pub(crate) fn store(&self, head: &mut [u64]) {
         head[0] = u64::from(self.handle.0) | (self.places as u64) << 32 | (self.values as u64) << 48;
         head[1] = self.dropped_ms as u64;
@@ -50,6 +52,7 @@ impl Dictionary {
     }
 
     /// Values and last times, place by place.
+    #[inline]
     pub(crate) fn parts<'a>(&self, arena: &'a Arena) -> (&'a [u64], &'a [u64]) {
         if self.places == 0 {
             return (&[], &[]);
@@ -97,13 +100,16 @@ impl Dictionary {
         if self.places > 0 {
             let room = self.room();
             let (values, lasts) = arena.words_mut(self.handle, 2 * room).split_at_mut(room);
-            for (place, (&held, last)) in values.iter().zip(lasts).take(self.places).enumerate() {
-                if *last as i64 <= bound_ms {
-                    self.values -= usize::from(*last as i64 != EMPTY);
-                    *last = EMPTY as u64;
+            let places = self.places.min(lasts.len());
+            let (values, lasts) = (&values[..places], &mut lasts[..places]);
+            for place in 0..places {
+                let last = lasts[place] as i64;
+                if last <= bound_ms {
+                    self.values -= usize::from(last != EMPTY);
+                    lasts[place] = EMPTY as u64;
                     hole = hole.or(Some(place));
-                } else if Some(held) == value {
-                    *last = at_ms.max(*last as i64) as u64;
+                } else if Some(values[place]) == value {
+                    lasts[place] = at_ms.max(last) as u64;
                     found = Some(place as u16);
                 }
             }

@@ -228,7 +228,7 @@ impl<'a> History<'a> {
 
     fn prefetch_row(&self, at: Position) {
         let chunk = self.chunk(at.chunk);
-        chunk.words.iter().skip(at.row).step_by(chunk.room).for_each(prefetch::line);
+        chunk.words.chunks(chunk.room).for_each(|column| prefetch::line(&column[at.row]));
     }
 
     /// Chunks; a small history is one, or none where it is empty.
@@ -253,6 +253,19 @@ impl<'a> History<'a> {
     pub(crate) fn tail(&self) -> Position {
         let chunk = self.chunks() - 1;
         Position { chunk, row: ChunkHead::load(self.summary(chunk)[0]).rows }
+    }
+
+    /// Where the next entry behind all rows of a big history without spans will lie.
+    #[inline]
+    pub(crate) fn next(&self) -> Position {
+        let tail = self.tail();
+        if tail.row < CHUNK_ROWS { tail } else { Position { chunk: tail.chunk + 1, row: 0 } }
+    }
+
+    /// Whether it is big and its windows stand as of this time or an earlier one.
+    #[inline]
+    pub(crate) fn windows_stand_by(&self, time_ms: i64) -> bool {
+        self.slot.chunks > 0 && Sliding::stand_by(self.layout, self.root, time_ms)
     }
 
     /// The sliding windows, if it is big and they stand as of this time.

@@ -43,7 +43,9 @@ impl<P: Words> Pages<P> {
     /// A page of which some words are about to be written to, and no others.
     #[inline]
     pub(crate) fn write(&mut self, page: usize, words: Range<usize>) -> &mut P {
-        self.save(page, words);
+        if self.capture.is_on() {
+            self.save(page, words);
+        }
         &mut self.list[page]
     }
 
@@ -54,17 +56,17 @@ impl<P: Words> Pages<P> {
         to: usize,
         words: Range<usize>,
     ) -> Option<(&P, &mut P)> {
-        self.save(to, words);
+        if self.capture.is_on() {
+            self.save(to, words);
+        }
         let [from, to] = self.list.get_disjoint_mut([from, to]).ok()?;
         Some((from, to))
     }
 
-    #[inline]
+    #[cold]
     fn save(&mut self, page: usize, words: Range<usize>) {
-        if self.capture.is_on() {
-            let held = &self.list[page];
-            self.capture.before_write(page, words, |start, to| held.read(start, to));
-        }
+        let held = &self.list[page];
+        self.capture.before_write(page, words, |start, to| held.read(start, to));
     }
 
     /// Frames that a snapshot copies.

@@ -26,8 +26,8 @@ pub(crate) fn line<T>(place: &T) {
 /// Asks for the cache lines of a block.
 #[inline]
 pub(crate) fn lines<T>(words: &[T]) {
-    for word in words.iter().step_by(LINE / size_of::<T>()) {
-        line(word);
+    for words in words.chunks(LINE / size_of::<T>()) {
+        line(&words[0]);
     }
     if let Some(last) = words.last() {
         line(last);

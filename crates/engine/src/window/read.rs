@@ -61,9 +61,7 @@ impl Reader<'_> {
         let mut marks = 0;
         for (index, group) in plan.groups.iter().enumerate() {
             let near_ms = self.event.time_ms - group.delay_ms;
-            if group.windows.last().is_some_and(|window| near_ms - window.window_ms < self.lost_before_ms) {
-                marks |= marks::DEGRADED;
-            }
+            marks |= self.degraded(group, near_ms);
             let is_plain = plan.layout.is_plain;
             marks |= match self.history {
                 None if is_plain => self.plain_of_new_key(group, near_ms),
@@ -76,17 +74,27 @@ impl Reader<'_> {
                     }
                 }
                 Some(history) => match history.sliding(self.event.time_ms) {
-                    Some(sliding) if is_plain && history.slot.spans == 0 => {
-                        self.plain_of_sliding(index, group, history, sliding, near_ms)
-                    }
                     Some(sliding) => self.of_sliding(index, group, history, sliding, near_ms),
                     None => self.of_chunks(group, history, near_ms),
                 },
             };
         }
-        for read in &plan.lifetimes {
-            marks |= self.lifetime(read);
-        }
+        marks | self.without_window()
+    }
+
+    /// [`marks::DEGRADED`] where the longest window reaches back to before what is known of the key.
+    #[inline]
+    fn degraded(&self, group: &Group, near_ms: i64) -> u8 {
+        let longest = group.windows.last();
+        let reaches = longest.is_some_and(|window| near_ms - window.window_ms < self.lost_before_ms);
+        if reaches { marks::DEGRADED } else { 0 }
+    }
+
+    /// What is not read over a window, and the ratios of what was.
+    #[inline]
+    fn without_window(&mut self) -> u8 {
+        let plan = self.plan;
+        let marks = plan.lifetimes.iter().fold(0, |marks, read| marks | self.lifetime(read));
         for (ratio, halves) in plan.ratios.iter().zip(self.scratch.parts.chunks(2)) {
             self.cells[ratio.cell] = value::ratio_of(ratio.of, halves[0], halves[1]);
         }
@@ -390,10 +398,11 @@ impl Reader<'_> {
 }
 
 /// Copies the cells of a window that holds the events of the one before it; false where they must be read.
-#[inline]
+#[expect(clippy::inline_always, reason = "four words")]
+#[inline(always)]
 fn copy_same(window: &WindowPlan, cells: &mut [Cell]) -> bool {
     let Same::Four { from, to } = window.same else { return copy_others(window, cells) };
-    let four: [Cell; 4] = std::array::from_fn(|cell| cells[from + cell]);
+    let four: [Cell; 4] = std::array::from_fn(|cell| cells[from..from + 4][cell]);
     cells[to..to + 4].copy_from_slice(&four);
     true
 }

@@ -13,6 +13,7 @@
 //! [`NEVER`]; the next event in order totals its windows anew.
 
 mod kept;
+mod plain;
 
 use self::kept::{add_entry, add_row, find_extremes, store_totals, take_rows};
 use crate::window::history::{History, Position};
@@ -140,6 +141,13 @@ impl<'a> Sliding<'a> {
         (layout_of.words > 0 && words[AS_OF] as i64 == time_ms).then_some(Self { layout: layout_of, words })
     }
 
+    /// Whether the windows of a history stand as of `time_ms` or an earlier time.
+    #[inline]
+    pub(crate) fn stand_by(layout: &Layout, root: &[u64], time_ms: i64) -> bool {
+        let as_of_ms = root[layout.sizes.heads] as i64;
+        layout.sliding.words > 0 && as_of_ms != NEVER && as_of_ms <= time_ms
+    }
+
     /// Tells the first row of each window that an event at `time_ms` would make leave.
     #[inline]
     pub(crate) fn each_leaving(layout: &Layout, root: &[u64], time_ms: i64, mut tell: impl FnMut(Position)) {
@@ -174,18 +182,6 @@ impl<'a> Sliding<'a> {
     pub(crate) fn first(&self, group: usize, window: usize) -> Option<(Position, u64)> {
         let words = &self.words[self.layout.groups[group].windows[window].start..][..WINDOW_FIXED];
         (words[EVENTS] > 0).then(|| (Cursor::load(words).at, words[EVENTS]))
-    }
-
-    /// The totals that are kept of a window's only column; of those that are not, and without a column, nothing.
-    #[inline]
-    pub(crate) fn only_column(&self, group: usize, window: usize) -> ColumnTotals {
-        let window = &self.layout.groups[group].windows[window];
-        let words = &self.words[window.start..window.start + window.words];
-        let events = words[EVENTS];
-        match window.columns.first() {
-            Some((_, usage)) => usage.load(&words[WINDOW_FIXED..], events),
-            None => ColumnTotals { n: events, ..ColumnTotals::NOTHING },
-        }
     }
 
     /// Sets those totals that are kept of a window, with one more event where it counts.

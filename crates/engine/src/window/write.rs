@@ -126,15 +126,16 @@ impl HistoryMut<'_> {
         }
     }
 
-    /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows.
-    pub(crate) fn insert(&mut self, entry: &Entry, rows_max: usize, values_max: usize) {
+    /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows. `has_entered`: the
+    /// windows of a big history have it already.
+    pub(crate) fn insert(&mut self, entry: &Entry, rows_max: usize, values_max: usize, has_entered: bool) {
         let mut extras = std::mem::take(&mut self.scratch.extras);
         extras.clear();
         if self.layout.sizes.extras > 0 {
             self.fill_extras(entry, values_max, &mut extras);
         }
         if !(self.slot.spans > 0 && merge::insert_into_spans(self, entry)) {
-            self.insert_row(Row { entry, extras: &extras });
+            self.insert_row(Row { entry, extras: &extras }, has_entered);
         }
         self.scratch.extras = extras;
         if (self.slot.entries + self.slot.spans) as usize > rows_max {
@@ -148,11 +149,12 @@ impl HistoryMut<'_> {
     fn fill_extras(&mut self, entry: &Entry, values_max: usize, extras: &mut Vec<u64>) {
         let layout = self.layout;
         extras.resize(layout.sizes.extras, 0);
-        for (distinct, value) in entry.values.iter().enumerate() {
+        for ((distinct, &value), horizon_ms) in entry.values.iter().enumerate().zip(&layout.value_horizons_ms)
+        {
             // A value expires by its own column's horizon.
-            let bound_ms = self.slot.newest_ms - layout.value_horizons_ms[distinct];
+            let bound_ms = self.slot.newest_ms - horizon_ms;
             let place = self.with_dictionary(distinct, |dictionary, arena| {
-                dictionary.note(arena, *value, entry.time_ms, bound_ms, values_max)
+                dictionary.note(arena, value, entry.time_ms, bound_ms, values_max)
             });
             let (word, shift) = Layout::value_place(distinct);
             extras[word] |= u64::from(place) << shift;
@@ -169,14 +171,14 @@ impl HistoryMut<'_> {
     }
 
     #[inline]
-    fn insert_row(&mut self, row: Row<'_>) {
+    fn insert_row(&mut self, row: Row<'_>, has_entered: bool) {
         if self.slot.chunks == 0 && self.slot.entries as usize == SMALL_MAX {
             self.become_big();
         }
         if self.slot.chunks == 0 {
             self.insert_small(row);
         } else {
-            self.insert_big(row);
+            self.insert_big(row, has_entered);
         }
         self.slot.entries += 1;
     }
@@ -188,11 +190,13 @@ impl HistoryMut<'_> {
     ) -> T {
         let heads = self.layout.sizes.heads;
         let range = distinct * HEAD_WORDS..(distinct + 1) * HEAD_WORDS;
-        let mut dictionary = Dictionary::load(&self.arena.words(self.slot.root, heads)[range.clone()]);
-        let values = dictionary.values;
+        let before = Dictionary::load(&self.arena.words(self.slot.root, heads)[range.clone()]);
+        let mut dictionary = before;
         let result = change(&mut dictionary, self.arena);
-        self.slot.values = self.slot.values + dictionary.values as u32 - values as u32;
-        dictionary.store(&mut self.arena.words_mut(self.slot.root, heads)[range]);
+        if dictionary != before {
+            self.slot.values = self.slot.values + dictionary.values as u32 - before.values as u32;
+            dictionary.store(&mut self.arena.words_mut(self.slot.root, heads)[range]);
+        }
         result
     }
 }

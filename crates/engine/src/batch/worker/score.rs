@@ -20,9 +20,6 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, RwLockReadGuard};
 
-/// Events whose cells, which lie in the order of shards, are asked for before their turn: more lines than a processor waits for at once.
-const EVENTS_AHEAD: usize = 4;
-
 /// An accepted event between scoring and encoding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scored {
@@ -92,11 +89,7 @@ impl Worker {
 
     fn score_block(&mut self, shared: &Shared, inputs: &Inputs<'_>, block: usize) {
         let first = self.scored.len();
-        let entities = &shared.plan.entities;
         for event in inputs.events(block) {
-            for lane in &inputs.cells {
-                lane.prefetch(event + EVENTS_AHEAD, entities);
-            }
             if !is_accepted(shared, event) {
                 continue;
             }

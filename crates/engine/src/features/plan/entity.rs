@@ -47,6 +47,8 @@ pub(crate) struct EntityPlan {
     pub(crate) length_ms: i64,
     /// H: L + lateness, ms.
     pub(crate) horizon_ms: i64,
+    /// Windows of a big history are moved, read and added to in one pass: the entity is plain, and no window is delayed.
+    pub(crate) is_one_pass: bool,
 }
 
 impl EntityPlan {
@@ -77,6 +79,7 @@ impl EntityPlan {
             missing: Vec::new(),
             length_ms: 0,
             horizon_ms: 0,
+            is_one_pass: false,
         };
         let windows = || {
             set.features.iter().enumerate().filter_map(|(index, feature)| match &feature.definition {
@@ -327,24 +330,32 @@ impl EntityPlan {
             (group.delay_ms, group.windows.iter().map(|window| window.sliding(layout)).collect())
         }));
         self.layout.finish(sliding);
+        self.is_one_pass = self.layout.is_plain
+            && self.layout.sliding.words > 0
+            && self.groups.iter().all(|group| group.delay_ms == 0);
         for group in &mut self.groups {
             group.arrange(&self.units);
         }
     }
 
     /// Takes from an event what this entity stores. `met` has one bit a condition of the feature set.
+    #[inline]
     pub(crate) fn fill(&self, event: &EventRef<'_>, met: u64, entry: &mut Entry) {
         entry.fit(self.columns.len(), self.distincts.len());
         entry.time_ms = event.head.time_ms;
-        let is_out = |condition: Option<usize>| condition.is_some_and(|condition| met >> condition & 1 == 0);
-        let columns = entry.columns.iter_mut().zip(&mut entry.present);
-        for (&(column, condition), (value, present)) in self.columns.iter().zip(columns) {
-            *present = match column {
-                Column::Amount => event.head.amount_scaled,
-                Column::Slot(slot) => event.slots[slot as usize],
-            };
-            *value = if is_out(condition) { MISSING } else { *present };
+        if self.layout.is_plain {
+            (entry.columns[0], entry.present[0]) = (event.head.amount_scaled, event.head.amount_scaled);
+            if self.distincts.is_empty() {
+                return;
+            }
+        } else {
+            self.fill_columns(event, met, entry);
         }
+        self.fill_values(event, met, entry);
+    }
+
+    #[inline(never)]
+    fn fill_values(&self, event: &EventRef<'_>, met: u64, entry: &mut Entry) {
         for (&(from, condition), value) in self.distincts.iter().zip(&mut entry.values) {
             let found = match from {
                 Value::Entity(entity) => Some(event.keys[entity as usize]).filter(|&key| key != NO_KEY),
@@ -353,11 +364,23 @@ impl EntityPlan {
                 }
                 Value::Amount => Some(event.head.amount_scaled as u64),
             };
-            *value = found.filter(|_| !is_out(condition));
+            *value = found.filter(|_| !is_out(met, condition));
         }
         entry.conditions = 0;
         for (bit, &condition) in self.conditions.iter().enumerate() {
             entry.conditions |= (met >> condition & 1) << bit;
+        }
+    }
+
+    #[inline(never)]
+    fn fill_columns(&self, event: &EventRef<'_>, met: u64, entry: &mut Entry) {
+        let columns = entry.columns.iter_mut().zip(&mut entry.present);
+        for (&(column, condition), (value, present)) in self.columns.iter().zip(columns) {
+            *present = match column {
+                Column::Amount => event.head.amount_scaled,
+                Column::Slot(slot) => event.slots[slot as usize],
+            };
+            *value = if is_out(met, condition) { MISSING } else { *present };
         }
     }
 }
@@ -369,4 +392,10 @@ fn longest(window: &WindowFeature) -> i64 {
         Aggregate::Ratio { over_ms, .. } => own.max(over_ms),
         _ => own,
     }
+}
+
+/// Whether a condition, where there is one, is not met.
+#[inline]
+fn is_out(met: u64, condition: Option<usize>) -> bool {
+    condition.is_some_and(|condition| met >> condition & 1 == 0)
 }

@@ -1,6 +1,6 @@
 //! Windows of an entity that is plain: its only numeric column, the amount, always has a value, and there are no conditions.
 //!
-//! history, sliding -> **plain** -> read
+//! history, sliding -> **plain** -> read, shard
 //!
 //! Totals are then four words, which stay in registers from window to window; sums of 64 bits are enough for all but huge
 //! windows. The rest of the column's totals are made where something asks for them.
@@ -13,7 +13,7 @@ use crate::features::reads::{Group, WindowPlan};
 use crate::features::rounding;
 use crate::window::distinct;
 use crate::window::history::{History, Position};
-use crate::window::sliding::Sliding;
+use crate::window::sliding::SlidingMut;
 use crate::window::totals::ColumnTotals;
 use crate::window::walk::Range;
 
@@ -40,6 +40,12 @@ impl Amounts {
         self.sum += amount;
         self.min = self.min.min(amount);
         self.max = self.max.max(amount);
+    }
+
+    /// Of some event at least.
+    #[inline]
+    fn mean(&self, unit: i64) -> Cell {
+        Cell::finite(rounding::narrow_ratio_to_f32(self.sum, self.events as i64 * unit))
     }
 
     /// Of totals that are small enough.
@@ -85,18 +91,19 @@ impl Reader<'_> {
         }
         let chunk = history.small();
         let end = if near_ms >= history.slot.newest_ms { chunk.rows } else { chunk.rows_until(near_ms) };
-        let (times, values) = (&chunk.times()[..end], chunk.values(0, 0..end));
-        let mut row = end;
+        let values = chunk.values(0, 0..end);
+        let mut times = &chunk.times()[..end];
         let mut marks = 0;
         for (index, window) in group.windows.iter().enumerate() {
             let edge_ms = near_ms - window.window_ms;
-            let before = row;
-            while let Some(last) = row.checked_sub(1)
-                && times[last] as i64 > edge_ms
+            let before = times.len();
+            while let &[ref earlier @ .., time] = times
+                && time as i64 > edge_ms
             {
-                amounts.add(values[last] as i64);
-                row = last;
+                amounts.add(values[earlier.len()] as i64);
+                times = earlier;
             }
+            let row = times.len();
             if row == before && index > 0 && copy_same(window, self.cells) {
                 marks |= distinct::dropped_within(window, history, edge_ms);
                 continue;
@@ -114,51 +121,79 @@ impl Reader<'_> {
         marks
     }
 
-    /// Of a history without spans.
-    pub(super) fn plain_of_sliding(
-        &mut self,
-        at: usize,
-        group: &Group,
-        history: &History<'_>,
-        sliding: Sliding<'_>,
-        near_ms: i64,
-    ) -> u8 {
-        let present = self.present_amount(group);
-        let to = sliding.near(at, history);
-        let mut events_before = 0;
-        let mut marks = 0;
-        for (index, window) in group.windows.iter().enumerate() {
-            let edge_ms = near_ms - window.window_ms;
-            let kept = sliding.only_column(at, index);
-            if index > 0 && kept.n == events_before && copy_same(window, self.cells) {
-                marks |= distinct::dropped_within(window, history, edge_ms);
-                continue;
-            }
-            events_before = kept.n;
-            let range = || {
-                let from = sliding.first(at, index).map_or(to, |(from, _)| from);
-                Range { edge_ms, near_ms, from, to, across_edge: false, across_near: false }
-            };
-            let Some(mut amounts) = Amounts::of(&kept) else {
-                sliding.totals(at, index, present.map(|_| self.event), &mut self.scratch.totals);
-                marks |= self.window(group, window, &range());
-                continue;
-            };
-            if let Some(amount) = present {
-                amounts.add(amount);
-            }
-            self.plain_window(window, &amounts);
-            if !window.others.is_empty() {
-                let squares = kept.squares.saturating_add(present.map_or(0, square));
-                marks |= self.plain_others(group, window, &range(), &amounts, squares);
+    /// Moves the windows of a big history without spans on to an event at its newest time or later, reads them, and takes the event in,
+    /// which will be the next row. No window of the entity is delayed.
+    pub(crate) fn pass(&mut self, history: &History<'_>, windows: &mut SlidingMut<'_>) -> u8 {
+        let plan = self.plan;
+        let (time_ms, amount) = (self.event.time_ms, self.event.columns[0]);
+        let (end, next) = (history.end(), history.next());
+        let (mut marks, mut is_saturated) = (0, false);
+        for (group, kept) in plan.groups.iter().zip(&plan.layout.sliding.groups) {
+            marks |= self.degraded(group, time_ms);
+            let mut events_before = 0;
+            for (index, (window, kept)) in group.windows.iter().zip(&kept.windows).enumerate() {
+                let edge_ms = time_ms - window.window_ms;
+                let mut kept = windows.plain(kept);
+                kept.move_on(history, edge_ms);
+                let events = kept.events();
+                if index > 0 && events == events_before && copy_same(window, self.cells) {
+                    marks |= distinct::dropped_within(window, history, edge_ms);
+                } else {
+                    events_before = events;
+                    let (from, near_ms) = (kept.first().unwrap_or(end), time_ms);
+                    let (across_edge, across_near) = (false, false);
+                    let range = Range { edge_ms, near_ms, from, to: end, across_edge, across_near };
+                    marks |= self.plain_kept(group, window, &range, &kept.totals());
+                }
+                is_saturated |= kept.enter(amount, next, time_ms);
             }
         }
-        marks
+        windows.set_as_of(time_ms, is_saturated);
+        marks | self.without_window()
+    }
+
+    /// A window of which the totals are kept.
+    #[inline]
+    fn plain_kept(&mut self, group: &Group, window: &WindowPlan, range: &Range, kept: &ColumnTotals) -> u8 {
+        let present = self.present_amount(group);
+        let Some(mut amounts) = Amounts::of(kept) else {
+            let totals = &mut self.scratch.totals;
+            (totals.count, totals.columns[0]) = (kept.n + u64::from(present.is_some()), *kept);
+            if let Some(amount) = present {
+                totals.columns[0].add(amount);
+            }
+            return self.window(group, window, range);
+        };
+        if let Some(amount) = present {
+            amounts.add(amount);
+        }
+        self.plain_window(window, &amounts);
+        if window.others.is_empty() {
+            return 0;
+        }
+        let squares = kept.squares.saturating_add(present.map_or(0, square));
+        self.plain_others(group, window, range, &amounts, squares)
     }
 
     /// The number of events and the aggregates of amounts.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a few stores, of which there are 12 an event")]
+    #[inline(always)]
     fn plain_window(&mut self, window: &WindowPlan, amounts: &Amounts) {
+        if let Some((first, unit)) = window.usual
+            && amounts.events > 0
+        {
+            let cells = &mut self.cells[first..first + 4];
+            cells[0] = Cell(amounts.events as i64);
+            cells[1] = Cell(amounts.sum);
+            cells[2] = amounts.mean(unit);
+            cells[3] = Cell(amounts.max);
+        } else {
+            self.unusual_window(window, amounts);
+        }
+    }
+
+    #[inline(never)]
+    fn unusual_window(&mut self, window: &WindowPlan, amounts: &Amounts) {
         let is_empty = amounts.events == 0;
         if let Some(cell) = window.count {
             self.cells[cell] = Cell(amounts.events as i64);
@@ -168,14 +203,8 @@ impl Reader<'_> {
                 self.cells[usize::from(cell)] = Cell(amounts.sum);
             }
             if let Some(cell) = money.mean {
-                self.cells[usize::from(cell)] = if is_empty {
-                    Cell::real(f32::NAN)
-                } else {
-                    Cell::finite(rounding::narrow_ratio_to_f32(
-                        amounts.sum,
-                        amounts.events as i64 * money.unit,
-                    ))
-                };
+                let mean = if is_empty { Cell::real(f32::NAN) } else { amounts.mean(money.unit) };
+                self.cells[usize::from(cell)] = mean;
             }
             if let Some(cell) = money.minimum {
                 self.cells[usize::from(cell)] = if is_empty { Cell::MISSING } else { Cell(amounts.min) };

@@ -65,6 +65,26 @@ windows = ["30s", "4m"]
 aggregates = ["zscore", "seconds_since_last", "sum", "mean"]
 "#;
 
+/// One whose windows are moved, read and added to in one pass.
+const ONE_PASS: &str = r#"
+[[feature]]
+entity = "card"
+windows = ["2s", "10s", "1m", "10m"]
+aggregates = ["count", "sum", "mean", "max"]
+inclusive = true
+
+[[feature]]
+entity = "card"
+windows = ["1s", "30s", "4m"]
+aggregates = ["seconds_since_last", "min", "std"]
+
+[[feature]]
+entity = "card"
+windows = ["10m"]
+aggregates = ["zscore"]
+inclusive = true
+"#;
+
 fn settings(entries_per_key: usize) -> StateSettings {
     StateSettings { entries_per_key, lateness_ms: LATENESS_MS, ..StateSettings::roomy() }
 }
@@ -159,6 +179,21 @@ proptest! {
             entity.layout.is_plain = false;
         }
         prop_assert_eq!(run(&plain, entries_per_key, &steps), run(&other, entries_per_key, &steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn one_pass_gives_what_its_steps_give(steps in steps(), entries_per_key in prop::sample::select(vec![64, 4_096])) {
+        let one_pass = Plan::of_card(ONE_PASS, LATENESS_MS);
+        let mut other = Plan::of_card(ONE_PASS, LATENESS_MS);
+        for entity in &mut other.entities {
+            prop_assert!(entity.is_one_pass);
+            (entity.is_one_pass, entity.layout.is_plain) = (false, false);
+        }
+        prop_assert_eq!(run(&one_pass, entries_per_key, &steps), run(&other, entries_per_key, &steps));
     }
 }
 

@@ -19,10 +19,7 @@ impl HistoryMut<'_> {
         if layout.sliding.words == 0 {
             return;
         }
-        // The rows lie in the same arena: the windows are changed apart.
-        let mut words = std::mem::take(&mut self.scratch.sliding);
-        words.clear();
-        words.extend_from_slice(self.sliding_words());
+        let mut words = self.take_windows();
         // Windows that are read apart from what they store may stand as of a later event; they go one way only.
         if SlidingMut::new(&layout.sliding, &mut words).stand_after(time_ms) {
             self.scratch.sliding = words;
@@ -31,6 +28,21 @@ impl HistoryMut<'_> {
         let mut totals = self.take_totals();
         SlidingMut::new(&layout.sliding, &mut words).advance(&self.read(), time_ms, &mut totals);
         self.scratch.totals = Some(totals);
+        self.put_windows(words);
+    }
+
+    /// A copy of the windows' words, to change while rows are read, which lie in the same arena.
+    #[inline]
+    pub(crate) fn take_windows(&mut self) -> Vec<u64> {
+        let mut words = std::mem::take(&mut self.scratch.sliding);
+        words.clear();
+        words.extend_from_slice(self.sliding_words());
+        words
+    }
+
+    /// Writes the words of [`HistoryMut::take_windows`] back.
+    #[inline]
+    pub(crate) fn put_windows(&mut self, words: Vec<u64>) {
         self.sliding_words().copy_from_slice(&words);
         self.scratch.sliding = words;
     }
@@ -92,7 +104,8 @@ impl HistoryMut<'_> {
         }
     }
 
-    pub(super) fn insert_big(&mut self, row: Row<'_>) {
+    /// Adds a row; `has_entered` where the windows have the event already.
+    pub(super) fn insert_big(&mut self, row: Row<'_>, has_entered: bool) {
         let entry = row.entry;
         let history = self.read();
         let at = history.after(entry.time_ms, history.end());
@@ -107,7 +120,9 @@ impl HistoryMut<'_> {
                 self.insert_summary(at.chunk, ChunkHead { handle: block, rows: 0, spans: false });
             }
             self.insert_into(at, row);
-            self.sliding().add(entry, at, true);
+            if !has_entered {
+                self.sliding().add(entry, at, true);
+            }
             return;
         }
         let mut at = at;
