@@ -12,7 +12,7 @@ use crate::pipeline::{self, Around, Finished, Input};
 use crate::summary::Summary;
 use crate::synthetic::SyntheticSource;
 use crate::vitals::Vitals;
-use crate::{engine, signals};
+use crate::{engine, memory, signals};
 use anyhow::{Context, bail, ensure};
 use board::Board;
 use cartguard_io::NullSink;
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Folder of the model that comes along, in a checkout.
 const MODEL: &str = "models/demo/2";
@@ -113,6 +113,9 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
         None => None,
     };
     let stop = signals::listen()?.flag;
+    if rate.is_some() {
+        memory::small_pages();
+    }
     let engine = engine::open(config, "synthetic")?;
     let settings = loadgen::Settings {
         seed: arguments.seed,
@@ -121,9 +124,9 @@ fn demo(arguments: &Arguments, config: &Config) -> anyhow::Result<Finished> {
         customers: 100_000,
         ..loadgen::Settings::new(World::Shop)
     };
-    let started = Instant::now();
     let schedule = rate.map(Schedule::constant).transpose()?;
-    let source = Box::new(SyntheticSource::new(&settings, schedule, started)?);
+    let source = Box::new(SyntheticSource::new(&settings, schedule)?);
+    let started = source.started();
     let board = Board::new(arguments, rate, started);
     let ended = AtomicBool::new(false);
     let settings = pipeline::Settings { spin: true, ..pipeline::Settings::of(config, rate.map(|_| started)) };

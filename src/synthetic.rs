@@ -34,12 +34,8 @@ pub(crate) struct SyntheticSource {
 }
 
 impl SyntheticSource {
-    /// A source that starts its schedule at `started`.
-    pub(crate) fn new(
-        settings: &loadgen::Settings,
-        schedule: Option<Schedule>,
-        started: Instant,
-    ) -> anyhow::Result<Self> {
+    /// A source that starts its schedule now that its world is made.
+    pub(crate) fn new(settings: &loadgen::Settings, schedule: Option<Schedule>) -> anyhow::Result<Self> {
         let generator = Generator::new(settings)?;
         let names = ["synthetic".to_owned()];
         let opened = Opened::new(names[0].as_str(), Start::Oldest);
@@ -47,7 +43,7 @@ impl SyntheticSource {
             names,
             generator,
             schedule,
-            started,
+            started: Instant::now(),
             made: 0,
             bytes: 0,
             resumed_at: 0,
@@ -56,10 +52,15 @@ impl SyntheticSource {
         })
     }
 
-    /// Of `[source]`.
+    /// Of `[source]`; starts its schedule at `started`.
     pub(crate) fn configured(settings: &Synthetic, started: Instant) -> anyhow::Result<Self> {
         let schedule = settings.rate.map(Schedule::constant).transpose()?;
-        Self::new(&generator_settings(settings), schedule, started)
+        Ok(Self { started, ..Self::new(&generator_settings(settings), schedule)? })
+    }
+
+    /// When its schedule started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     /// How many records are due, and how long until the next is.

@@ -53,7 +53,7 @@ impl Subject {
         }
         let delivered = Delivered::default();
         let nothing = loadgen::Settings { events: Some(0), ..loadgen::Settings::new(loadgen::World::Shop) };
-        let mut source = SyntheticSource::new(&nothing, None, Instant::now())?;
+        let mut source = SyntheticSource::new(&nothing, None)?;
         let known = (0, delivered.clone());
         let mut outputs = Outputs::default();
         match Processor::begin(engine, history, &mut source, known, &mut outputs, |_, _| true, || false)? {
