@@ -79,6 +79,7 @@ fn a_grown_writer_allocates_nothing() {
         };
         let line = Line {
             record: b"{\"event_id\":\"ab\",\r\n\"x\":1}",
+            is_one_line: false,
             event: EventRef { head: &head, keys: &[], slots: &[] },
             sequence: round as u64,
             id: None,

@@ -37,4 +37,4 @@ pub use limits::MODEL_BYTES_MAX;
 pub use link::{Link, Shape, logistic};
 pub use model::{Model, Precision, Score, Summary};
 pub use scratch::Scratch;
-pub use simd::InstructionSet;
+pub use simd::{Detected, InstructionSet, Kernel};

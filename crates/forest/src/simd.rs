@@ -14,19 +14,22 @@ pub enum InstructionSet {
     Avx512,
 }
 
-/// A piece of work that gains from wide registers. `run` has to be `#[inline(always)]`.
-pub(crate) trait Kernel {
+/// A piece of work that gains from wide registers. `run`, and what it calls, has to be `#[inline(always)]`.
+pub trait Kernel {
+    /// What comes of it.
     type Out;
 
+    /// Does it.
     fn run(self) -> Self::Out;
 }
 
 /// An instruction set that this machine was found to have. Only made here.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Detected(InstructionSet);
+pub struct Detected(InstructionSet);
 
 impl Detected {
-    pub(crate) fn best() -> Self {
+    /// The widest that there is a version for.
+    pub fn best() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             let avx2 = is_x86_feature_detected!("avx2")
@@ -56,8 +59,9 @@ impl Detected {
         Self(self.0.min(set))
     }
 
+    /// Runs a kernel in the version for the set.
     #[inline]
-    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Out {
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self.0 {
             InstructionSet::Baseline => kernel.run(),
             // SAFETY: the set was detected on this machine, or is less than what was.

@@ -111,6 +111,22 @@ fn a_line_over_the_limit_is_a_record_just_over_the_limit() {
     assert!(batch.bytes.capacity() < 3 * RECORD_BYTES_MAX, "{} bytes held", batch.bytes.capacity());
 }
 
+/// Found by counting batches: with records of which `max_records` come to somewhat less than `max_bytes`, every other batch of
+/// a file had only the few that the one before had left.
+#[test]
+fn a_batch_of_a_file_is_full_though_the_one_before_left_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.jsonl");
+    let line = format!("{{\"pad\":\"{}\"}}\n", "x".repeat(400));
+    fs::write(&path, line.repeat(10_500)).unwrap();
+    let mut source = FileSource::open(&[&path]).unwrap();
+    let (mut batch, mut sizes) = (Records::default(), Vec::new());
+    while source.read(&mut batch, 1 << 19, 1_000).unwrap() != Read::End {
+        sizes.push(batch.len());
+    }
+    assert_eq!(sizes, [vec![1_000; 10], vec![500]].concat());
+}
+
 /// A zstd frame (RFC 8878) of `blocks` blocks of 128 KiB of the letter `x`, 4 bytes each, with a window of `window` (its byte).
 fn bomb(window: u8, blocks: usize) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];

@@ -25,6 +25,8 @@ pub(crate) struct EventLane {
     /// One bit a condition of the feature set.
     met: Vec<u64>,
     taken: Vec<Taken>,
+    /// Whether an event's record is known to have no line end.
+    one_line: Vec<bool>,
     keys_per_event: usize,
     slots_per_event: usize,
     used: usize,
@@ -66,6 +68,7 @@ impl EventLane {
             self.slots.resize(self.used * self.slots_per_event, 0);
             self.met.resize(self.used, 0);
             self.taken.resize(self.used, Taken::Event);
+            self.one_line.resize(self.used, false);
         }
         first
     }
@@ -128,6 +131,15 @@ impl EventLane {
     pub(crate) fn label(&self, row: usize) -> LabelRead {
         let head = &self.heads[row];
         LabelRead { id_hash: head.id_hash, is_fraud: head.amount_minor != 0, known_ms: head.time_ms }
+    }
+
+    pub(crate) fn set_one_line(&mut self, row: usize, is_known: bool) {
+        self.one_line[row] = is_known;
+    }
+
+    #[inline]
+    pub(crate) fn is_one_line(&self, row: usize) -> bool {
+        self.one_line[row]
     }
 
     pub(crate) fn set_met(&mut self, row: usize, met: u64) {

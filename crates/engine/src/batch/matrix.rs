@@ -4,10 +4,16 @@
 //!
 //! Holds: a real is itself, an integer or decimal its exact value rounded once, a missing value NaN. A row is made
 //! without a branch or a call a cell, as though all values were small; a row that has another is made again with
-//! more care.
+//! more care. Which instruction set makes it changes no bit (`cartguard_forest::Kernel`).
+
+#![expect(
+    clippy::inline_always,
+    reason = "all of a kernel has to be one function, compiled for one instruction set"
+)]
 
 use crate::features::cell::{Cell, Shape};
 use crate::features::rounding::{TENTHS, decimal_to_f32, is_off_middle};
+use cartguard_forest::{Detected, Kernel};
 
 /// 1.5 · 2^52. An integer from -2^51 to below 2^51, added to its bits, adds itself to its value, for the sum has
 /// the same sign and exponent: a conversion for instruction sets that have none of several 64-bit integers at once.
@@ -71,11 +77,18 @@ fn small_bits(digits: u32) -> u32 {
 }
 
 /// Rows of one worker at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Matrix {
+    set: Detected,
     values: Vec<f32>,
     /// The cells of a row's columns, where they are not all cells.
     chosen: Vec<Cell>,
+}
+
+impl Default for Matrix {
+    fn default() -> Self {
+        Self { set: Detected::best(), values: Vec::new(), chosen: Vec::new() }
+    }
 }
 
 impl Matrix {
@@ -96,21 +109,40 @@ impl Matrix {
             self.values.resize(count, 0.0);
         }
         let values = &mut self.values[..count];
-        for (row, out) in rows.chunks_exact(columns.features).zip(values.chunks_exact_mut(width)) {
-            if columns.cells.is_empty() {
-                convert(columns, row, out);
-            } else {
-                self.chosen.clear();
-                self.chosen.extend(columns.cells.iter().map(|&cell| row[cell]));
-                convert(columns, &self.chosen, out);
-            }
-        }
+        self.set.run(Conversion { columns, rows, chosen: &mut self.chosen, values });
         values
     }
 }
 
+/// Rows of cells, and where the rows of their values go.
+struct Conversion<'a> {
+    columns: &'a ModelColumns,
+    rows: &'a [Cell],
+    chosen: &'a mut Vec<Cell>,
+    values: &'a mut [f32],
+}
+
+impl Kernel for Conversion<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { columns, rows, chosen, values } = self;
+        let values = values.chunks_exact_mut(columns.shapes.len());
+        for (row, out) in rows.chunks_exact(columns.features).zip(values) {
+            if columns.cells.is_empty() {
+                convert(columns, row, out);
+            } else {
+                chosen.clear();
+                chosen.extend(columns.cells.iter().map(|&cell| row[cell]));
+                convert(columns, chosen, out);
+            }
+        }
+    }
+}
+
 /// One row: of small values, as most rows are, else of any but a few, else cell by cell.
-#[inline]
+#[inline(always)]
 fn convert(columns: &ModelColumns, cells: &[Cell], out: &mut [f32]) {
     if !convert_small(columns, cells, out) && !convert_usual(columns, cells, out) {
         convert_exactly(columns, cells, out);
@@ -118,7 +150,7 @@ fn convert(columns: &ModelColumns, cells: &[Cell], out: &mut [f32]) {
 }
 
 /// One row; false where a value is missing, negative or not small.
-#[inline]
+#[inline(always)]
 fn convert_small(columns: &ModelColumns, cells: &[Cell], out: &mut [f32]) -> bool {
     let mut not_small = 0;
     let columns = columns.not_small.iter().zip(&columns.units).zip(&columns.reals);

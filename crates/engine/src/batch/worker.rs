@@ -39,6 +39,8 @@ pub fn decode_is_guarded() -> bool {
 #[derive(Clone, Copy, Debug)]
 struct IdTask {
     event: u32,
+    /// Among this worker's.
+    shard: u32,
     hash: u64,
     time_ms: i64,
 }
@@ -150,6 +152,7 @@ impl Worker {
                 let taken = self.decode_one(&job, event, &mut lane, row);
                 lane.set_taken(row, taken);
                 if matches!(taken, Taken::Event) {
+                    lane.set_one_line(row, self.decoder.is_one_line());
                     let plan = &*shared.plan;
                     let stage = &plan.layers[0].stage;
                     let met = stage.met(&plan.set, lane.event(row), |_| Cell::MISSING, &mut self.operands);
@@ -221,8 +224,10 @@ impl Worker {
             if lanes[lane].is_event(row) {
                 let &Head { id_hash: hash, time_ms, .. } = lanes[lane].event(row).head;
                 stream_ms = stream_ms.max(time_ms);
-                if ids::shard_of(hash) % crew == self.index {
-                    self.ids.push(IdTask { event: event as u32, hash, time_ms });
+                let shard = ids::shard_of(hash);
+                if shard % crew == self.index {
+                    let (event, shard) = (event as u32, (shard / crew) as u32);
+                    self.ids.push(IdTask { event, shard, hash, time_ms });
                 }
             }
             self.stream_ms.push(stream_ms);
@@ -235,11 +240,10 @@ impl Worker {
             .step_by(crew)
             .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
             .collect();
-        let touched =
-            self.ids.iter().fold(0, |sum, id| sum ^ shards[ids::shard_of(id.hash) / crew].touch(id.hash));
+        let touched = self.ids.iter().fold(0, |sum, id| sum ^ shards[id.shard as usize].touch(id.hash));
         std::hint::black_box(touched);
         for id in &self.ids {
-            let shard = &mut shards[ids::shard_of(id.hash) / crew];
+            let shard = &mut shards[id.shard as usize];
             let is_new = shard.accept(id.hash, id.time_ms, self.stream_ms[id.event as usize]);
             shared.accepted[self.index][id.event as usize].store(is_new.into(), Ordering::Relaxed);
         }

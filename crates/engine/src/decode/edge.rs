@@ -108,12 +108,22 @@ impl Edge {
     /// Whether the edge's bytes stand at the beginning of `rest`.
     #[inline(always)]
     pub(super) fn fits(&self, rest: &[u8]) -> bool {
-        let head = match rest.first_chunk() {
-            Some(head) => u8x16::new(*head),
-            None => padded(rest),
-        };
+        match rest.first_chunk() {
+            Some(head) => self.fits_from(u8x16::new(*head), rest),
+            None => self.fits_last(rest),
+        }
+    }
+
+    #[inline(always)]
+    fn fits_from(&self, head: u8x16, rest: &[u8]) -> bool {
         let same = head.simd_eq(self.head);
         if self.step.len <= 16 { all(same | self.last) } else { all(same) && self.fits_on(rest) }
+    }
+
+    /// The same of fewer than 16 bytes, the last ones of a record.
+    #[inline(never)]
+    fn fits_last(&self, rest: &[u8]) -> bool {
+        self.fits_from(padded(rest), rest)
     }
 
     #[inline(always)]
@@ -139,8 +149,9 @@ fn all(same: u8x16) -> bool {
 }
 
 /// The first 16 bytes, zeros behind them where there are fewer.
-#[cold]
-#[inline(never)]
 fn padded(bytes: &[u8]) -> u8x16 {
-    u8x16::new(std::array::from_fn(|at| bytes.get(at).copied().unwrap_or_default()))
+    let mut head = [0; 16];
+    let len = bytes.len().min(16);
+    head[..len].copy_from_slice(&bytes[..len]);
+    u8x16::new(head)
 }

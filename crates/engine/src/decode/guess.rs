@@ -43,7 +43,7 @@ pub(super) struct Guess {
     pause: u32,
     next_pause: u32,
     learn: bool,
-    /// Whether the last record matched, for tests.
+    /// Whether the last record matched.
     pub(super) matched: bool,
 }
 
@@ -69,6 +69,12 @@ impl Guess {
         }
         self.miss();
         false
+    }
+
+    /// Whether the record that was read last is known to have no line end: all of it matched, texts and numbers have none, and what
+    /// is between them has been without one so far.
+    pub(super) fn is_one_line(&self) -> bool {
+        self.matched && self.layouts.first().is_some_and(|layout| !layout.has_line_ends)
     }
 
     /// Whether the record that `read` just gave way for is worth learning from.
@@ -119,14 +125,13 @@ impl Layout {
             if (is_first || second.fits(rest))
                 && let Some(value) = rest.get(usize::from(step.len)..)
             {
-                if step.next == Next::End {
-                    return value.is_empty().then_some(());
-                }
-                if let Some((kind, len, behind)) = usual_value(step.next, value) {
-                    let start = record.len() - value.len();
-                    put(step, found, Leaf::range(kind, start, start + len));
+                if let Some((leaf, behind)) = usual_value(step.next, value, record.len() - value.len()) {
+                    put(step, found, leaf);
                     (spot, rest) = (step.spot, behind);
                     continue;
+                }
+                if step.next == Next::End {
+                    return value.is_empty().then_some(());
                 }
             }
             (spot, rest) = self.any_value(spot, record, rest, found)?;
@@ -175,6 +180,7 @@ impl Layout {
     #[inline(never)]
     fn find(&mut self, spot: Id, rest: &[u8]) -> Option<Step> {
         let step = self.way(self.stands[usize::from(spot)], rest)?;
+        self.has_line_ends |= memchr::memchr2(b'\n', b'\r', &rest[..usize::from(step.len)]).is_some();
         if let Some(edge) = Edge::new(&rest[..usize::from(step.len)], step) {
             let [first, second] = &mut self.edges[usize::from(spot)];
             *(if first.is_none() { first } else { second }) = edge;
@@ -317,16 +323,18 @@ fn put(step: &Step, found: &mut Found, leaf: Leaf) {
     }
 }
 
-/// Kind and length of a plain text or a usual number, and what is behind it.
+/// A plain text, a usual number or an array that opens, and what is behind it; `value` stands at `start` in the record.
 #[inline(always)]
-fn usual_value(next: Next, value: &[u8]) -> Option<(Kind, usize, &[u8])> {
+fn usual_value(next: Next, value: &[u8], start: usize) -> Option<(Leaf, &[u8])> {
     if next == Next::Text {
         let len = text::stop::<true>(value)?;
         let (&stop, behind) = value.get(len..)?.split_first()?;
-        (stop == b'"').then_some((Kind::Text, len, behind))
+        (stop == b'"').then_some((Leaf::range(Kind::Text, start, start + len), behind))
     } else if next == Next::Scalar {
         let len = text::usual_number_end(value)?;
-        Some((Kind::Number, len, value.get(len..)?))
+        Some((Leaf::range(Kind::Number, start, start + len), value.get(len..)?))
+    } else if next == Next::Array {
+        Some((Leaf::of(Kind::Array), value))
     } else {
         None
     }

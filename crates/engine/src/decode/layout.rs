@@ -36,6 +36,8 @@ pub(super) struct Layout {
     /// By spot, a place between two values: what it is, and the ways that were met from it, the first and the latest.
     pub(super) stands: Vec<Stand>,
     pub(super) edges: Vec<[Edge; 2]>,
+    /// Whether a line end was met on any way.
+    pub(super) has_line_ends: bool,
     names: Vec<u8>,
 }
 
@@ -105,6 +107,7 @@ impl Default for Layout {
             arrays: vec![],
             stands: vec![],
             edges: vec![],
+            has_line_ends: false,
             names: vec![],
         };
         layout.clear();
@@ -120,6 +123,7 @@ impl Layout {
         self.arrays.clear();
         self.stands.clear();
         self.edges.clear();
+        self.has_line_ends = false;
         self.names.clear();
         self.spot(Stand::Start);
         self.new_object(Owner::Record);

@@ -166,11 +166,10 @@ impl Reader {
 
     fn keys(&mut self, paths: &Paths, found: &Found, record: &[u8], keys: &mut [u64]) {
         for ((key, parts), hasher) in keys.iter_mut().zip(&paths.keys).zip(&self.entities) {
-            let mut state = Some(hasher.start());
-            for &part in parts {
-                let text = value::text(found.leaves[usize::from(part)], record, &mut self.text);
-                state = state.zip(text).map(|(state, text)| hasher.mix(state, text));
-            }
+            let state = parts.iter().try_fold(hasher.start(), |state, &part| {
+                let text = value::text(found.leaves[usize::from(part)], record, &mut self.text)?;
+                Some(hasher.mix(state, text))
+            });
             *key = state.map_or(NO_KEY, |state| hasher.key(state));
         }
     }

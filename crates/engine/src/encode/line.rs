@@ -30,6 +30,8 @@ pub enum ScoreText {
 pub struct Line<'a> {
     /// The record's own bytes: a valid JSON object.
     pub record: &'a [u8],
+    /// Whether those are known to have no line end.
+    pub is_one_line: bool,
     pub event: EventRef<'a>,
     pub sequence: u64,
     /// Where a history is kept.
@@ -74,7 +76,7 @@ impl LineWriter {
         out.extend_from_slice(plan.close);
         if plan.event {
             out.extend_from_slice(b",\"event\":");
-            push_one_line(out, line.record);
+            push_one_line(out, line.record, line.is_one_line);
         }
         out.extend_from_slice(b"}\n");
     }

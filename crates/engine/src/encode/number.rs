@@ -122,13 +122,30 @@ fn put_large_integer(value: i64, to: &mut [u8], at: usize) -> usize {
 #[inline(always)]
 fn put_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
     if value as u64 >= 100_000 || digits != 2 {
-        return put_any_decimal(value, digits, to, at);
+        return match digits {
+            2 if (value as u64) < 100_000_000 => put_thousands(value as u32, to, at),
+            _ => put_any_decimal(value, digits, to, at),
+        };
     }
     let (whole, hundredths) = (SMALL[value as usize / 100], HUNDREDTHS[value as usize % 100]);
     let to = room(to, at);
     let len = lay_small(whole, to, 0);
     to[len..len + 4].copy_from_slice(&hundredths);
     at + len + 4
+}
+
+/// Hundredths of 1,000.00 to below 1,000,000.00: thousands, units and hundredths are looked up.
+#[inline(never)]
+fn put_thousands(value: u32, to: &mut [u8], at: usize) -> usize {
+    let (whole, hundredths) = (value / 100, HUNDREDTHS[value as usize % 100]);
+    let (thousands, units) = (SMALL[whole as usize / 1_000 % 1_000], SMALL[whole as usize % 1_000]);
+    // Zeros in front; the digits are ones with more bits.
+    let units = (units & 0x00ff_ffff) << (24 - 8 * (units >> 24 & 3)) | 0x0030_3030;
+    let to = room(to, at);
+    let len = lay_small(thousands, to, 0);
+    to[len..len + 4].copy_from_slice(&units.to_le_bytes());
+    to[len + 3..len + 7].copy_from_slice(&hundredths);
+    at + len + 7
 }
 
 /// As [`put_decimal`], up to 10^7.
@@ -294,6 +311,9 @@ mod tests {
     fn every_number_below_a_few_thousand() {
         for value in 0..200_000 {
             assert_eq!(text(value, Shape::Integer), value.to_string());
+            assert_eq!(text(value, Shape::Decimal { digits: 2 }), by_hand(value, 2));
+        }
+        for value in (200_000..101_000_000).step_by(331) {
             assert_eq!(text(value, Shape::Decimal { digits: 2 }), by_hand(value, 2));
         }
     }

@@ -50,6 +50,7 @@ fn head() -> Head {
 fn line<'a>(head: &'a Head, cells: &'a [Cell]) -> Line<'a> {
     Line {
         record: RECORD,
+        is_one_line: false,
         event: EventRef { head, keys: &[], slots: &[] },
         sequence: 17,
         id: None,

@@ -39,11 +39,11 @@ pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a valid JSON text as it stands, but on one line: a raw line end can only be white space between
-/// tokens (inside a string it would not be JSON), so a space takes its place.
-pub(super) fn push_one_line(out: &mut Vec<u8>, json: &[u8]) {
+/// tokens (inside a string it would not be JSON), so a space takes its place. None is looked for where it is known to be one line.
+pub(super) fn push_one_line(out: &mut Vec<u8>, json: &[u8], is_known: bool) {
     let start = out.len();
     out.extend_from_slice(json);
-    if memchr::memchr2(b'\n', b'\r', json).is_some() {
+    if !is_known && memchr::memchr2(b'\n', b'\r', json).is_some() {
         for byte in &mut out[start..] {
             if matches!(*byte, b'\n' | b'\r') {
                 *byte = b' ';
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn line_ends_become_spaces() {
         let mut out = b"x\n".to_vec();
-        push_one_line(&mut out, b"{\r\n\"a\":\n\"\\n\"}");
+        push_one_line(&mut out, b"{\r\n\"a\":\n\"\\n\"}", false);
         assert_eq!(out, b"x\n{  \"a\": \"\\n\"}");
     }
 }

@@ -96,6 +96,11 @@ impl Blocks {
         Self::Packed { reader, failed: None }
     }
 
+    /// Whether it is a plain file, which has what comes next at once, and an error again.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::Plain { waits: false, .. })
+    }
+
     /// Appends about `want` bytes to `into`.
     pub(crate) fn fill(&mut self, into: &mut Vec<u8>, want: usize) -> io::Result<Fill> {
         let before = into.len();

@@ -80,8 +80,13 @@ impl Lines {
         let limits = Limits { bytes: max_bytes.clamp(1, BLOCK_BYTES_MAX), records: max_records.max(1) };
         into.clear();
         if self.carry_whole && self.take_carried(into, limits) {
-            return Ok(Read::More);
+            // Alone they would be a small batch after each that stopped at the limit of records.
+            if self.carry_whole || !self.blocks.is_file() {
+                return Ok(Read::More);
+            }
+            return self.fill_up(into, limits);
         }
+        into.bytes.clear();
         self.restore_carry(into);
         self.read_blocks(into, limits)
     }
@@ -89,16 +94,31 @@ impl Lines {
     /// Takes whole lines that an earlier read left behind.
     fn take_carried(&mut self, into: &mut Records, limits: Limits) -> bool {
         let left = &self.carry[self.carry_at..];
-        let (taken, stopped) = self.next.cut(left, 0, &mut into.list, limits);
+        let (taken, stopped) = self.next.cut(left, (0, 0), &mut into.list, limits);
         into.bytes.extend_from_slice(&left[..taken]);
         self.carry_at += taken;
         self.carry_whole = stopped;
         !into.is_empty()
     }
 
-    /// Puts what was carried (no whole line) at the front of the batch.
+    /// Takes more of a file behind the lines that were carried: what one read gives.
+    fn fill_up(&mut self, into: &mut Records, limits: Limits) -> io::Result<Read> {
+        let start = into.bytes.len();
+        self.restore_carry(into);
+        let known = into.bytes.len();
+        let want = limits.bytes.saturating_sub(known).max(BLOCK_BYTES_MIN);
+        let (taken, stopped) = match self.blocks.fill(&mut into.bytes, want) {
+            Ok(Fill::Some) => self.next.cut(&into.bytes, (start, known), &mut into.list, limits),
+            // The next read comes to it again.
+            Ok(Fill::Idle | Fill::End) | Err(_) => (start, false),
+        };
+        self.keep(into, taken);
+        self.carry_whole = stopped;
+        Ok(Read::More)
+    }
+
+    /// Puts what was carried (no whole line) behind what is in the batch.
     fn restore_carry(&mut self, into: &mut Records) {
-        into.bytes.clear();
         into.bytes.extend_from_slice(&self.carry[self.carry_at..]);
         self.carry.clear();
         self.carry_at = 0;
@@ -135,7 +155,7 @@ impl Lines {
             if self.skipping && !self.skip(into) {
                 continue;
             }
-            let (taken, stopped) = self.next.cut(&into.bytes, known, &mut into.list, limits);
+            let (taken, stopped) = self.next.cut(&into.bytes, (0, known), &mut into.list, limits);
             if into.is_empty() {
                 // Empty lines, or no line end yet: go on behind what is left.
                 into.bytes.drain(..taken);
@@ -190,16 +210,15 @@ impl Lines {
 }
 
 impl Place {
-    /// Cuts whole lines off the front of `bytes`, of which the first `known` hold no line end: how many bytes
-    /// were taken, and whether a limit stopped it.
+    /// Cuts whole lines off `bytes` from `start` on; no line ends before `known`: how many bytes are taken, and
+    /// whether a limit stopped it.
     fn cut(
         &mut self,
         bytes: &[u8],
-        known: usize,
+        (mut start, known): (usize, usize),
         list: &mut Vec<RecordMeta>,
         limits: Limits,
     ) -> (usize, bool) {
-        let mut start = 0;
         for end in memchr::memchr_iter(b'\n', &bytes[known..]) {
             let next = known + end + 1;
             let len = content(&bytes[start..next - 1]);

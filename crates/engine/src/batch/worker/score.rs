@@ -133,7 +133,8 @@ impl Worker {
                 counts.labels += 1;
             } else if self.scored.get(next).is_some_and(|scored| scored.event == event) {
                 let entry = inputs.events[lane].event(row);
-                self.write_event(shared, &inputs.job, next, &entry, out, &mut counts);
+                let is_one_line = inputs.events[lane].is_one_line(row);
+                self.write_event(shared, &inputs.job, next, (&entry, is_one_line), out, &mut counts);
                 if let Some(plan) = handed_out.filter(|plan| plan.share.has(entry.head.id_hash)) {
                     let from = self.rows_from.filter(|from| is_read && *from == first);
                     self.hand_out(shared, plan, (next, from), &entry, out);
@@ -236,7 +237,7 @@ impl Worker {
         shared: &Shared,
         job: &Job,
         index: usize,
-        entry: &EventRef<'_>,
+        (entry, is_one_line): (&EventRef<'_>, bool),
         out: &mut OutputLane,
         counts: &mut Counts,
     ) {
@@ -274,6 +275,7 @@ impl Worker {
         let record = job.records.bytes_of(event);
         let line = Line {
             record,
+            is_one_line,
             event: *entry,
             sequence: job.first_sequence + event as u64,
             id: job.id_of(event),

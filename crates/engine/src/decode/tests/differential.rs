@@ -320,3 +320,24 @@ fn long_names_and_prefixes_are_told_apart() {
         assert!(case.decoder.parsers_agree(record.as_bytes()), "{record}");
     }
 }
+
+/// Short ways, a way that is too long to be kept, and white space of each kind.
+#[test]
+fn a_line_end_is_never_overlooked() {
+    let name = "n".repeat(60);
+    let plain = format!(r#"{{"event_id":"e\n","{name}":[1, 2],"amount":1}}"#);
+    for (at, _) in plain.match_indices([',', ':', '{', '}', '[', ']']) {
+        for end in ["\n", "\r\n", " \r", "\t"] {
+            let mut case = Case::new(checkout());
+            let broken = [&plain[..at], end, &plain[at..]].concat();
+            for record in [&plain, &plain, &plain, &broken, &broken, &plain, &broken] {
+                assert!(case.decoder.parsers_agree(record.as_bytes()), "{record:?}");
+            }
+        }
+    }
+    let mut case = Case::new(checkout());
+    for round in 0..3 {
+        assert!(case.decoder.parsers_agree(plain.as_bytes()));
+        assert_eq!(case.decoder.is_one_line(), round > 0);
+    }
+}

@@ -140,10 +140,17 @@ impl Program {
         &self.slots
     }
 
-    /// Most programs are one operand and a step or two on it: no stack is made for these.
+    /// Most programs are one operand, or a step or two on it: no stack is made for these.
+    #[inline]
     fn run(&self, context: &Context<'_>) -> f64 {
         let Some((&first, rest)) = self.ops.split_first() else { return f64::NAN };
-        let mut value = self.operand(first, context);
+        let value = self.operand(first, context);
+        if rest.is_empty() { value } else { self.run_on(value, rest, context) }
+    }
+
+    /// Goes on from a value.
+    #[inline(never)]
+    fn run_on(&self, mut value: f64, rest: &[Op], context: &Context<'_>) -> f64 {
         for (at, &op) in rest.iter().enumerate() {
             if !op.is_unary() {
                 return self.run_on_stack(value, &rest[at..], context);
@@ -153,7 +160,8 @@ impl Program {
         value
     }
 
-    /// Goes on from a value.
+    /// The same, of operations that need more than one.
+    #[inline(never)]
     fn run_on_stack(&self, value: f64, ops: &[Op], context: &Context<'_>) -> f64 {
         let mut stack = [f64::NAN; EXPRESSION_STACK_MAX];
         stack[0] = value;
@@ -359,18 +367,18 @@ static WEEKDAY_COS: [f64; 7] = turn(true);
 impl Calendar {
     fn of(self, time_ms: i64) -> f64 {
         let hours = time_ms.div_euclid(3_600_000);
-        let hour = hours.rem_euclid(24) as usize;
+        let hour = || hours.rem_euclid(24) as usize;
         // 1970-01-01 was a Thursday: 3 where Monday is 0.
-        let weekday = (hours.div_euclid(24) + 3).rem_euclid(7) as usize;
+        let weekday = || (hours.div_euclid(24) + 3).rem_euclid(7) as usize;
         match self {
-            Self::Hour => hour as f64,
-            Self::Weekday => weekday as f64,
-            Self::HourSin => HOUR_SIN[hour],
-            Self::HourCos => HOUR_COS[hour],
-            Self::WeekdaySin => WEEKDAY_SIN[weekday],
-            Self::WeekdayCos => WEEKDAY_COS[weekday],
-            Self::Night => truth(hour <= 6),
-            Self::Weekend => truth(weekday >= 5),
+            Self::Hour => hour() as f64,
+            Self::Weekday => weekday() as f64,
+            Self::HourSin => HOUR_SIN[hour()],
+            Self::HourCos => HOUR_COS[hour()],
+            Self::WeekdaySin => WEEKDAY_SIN[weekday()],
+            Self::WeekdayCos => WEEKDAY_COS[weekday()],
+            Self::Night => truth(hour() <= 6),
+            Self::Weekend => truth(weekday() >= 5),
         }
     }
 }
