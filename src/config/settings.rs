@@ -5,7 +5,7 @@ use cartguard_engine::batch::{
     BATCH_RECORDS_MAX, DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
 };
 use cartguard_engine::document::Reader;
-use cartguard_engine::limits::{DISTINCT_VALUES_MAX, REASONS_MAX};
+use cartguard_engine::limits::{DISTINCT_VALUES_MAX, REASONS_MAX, WORKERS_MAX};
 use cartguard_io::Level;
 use cartguard_recovery as recovery;
 use std::path::PathBuf;
@@ -140,7 +140,7 @@ pub(super) fn state(table: &mut Reader<'_>) -> Option<StateSettings> {
 }
 
 pub(super) fn engine(table: &mut Reader<'_>) -> Option<Engine> {
-    let workers = table.integer("workers", 0..=SHARDS_MAX);
+    let workers = table.integer("workers", 0..=WORKERS_MAX as i64);
     let batch_max = table.integer("batch_max", 1..=BATCH_RECORDS_MAX as i64);
     let idle = table.one_of("idle", &["park", "spin"]);
     let idle = if idle? == 0 { Idle::Park } else { Idle::Spin };

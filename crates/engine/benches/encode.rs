@@ -192,7 +192,7 @@ fn lines(criterion: &mut Criterion) {
                 for index in 0..LINES {
                     let line = Line {
                         record: &records[index],
-                        is_one_line: false,
+                        is_one_line: true,
                         event: EventRef { head: &heads[index], keys: &[], slots: &[] },
                         sequence: 1_000_000 + index as u64,
                         id: None,
@@ -223,7 +223,7 @@ fn lines(criterion: &mut Criterion) {
             for index in 0..LINES {
                 let line = Line {
                     record: &records[index],
-                    is_one_line: false,
+                    is_one_line: true,
                     event: EventRef { head: &heads[index], keys: &[], slots: &[] },
                     sequence: index as u64,
                     id: None,

@@ -14,6 +14,9 @@ pub const FIELDS_MAX: usize = 256;
 /// Entity kinds. A worker's work item names the entity in 8 bits; refused by `check`.
 pub const ENTITIES_MAX: usize = 64;
 
+/// Workers. A shard names its worker in 8 bits; refused by `check`.
+pub const WORKERS_MAX: usize = 256;
+
 /// Parts of a composite key. Arbitrary; refused by `check`.
 pub const KEY_PARTS_MAX: usize = 8;
 

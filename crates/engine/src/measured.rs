@@ -72,7 +72,8 @@ impl Store {
         self.step.run(&self.plan, &self.settings, &mut shard, event, None)
     }
 
-    /// The same for a batch: shard by shard, each taken once, and asked for ahead where `is_ahead`.
+    /// The same for a batch: shard by shard, each taken once, and asked for ahead where `is_ahead`. (The engine has all its shards at hand and
+    /// goes through the events in their order, which costs the same.)
     pub fn update_all(&mut self, events: &mut [Event], is_ahead: bool) -> u8 {
         let Self { plan, settings, shards, shard_of, step, slots } = self;
         let of = |event: &Event| shard_of.of(event.key);

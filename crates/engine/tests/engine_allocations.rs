@@ -21,7 +21,7 @@ use counting::{COUNT, LARGE};
 use std::sync::Arc;
 
 /// What a batch may allocate: the lists of guards of the lanes, one for each of the phases that read them (order,
-/// update, encode), two for the one that scores, and one each of the ids' shards and of the keys'.
+/// update, encode), two for the one that scores, and one each of the ids' shards and of the keys', which are of one layer here.
 const PER_BATCH: u64 = 7;
 
 /// More than that in all rounds, for tables of the state that had not met their largest use before: measured 3, for

@@ -14,7 +14,8 @@ pub enum InstructionSet {
     Avx512,
 }
 
-/// A piece of work that gains from wide registers. `run`, and what it calls, has to be `#[inline(always)]`.
+/// A piece of work that gains from wide registers. `run`, and what it calls for each piece, has to be
+/// `#[inline(always)]`; what is called now and then need not, and is compiled for the least.
 pub trait Kernel {
     /// What comes of it.
     type Out;

@@ -52,7 +52,7 @@ pub const INLINE_BELOW: usize = 32;
 /// How an engine is set up, besides its plan.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// Workers, the calling thread among them.
+    /// Workers, the calling thread among them; at most [`crate::limits::WORKERS_MAX`], whatever is asked for.
     pub workers: usize,
     pub state: StateSettings,
     pub dedupe: DedupeSettings,

@@ -12,7 +12,7 @@ use crate::decide::Thresholds;
 use crate::encode::{FeatureMeta, Id, LineOptions, LinePlan, LineWriter, PartitionKey};
 use crate::features::plan::Plan;
 use crate::features::spec::Definition;
-use crate::limits::DEDUPE_SHARDS;
+use crate::limits::{DEDUPE_SHARDS, WORKERS_MAX};
 use crate::record::Records;
 use crate::state::ids::IdShard;
 use crate::state::shard::StateSettings;
@@ -215,7 +215,7 @@ impl Blocks {
 
 impl Shared {
     pub(crate) fn new(plan: Arc<Plan>, settings: EngineSettings, scorer: Option<Arc<Scorer>>) -> Self {
-        let workers = settings.workers.max(1);
+        let workers = settings.workers.clamp(1, WORKERS_MAX);
         let schema = &plan.schema;
         let job = Job::new(InForce::new(&plan, &settings, scorer));
         let reserve = Reserve::start();

@@ -12,6 +12,7 @@ use crate::batch::shared::{Job, Shared};
 use crate::batch::worker::{Lanes, is_accepted, owner};
 use crate::event::NO_KEY;
 use crate::features::plan::Plan;
+use crate::limits::WORKERS_MAX;
 use crate::state::Shards;
 use crate::state::shard::{Shard, Update};
 use crate::window::read;
@@ -19,9 +20,11 @@ use crate::window::write::Entry;
 use dashmap::mapref::one::RefMut;
 use std::sync::atomic::Ordering;
 
-/// Updates whose memory is asked for before the first of them is done: as many misses as overlap, and no more than the nearest cache
-/// holds.
+/// Updates whose memory is asked for before the first of them is done, and those of the last of their events: as many misses as overlap,
+/// and no more than the nearest cache holds.
 const TASKS_AHEAD: usize = 48;
+
+const _: () = assert!(WORKERS_MAX - 1 <= u8::MAX as usize, "a shard names its worker in 8 bits");
 
 /// What the phases before left for this one.
 pub(super) struct Batch<'a> {

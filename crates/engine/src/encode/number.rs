@@ -148,7 +148,7 @@ fn put_thousands(value: u32, to: &mut [u8], at: usize) -> usize {
     at + len + 7
 }
 
-/// As [`put_decimal`], up to 10^7.
+/// As [`put_decimal`]; quick up to 10^7.
 #[inline(never)]
 fn put_any_decimal(value: i64, digits: u32, to: &mut [u8], at: usize) -> usize {
     if value as u64 >= 10_000_000 || !matches!(digits, 1..=6) {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_below_a_few_thousand() {
+    fn every_number_below_two_hundred_thousand_and_some_to_a_hundred_million() {
         for value in 0..200_000 {
             assert_eq!(text(value, Shape::Integer), value.to_string());
             assert_eq!(text(value, Shape::Decimal { digits: 2 }), by_hand(value, 2));

@@ -71,5 +71,8 @@ mod tests {
         let mut out = b"x\n".to_vec();
         push_one_line(&mut out, b"{\r\n\"a\":\n\"\\n\"}", false);
         assert_eq!(out, b"x\n{  \"a\": \"\\n\"}");
+        out.clear();
+        push_one_line(&mut out, b"{\"a\": 1}", true);
+        assert_eq!(out, b"{\"a\": 1}");
     }
 }

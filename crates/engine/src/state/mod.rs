@@ -3,8 +3,8 @@
 //! batch -> **state** -> window
 //!
 //! The shards lie in a dashmap, one entry a shard, each with a lock of its own. A worker holds each of its shards for a phase of a batch, so
-//! the lock costs nothing; a reader (API, console) takes one shard briefly. Nobody but a worker holds a shard while asking for
-//! another, and no two workers ask for the same, so that nobody waits in a circle.
+//! the lock costs nothing; no two workers ask for the same, so that nobody waits in a circle. Whoever goes through all shards (sizes,
+//! snapshots) does so between batches, when the engine is nobody else's: a walk holds one lock while it asks for the next.
 
 mod apart;
 pub(crate) mod ids;

@@ -154,13 +154,13 @@ impl Shard {
         Some(found)
     }
 
-    /// Whether the sliding windows of a key stand as of its newest event.
+    /// The words of the sliding windows of a key, where they stand as of its newest event.
     #[cfg(test)]
-    pub(crate) fn windows_stand(&self, plan: &EntityPlan, hash: u64) -> bool {
-        self.find(hash).is_some_and(|slot| {
-            let slot = self.slots.get(slot);
-            History::new(&plan.layout, &self.arena, slot).sliding(slot.newest_ms).is_some()
-        })
+    pub(crate) fn windows(&mut self, plan: &EntityPlan, hash: u64) -> Option<Vec<u64>> {
+        let slot = self.find(hash)?;
+        let held = self.slots.get(slot);
+        History::new(&plan.layout, &self.arena, held).sliding(held.newest_ms)?;
+        Some(self.history_mut(plan, slot).take_windows())
     }
 
     /// The slot of a key, if it is in store. The number stays good until the key is removed.
@@ -208,7 +208,8 @@ impl Shard {
             } else if held.chunks > 0 && held.newest_ms <= update.time_ms {
                 has_entered = plan.is_one_pass
                     && held.spans == 0
-                    && History::new(&plan.layout, &self.arena, held).windows_stand_by(update.time_ms);
+                    && History::new(&plan.layout, &self.arena, held)
+                        .windows_stand_at_or_before(update.time_ms);
                 if !has_entered {
                     self.history_mut(plan, slot).advance(update.time_ms);
                 }

@@ -262,10 +262,10 @@ impl<'a> History<'a> {
         if tail.row < CHUNK_ROWS { tail } else { Position { chunk: tail.chunk + 1, row: 0 } }
     }
 
-    /// Whether it is big and its windows stand as of this time or an earlier one.
+    /// Whether the windows of a big history stand as of this time or an earlier one.
     #[inline]
-    pub(crate) fn windows_stand_by(&self, time_ms: i64) -> bool {
-        self.slot.chunks > 0 && Sliding::stand_by(self.layout, self.root, time_ms)
+    pub(crate) fn windows_stand_at_or_before(&self, time_ms: i64) -> bool {
+        Sliding::stand_at_or_before(self.layout, self.root, time_ms)
     }
 
     /// The sliding windows, if it is big and they stand as of this time.

@@ -143,9 +143,9 @@ impl<'a> Sliding<'a> {
 
     /// Whether the windows of a history stand as of `time_ms` or an earlier time.
     #[inline]
-    pub(crate) fn stand_by(layout: &Layout, root: &[u64], time_ms: i64) -> bool {
-        let as_of_ms = root[layout.sizes.heads] as i64;
-        layout.sliding.words > 0 && as_of_ms != NEVER && as_of_ms <= time_ms
+    pub(crate) fn stand_at_or_before(layout: &Layout, root: &[u64], time_ms: i64) -> bool {
+        let as_of_ms = root[layout.sizes.heads + AS_OF] as i64;
+        as_of_ms != NEVER && as_of_ms <= time_ms
     }
 
     /// Tells the first row of each window that an event at `time_ms` would make leave.

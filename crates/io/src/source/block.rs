@@ -96,7 +96,7 @@ impl Blocks {
         Self::Packed { reader, failed: None }
     }
 
-    /// Whether it is a plain file, which has what comes next at once, and an error again.
+    /// Whether it is a plain file, which has what comes next at once; an error there either comes again or was none that lasts.
     pub(crate) fn is_file(&self) -> bool {
         matches!(self, Self::Plain { waits: false, .. })
     }

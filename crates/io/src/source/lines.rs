@@ -81,7 +81,8 @@ impl Lines {
         into.clear();
         if self.carry_whole && self.take_carried(into, limits) {
             // Alone they would be a small batch after each that stopped at the limit of records.
-            if self.carry_whole || !self.blocks.is_file() {
+            let is_full = self.carry_whole || into.len() >= limits.records;
+            if is_full || !self.blocks.is_file() {
                 return Ok(Read::More);
             }
             return self.fill_up(into, limits);

@@ -2,7 +2,7 @@
 //!
 //! history -> **plain** -> read
 //!
-//! Plain: no window is delayed, and amounts are the only column (`Layout::is_plain`). The history has no spans.
+//! Only where amounts are the only column and no window is delayed (`EntityPlan::is_one_pass`), and of a history without spans.
 //! Holds: the words are then those that [`super::SlidingMut::advance`] and [`super::SlidingMut::add`] would leave.
 
 use super::{Cursor, EMPTY, EVENTS, NEVER, NOTHING, SlidingMut, SlidingWindow, WINDOW_FIXED};
