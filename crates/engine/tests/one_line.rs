@@ -63,7 +63,9 @@ fn records_with_line_ends_among_others_give_one_line_each() {
         let mut text = Vec::new();
         for records in records.chunks(700) {
             batch.clear();
-            records.iter().for_each(|(record, _)| batch.push_json(record.as_bytes()));
+            for (record, _) in records {
+                batch.push_json(record.as_bytes());
+            }
             engine.process(&mut batch, &mut outputs);
             text.extend(outputs.decisions().flatten().copied());
         }
