@@ -209,7 +209,7 @@ fn one_pass_over_huge_amounts_gives_what_its_steps_give() {
     for entity in &mut other.entities {
         (entity.is_one_pass, entity.layout.is_plain) = (false, false);
     }
-    let steps = [Step { ms: 100, amount: 1_000_000_000_000_000 }; 5_000];
+    let steps = vec![Step { ms: 100, amount: 1_000_000_000_000_000 }; 5_000];
     assert!(run(&one_pass, 8_192, &steps) == run(&other, 8_192, &steps), "the cells or words differ");
 }
 
