@@ -158,7 +158,19 @@ pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     ("bench", &["cli", "config", "engine", "exit", "memory", "model", "run", "shadow", "synthetic", "usage"]),
     (
         "demo",
-        &["cli", "config", "engine", "exit", "pipeline", "run", "signals", "summary", "synthetic", "vitals"],
+        &[
+            "cli",
+            "config",
+            "engine",
+            "exit",
+            "memory",
+            "pipeline",
+            "run",
+            "signals",
+            "summary",
+            "synthetic",
+            "vitals",
+        ],
     ),
     (
         "cli",
