@@ -197,6 +197,11 @@ impl Engine {
         self.shared.size()
     }
 
+    /// Whether the memory that the first keys will take is ready.
+    pub fn has_reserve(&self) -> bool {
+        self.shared.reserve.is_full()
+    }
+
     /// The names of the features that decisions carry, as the text of `features.json`.
     pub fn feature_names_json(&self) -> Vec<u8> {
         let job = self.shared.job.read().unwrap_or_else(PoisonError::into_inner);

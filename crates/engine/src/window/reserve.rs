@@ -64,6 +64,14 @@ impl Reserve {
         Self { owner: started.ok().map(|_| Arc::new(Owner { store })) }
     }
 
+    /// Whether as many pages are ready as are kept, or none ever will be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.owner.as_ref().is_none_or(|owner| {
+            let ready = owner.store.lock();
+            ready.pages.len() >= READY && ready.slot_pages.len() >= READY
+        })
+    }
+
     /// An empty page.
     pub(crate) fn page(&self) -> Page {
         self.take(|ready| ready.pages.pop()).unwrap_or_else(empty)
@@ -152,6 +160,9 @@ mod tests {
         let reserve = Reserve::start();
         let store = Arc::downgrade(&reserve.owner.as_ref().expect("a thread can be started").store);
         let clone = reserve.clone();
+        while !clone.is_full() {
+            std::thread::yield_now();
+        }
         drop(reserve);
         assert!(clone.page().iter().all(|&word| word == 0));
         assert!(store.upgrade().is_some_and(|store| !store.lock().is_over));
