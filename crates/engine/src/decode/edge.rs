@@ -5,8 +5,8 @@
 //! From a spot of the layout, the bytes up to the next value alone decide where one comes out. So a way that was found
 //! once is kept with its bytes, and where the same bytes stand again they are only compared, 16 at a time.
 //!
-//! Holds: an edge is taken only where all of its bytes are there; it never has a control character, so the zeros
-//! that stand in for bytes behind the record differ from all of them.
+//! Holds: an edge is taken only where all of its bytes are there; it never has a zero byte, which JSON has nowhere, so the
+//! zeros that stand in for bytes behind the record differ from all of them.
 
 use super::layout::Id;
 use super::paths::LeafId;

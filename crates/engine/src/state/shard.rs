@@ -197,8 +197,8 @@ impl Shard {
             _ => self.find(update.hash),
         };
         let mut is_late = false;
-        // Whether the event is in the windows of a big history before it is stored.
-        let mut has_entered = false;
+        // Of a key whose windows are moved, read and added to in one pass: their words. The event is in them before it is stored.
+        let mut windows = None;
         if let Some(slot) = found {
             let held = self.slots.get(slot);
             is_late = held.newest_ms - update.time_ms > settings.lateness_ms;
@@ -206,19 +206,18 @@ impl Shard {
                 self.remove(plans, slot);
                 (found, is_late) = (None, false);
             } else if held.chunks > 0 && held.newest_ms <= update.time_ms {
-                has_entered = plan.is_one_pass
+                let is_one_pass = plan.is_one_pass
                     && held.spans == 0
                     && History::new(&plan.layout, &self.arena, held)
                         .windows_stand_at_or_before(update.time_ms);
-                if !has_entered {
-                    self.history_mut(plan, slot).advance(update.time_ms);
+                let mut history = self.history_mut(plan, slot);
+                if is_one_pass {
+                    windows = Some(history.take_windows());
+                } else {
+                    history.advance(update.time_ms);
                 }
             }
         }
-        let mut windows = match found {
-            Some(slot) if has_entered => self.history_mut(plan, slot).take_windows(),
-            _ => Vec::new(),
-        };
         let history = found.map(|slot| History::new(&plan.layout, &self.arena, self.slots.get(slot)));
         let mut reader = Reader {
             plan,
@@ -229,17 +228,18 @@ impl Shard {
             scratch,
             cells,
         };
-        let marks = match &history {
-            Some(history) if has_entered => {
-                reader.pass(history, &mut SlidingMut::new(&plan.layout.sliding, &mut windows))
+        let marks = match (&history, &mut windows) {
+            (Some(history), Some(words)) => {
+                reader.pass(history, &mut SlidingMut::new(&plan.layout.sliding, words))
             }
             _ => reader.read(),
         };
         if is_late {
             return marks | marks::LATE;
         }
-        if let Some(slot) = found.filter(|_| has_entered) {
-            self.history_mut(plan, slot).put_windows(windows);
+        let has_entered = windows.is_some();
+        if let (Some(slot), Some(words)) = (found, windows) {
+            self.history_mut(plan, slot).put_windows(words);
         }
         self.sweep_if_due(settings, plans, update);
         let slot = found.unwrap_or_else(|| self.create(plan, update));
