@@ -9,8 +9,8 @@
 
 use crate::window::arena::PAGE_WORDS;
 use crate::window::prefetch;
-use crate::window::reserve::Reserve;
-use std::ops::RangeInclusive;
+use crate::window::reserve::{Page, Reserve};
+use std::ops::{Deref, DerefMut, RangeInclusive};
 
 /// Places of a new index.
 const PLACES_MIN: usize = 16;
@@ -25,18 +25,52 @@ const FREE: u64 = 0;
 #[derive(Debug)]
 pub(crate) struct Index {
     /// `upper half of the hash << 32 | slot + 1`, or [`FREE`]. A power of two of them, at most three quarters taken.
-    places: Vec<u64>,
+    places: Places,
     taken: usize,
+}
+
+/// The array of an index.
+#[derive(Debug)]
+enum Places {
+    Own(Vec<u64>),
+    /// The first words of a page.
+    InPage(Page, usize),
+}
+
+impl Deref for Places {
+    type Target = [u64];
+
+    #[inline]
+    fn deref(&self) -> &[u64] {
+        match self {
+            Self::Own(words) => words,
+            Self::InPage(page, len) => &page[..*len],
+        }
+    }
+}
+
+impl DerefMut for Places {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u64] {
+        match self {
+            Self::Own(words) => words,
+            Self::InPage(page, len) => &mut page[..*len],
+        }
+    }
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { places: vec![FREE; PLACES_MIN], taken: 0 }
+        Self { places: Places::Own(vec![FREE; PLACES_MIN]), taken: 0 }
     }
 
-    /// Bytes of the array.
+    /// Bytes of the array, or of the page in which it lies.
     pub(crate) fn bytes(&self) -> u64 {
-        self.places.capacity() as u64 * 8
+        let words = match &self.places {
+            Places::Own(words) => words.capacity(),
+            Places::InPage(page, _) => page.len(),
+        };
+        words as u64 * 8
     }
 
     /// Prefetches where the look-up of a hash begins.
@@ -136,15 +170,12 @@ impl Index {
         let room = self.places.len() * 2;
         // Fresh memory of that size is better touched by the reserve's thread, though the page may be larger than asked for.
         let places = if PAGE_PLACES.contains(&room) {
-            let page: Box<[u64]> = reserve.page();
-            let mut places = page.into_vec();
-            places.truncate(room);
-            places
+            Places::InPage(reserve.page(), room)
         } else {
-            vec![FREE; room]
+            Places::Own(vec![FREE; room])
         };
         let old = std::mem::replace(&mut self.places, places);
-        for place in old.into_iter().filter(|&place| place != FREE) {
+        for place in old.iter().copied().filter(|&place| place != FREE) {
             self.put(place);
         }
     }
