@@ -26,6 +26,8 @@ pub(crate) struct WindowPlan {
     pub(crate) count: Option<usize>,
     /// the aggregates of amounts,
     pub(crate) money: Vec<MoneyReads>,
+    /// the numbers of distinct values that storing the event tells as well ([`crate::features::plan::EntityPlan::counted`]),
+    pub(crate) counted: Vec<Read>,
     /// and the others.
     pub(crate) others: Vec<Read>,
     /// The first of four cells in a row and the amounts' unit, where all that is read besides the others is number, sum, mean and maximum,
@@ -122,20 +124,22 @@ pub(crate) struct Ratio {
 }
 
 impl Group {
-    /// Arranges the reads of all windows; `units` are those of the columns.
-    pub(crate) fn arrange(&mut self, units: &[i64]) {
+    /// Arranges the reads of all windows; `units` are those of the columns, `counted` the cells of what storing tells.
+    pub(crate) fn arrange(&mut self, units: &[i64], counted: &[usize]) {
         for index in 0..self.windows.len() {
             let (before, rest) = self.windows.split_at_mut(index);
-            rest[0].arrange(before.last(), units);
+            rest[0].arrange(before.last(), units, counted);
         }
     }
 }
 
 impl WindowPlan {
-    fn arrange(&mut self, before: Option<&Self>, units: &[i64]) {
+    fn arrange(&mut self, before: Option<&Self>, units: &[i64], counted: &[usize]) {
         for &read in &self.reads {
             if read.what == What::Count && self.count.is_none() {
                 self.count = Some(read.cell);
+            } else if counted.contains(&read.cell) {
+                self.counted.push(read);
             } else if !add_to_money(&mut self.money, read, units) {
                 self.others.push(read);
             }

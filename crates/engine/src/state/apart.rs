@@ -45,6 +45,7 @@ impl Shard {
             event: entry,
             scratch,
             cells,
+            is_stored_next: false,
         }
         .read();
         marks | late

@@ -172,7 +172,10 @@ impl Shard {
     /// Prefetches what an update at this time reads besides the root.
     #[inline]
     pub(crate) fn prefetch_rows(&self, plan: &EntityPlan, slot: u32, time_ms: i64) {
-        History::new(&plan.layout, &self.arena, self.slots.get(slot)).prefetch_rows(time_ms);
+        let held = self.slots.get(slot);
+        if held.chunks > 0 || plan.layout.distincts > 0 {
+            History::new(&plan.layout, &self.arena, held).prefetch_rows(time_ms);
+        }
     }
 
     /// One update: reads the features into `cells` and stores the event. `hint` is what [`Shard::confirm`] said earlier in the batch.
@@ -197,15 +200,17 @@ impl Shard {
             _ => self.find(update.hash),
         };
         let mut is_late = false;
+        let mut is_in_order = true;
         // Of a key whose windows are moved, read and added to in one pass: their words. The event is in them before it is stored.
         let mut windows = None;
         if let Some(slot) = found {
             let held = self.slots.get(slot);
             is_late = held.newest_ms - update.time_ms > settings.lateness_ms;
+            is_in_order = held.newest_ms <= update.time_ms;
             if held.newest_ms <= update.stream_ms.saturating_sub(settings.forget_after_ms) {
                 self.remove(plans, slot);
-                (found, is_late) = (None, false);
-            } else if held.chunks > 0 && held.newest_ms <= update.time_ms {
+                (found, is_late, is_in_order) = (None, false, true);
+            } else if held.chunks > 0 && is_in_order {
                 let is_one_pass = plan.is_one_pass
                     && held.spans == 0
                     && History::new(&plan.layout, &self.arena, held)
@@ -227,8 +232,9 @@ impl Shard {
             event: entry,
             scratch,
             cells,
+            is_stored_next: is_in_order,
         };
-        let marks = match (&history, &mut windows) {
+        let mut marks = match (&history, &mut windows) {
             (Some(history), Some(words)) => {
                 reader.pass(history, &mut SlidingMut::new(&plan.layout.sliding, words))
             }
@@ -244,6 +250,13 @@ impl Shard {
         self.sweep_if_due(settings, plans, update);
         let slot = found.unwrap_or_else(|| self.create(plan, update));
         self.store(settings, plan, slot, update, entry, has_entered);
+        if is_in_order {
+            for &(distinct, cell) in &plan.counted {
+                let (values, may_miss) = self.scratch.counted[distinct];
+                cells[cell] = Cell(values as i64);
+                marks |= if may_miss { marks::SATURATED } else { 0 };
+            }
+        }
         self.evict_if_full(plans, slot);
         marks
     }

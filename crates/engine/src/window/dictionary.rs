@@ -86,17 +86,16 @@ impl Dictionary {
         counted
     }
 
-    /// Removes the values last seen at or before `bound_ms` and notes a value at a time; its place, or [`NO_VALUE`] where there is
-    /// none or none is left.
+    /// Removes the values last seen at or before `bound_ms`, notes a value at a time, and counts the values last seen after `edge_ms`.
     pub(crate) fn note(
         &mut self,
         arena: &mut Arena,
         value: Option<u64>,
         at_ms: i64,
-        bound_ms: i64,
+        (bound_ms, edge_ms): (i64, i64),
         values_max: usize,
-    ) -> u16 {
-        let (mut found, mut hole) = (None, None);
+    ) -> Noted {
+        let (mut found, mut hole, mut others) = (None, None, 0);
         if self.places > 0 {
             let room = self.room();
             let (values, lasts) = arena.words_mut(self.handle, 2 * room).split_at_mut(room);
@@ -111,6 +110,8 @@ impl Dictionary {
                 } else if Some(values[place]) == value {
                     lasts[place] = at_ms.max(last) as u64;
                     found = Some(place as u16);
+                } else {
+                    others += u64::from(last > edge_ms);
                 }
             }
         }
@@ -118,14 +119,14 @@ impl Dictionary {
             if self.values == 0 {
                 self.release(arena);
             }
-            return NO_VALUE;
+            return Noted { place: NO_VALUE, within: others };
         };
         if let Some(place) = found {
-            return place;
+            return Noted { place, within: others + 1 };
         }
         if self.values >= values_max {
             self.dropped_ms = self.dropped_ms.max(at_ms);
-            return NO_VALUE;
+            return Noted { place: NO_VALUE, within: others };
         }
         let place = hole.unwrap_or_else(|| self.grow(arena));
         let room = self.room();
@@ -133,7 +134,7 @@ impl Dictionary {
         words[place] = value;
         words[room + place] = at_ms as u64;
         self.values += 1;
-        place as u16
+        Noted { place: place as u16, within: others + 1 }
     }
 
     /// Gives back the block.
@@ -164,6 +165,15 @@ impl Dictionary {
         self.places += 1;
         place
     }
+}
+
+/// What [`Dictionary::note`] did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noted {
+    /// The value's place, or [`NO_VALUE`] where there is no value or none was left.
+    pub(crate) place: u16,
+    /// Values last seen after the edge; a value that was noted at or before it counts too.
+    pub(crate) within: u64,
 }
 
 /// What [`Dictionary::count_after`] found.

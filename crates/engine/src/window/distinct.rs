@@ -97,7 +97,7 @@ fn is_full(
 #[inline]
 pub(crate) fn dropped_within(window: &WindowPlan, history: &History<'_>, edge_ms: i64) -> u8 {
     let dropped = window.has_distinct
-        && window.others.iter().any(|read| match read.what {
+        && window.counted.iter().chain(&window.others).any(|read| match read.what {
             What::Distinct(distinct) => history.dictionary(distinct).dropped_ms > edge_ms,
             _ => false,
         });

@@ -212,9 +212,6 @@ impl<'a> History<'a> {
     /// The same for what lies elsewhere: dictionaries, and of a big history the newest row and the rows that leave a window.
     #[inline]
     pub(crate) fn prefetch_rows(&self, time_ms: i64) {
-        if self.slot.chunks == 0 && self.layout.distincts == 0 {
-            return;
-        }
         for distinct in 0..self.layout.distincts {
             let (values, lasts) = self.dictionary(distinct).parts(self.arena);
             prefetch::lines(values);

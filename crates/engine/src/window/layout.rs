@@ -184,6 +184,8 @@ pub(crate) struct Layout {
     pub(crate) has_event: bool,
     /// H of each distinct column, ms.
     pub(crate) value_horizons_ms: Vec<i64>,
+    /// Of each distinct column the window over which its values are counted while one is noted, ms; 0 where none is.
+    pub(crate) value_windows_ms: Vec<i64>,
     /// Its only numeric column always has a value, and there are no conditions.
     pub(crate) is_plain: bool,
     /// The windows that slide over a big history.

@@ -52,6 +52,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) scratch: &'a mut Scratch,
     /// By place in the entity.
     pub(crate) cells: &'a mut [Cell],
+    /// The event is stored next, in order, which tells what is `counted`.
+    pub(crate) is_stored_next: bool,
 }
 
 impl Reader<'_> {
@@ -222,10 +224,20 @@ impl Reader<'_> {
         for money in &window.money {
             marks |= read_money(money, &totals.columns[money.column], self.cells);
         }
-        for read in &window.others {
-            marks |= self.one(group, read, range);
-        }
-        marks
+        marks | self.others(group, window, range)
+    }
+
+    /// Whether anything is read one by one.
+    #[inline]
+    fn has_others(&self, window: &WindowPlan) -> bool {
+        !window.others.is_empty() || !(self.is_stored_next || window.counted.is_empty())
+    }
+
+    /// Reads these.
+    #[inline]
+    fn others(&mut self, group: &Group, window: &WindowPlan, range: &Range) -> u8 {
+        let counted = if self.is_stored_next { &[] } else { &window.counted[..] };
+        window.others.iter().chain(counted).fold(0, |marks, read| marks | self.one(group, read, range))
     }
 
     fn one(&mut self, group: &Group, read: &Read, range: &Range) -> u8 {

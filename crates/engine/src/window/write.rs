@@ -70,6 +70,8 @@ pub(crate) struct HistoryMut<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     extras: Vec<u64>,
+    /// Of the last event that was inserted, by distinct column: the values in the column's window, and whether some may be missing.
+    pub(crate) counted: Vec<(u64, bool)>,
     block: Vec<u64>,
     sliding: Vec<u64>,
     totals: Option<Totals>,
@@ -149,15 +151,18 @@ impl HistoryMut<'_> {
     fn fill_extras(&mut self, entry: &Entry, values_max: usize, extras: &mut Vec<u64>) {
         let layout = self.layout;
         extras.resize(layout.sizes.extras, 0);
-        for ((distinct, &value), horizon_ms) in entry.values.iter().enumerate().zip(&layout.value_horizons_ms)
-        {
+        self.scratch.counted.clear();
+        let spans_ms = layout.value_horizons_ms.iter().zip(&layout.value_windows_ms);
+        for ((distinct, &value), (horizon_ms, window_ms)) in entry.values.iter().enumerate().zip(spans_ms) {
             // A value expires by its own column's horizon.
-            let bound_ms = self.slot.newest_ms - horizon_ms;
-            let place = self.with_dictionary(distinct, |dictionary, arena| {
-                dictionary.note(arena, value, entry.time_ms, bound_ms, values_max)
+            let (bound_ms, edge_ms) = (self.slot.newest_ms - horizon_ms, entry.time_ms - window_ms);
+            let (noted, dropped_ms) = self.with_dictionary(distinct, |dictionary, arena| {
+                let noted = dictionary.note(arena, value, entry.time_ms, (bound_ms, edge_ms), values_max);
+                (noted, dictionary.dropped_ms)
             });
+            self.scratch.counted.push((noted.within, dropped_ms > edge_ms));
             let (word, shift) = Layout::value_place(distinct);
-            extras[word] |= u64::from(place) << shift;
+            extras[word] |= u64::from(noted.place) << shift;
         }
         for condition in 0..layout.conditions {
             let (word, shift) = layout.condition_place(condition);

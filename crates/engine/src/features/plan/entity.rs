@@ -37,6 +37,9 @@ pub(crate) struct EntityPlan {
     pub(crate) groups: Vec<Group>,
     pub(crate) lifetimes: Vec<Read>,
     pub(crate) ratios: Vec<Ratio>,
+    /// Distinct columns, each with the cell of the number of its values in the longest window that counts the event itself: whoever stores an
+    /// event in order goes through these values anyway.
+    pub(crate) counted: Vec<(usize, usize)>,
     /// Features by cell.
     pub(crate) features: Vec<usize>,
     /// The same as stretches: first cell, first feature, how many follow one another.
@@ -74,6 +77,7 @@ impl EntityPlan {
             groups: Vec::new(),
             lifetimes: Vec::new(),
             ratios: Vec::new(),
+            counted: Vec::new(),
             features: Vec::new(),
             stretches: Vec::new(),
             missing: Vec::new(),
@@ -243,6 +247,7 @@ impl EntityPlan {
                 let index = found.unwrap_or_else(|| {
                     self.distincts.push((value, condition));
                     self.layout.value_horizons_ms.push(0);
+                    self.layout.value_windows_ms.push(0);
                     self.distincts.len() - 1
                 });
                 // Lateness is what H has beyond L.
@@ -333,8 +338,24 @@ impl EntityPlan {
         self.is_one_pass = self.layout.is_plain
             && self.layout.sliding.words > 0
             && self.groups.iter().all(|group| group.delay_ms == 0);
+        self.find_counted();
+        let counted: Vec<usize> = self.counted.iter().map(|&(_, cell)| cell).collect();
         for group in &mut self.groups {
-            group.arrange(&self.units);
+            group.arrange(&self.units, &counted);
+        }
+    }
+
+    fn find_counted(&mut self) {
+        for distinct in 0..self.distincts.len() {
+            let groups = self.groups.iter().filter(|group| group.inclusive && group.delay_ms == 0);
+            let of_this = groups.flat_map(|group| &group.windows).filter_map(|window| {
+                let read = window.reads.iter().find(|read| read.what == What::Distinct(distinct))?;
+                Some((window.window_ms, read.cell))
+            });
+            if let Some((window_ms, cell)) = of_this.max() {
+                self.layout.value_windows_ms[distinct] = window_ms;
+                self.counted.push((distinct, cell));
+            }
         }
     }
 

@@ -74,7 +74,7 @@ impl Reader<'_> {
         for (index, window) in group.windows.iter().enumerate() {
             if index == 0 || !copy_same(window, self.cells) {
                 self.plain_window(window, &amounts);
-                if !window.others.is_empty() {
+                if self.has_others(window) {
                     let range = Range::nothing(near_ms - window.window_ms, near_ms);
                     marks |= self.plain_others(group, window, &range, &amounts, present.map_or(0, square));
                 }
@@ -109,7 +109,7 @@ impl Reader<'_> {
                 continue;
             }
             self.plain_window(window, &amounts);
-            if !window.others.is_empty() {
+            if self.has_others(window) {
                 let at = |row| Position { chunk: 0, row };
                 let (from, to) = (at(row), at(end));
                 let range = Range { edge_ms, near_ms, from, to, across_edge: false, across_near: false };
@@ -168,7 +168,7 @@ impl Reader<'_> {
             amounts.add(amount);
         }
         self.plain_window(window, &amounts);
-        if window.others.is_empty() {
+        if !self.has_others(window) {
             return 0;
         }
         let squares = kept.squares.saturating_add(present.map_or(0, square));
@@ -227,7 +227,7 @@ impl Reader<'_> {
         let &Amounts { events, sum, min, max } = amounts;
         self.scratch.totals.count = events;
         self.scratch.totals.columns[0] = ColumnTotals { n: events, sum: sum.into(), squares, min, max };
-        window.others.iter().fold(0, |marks, read| marks | self.one(group, read, range))
+        self.others(group, window, range)
     }
 }
 
