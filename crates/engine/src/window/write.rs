@@ -131,15 +131,14 @@ impl HistoryMut<'_> {
     /// Adds an entry after all entries of its time or before, then merges where the key holds more than `rows_max` rows. `has_entered`: the
     /// windows of a big history have it already.
     pub(crate) fn insert(&mut self, entry: &Entry, rows_max: usize, values_max: usize, has_entered: bool) {
-        let mut extras = std::mem::take(&mut self.scratch.extras);
-        extras.clear();
-        if self.layout.sizes.extras > 0 {
+        if self.layout.sizes.extras == 0 {
+            self.insert_row(Row { entry, extras: &[] }, has_entered);
+        } else {
+            let mut extras = std::mem::take(&mut self.scratch.extras);
             self.fill_extras(entry, values_max, &mut extras);
-        }
-        if !(self.slot.spans > 0 && merge::insert_into_spans(self, entry)) {
             self.insert_row(Row { entry, extras: &extras }, has_entered);
+            self.scratch.extras = extras;
         }
-        self.scratch.extras = extras;
         if (self.slot.entries + self.slot.spans) as usize > rows_max {
             merge::merge_neighbours(self);
         } else if self.slot.chunks > 0 && self.slot.chunks as usize == self.layout.chunks_max() {
@@ -150,8 +149,9 @@ impl HistoryMut<'_> {
     /// Notes the entry's distinct values, and writes their places and the truth of its conditions.
     fn fill_extras(&mut self, entry: &Entry, values_max: usize, extras: &mut Vec<u64>) {
         let layout = self.layout;
+        extras.clear();
         extras.resize(layout.sizes.extras, 0);
-        self.scratch.counted.clear();
+        self.scratch.counted.resize(layout.distincts, (0, false));
         let spans_ms = layout.value_horizons_ms.iter().zip(&layout.value_windows_ms);
         for ((distinct, &value), (horizon_ms, window_ms)) in entry.values.iter().enumerate().zip(spans_ms) {
             // A value expires by its own column's horizon.
@@ -160,7 +160,7 @@ impl HistoryMut<'_> {
                 let noted = dictionary.note(arena, value, entry.time_ms, (bound_ms, edge_ms), values_max);
                 (noted, dictionary.dropped_ms)
             });
-            self.scratch.counted.push((noted.within, dropped_ms > edge_ms));
+            self.scratch.counted[distinct] = (noted.within, dropped_ms > edge_ms);
             let (word, shift) = Layout::value_place(distinct);
             extras[word] |= u64::from(noted.place) << shift;
         }
@@ -177,6 +177,9 @@ impl HistoryMut<'_> {
 
     #[inline]
     fn insert_row(&mut self, row: Row<'_>, has_entered: bool) {
+        if self.slot.spans > 0 && merge::insert_into_spans(self, row.entry) {
+            return;
+        }
         if self.slot.chunks == 0 && self.slot.entries as usize == SMALL_MAX {
             self.become_big();
         }
@@ -208,6 +211,7 @@ impl HistoryMut<'_> {
 
 impl Row<'_> {
     /// Inserts it into a block behind the rows of its time or before.
+    #[inline]
     fn insert(self, block: &mut [u64], room: usize, rows: usize) {
         let time_ms = self.entry.time_ms;
         let times = &block[..rows];
@@ -220,11 +224,21 @@ impl Row<'_> {
     #[inline]
     fn insert_at(self, block: &mut [u64], room: usize, rows: usize, at: usize) {
         if at < rows {
-            for column in 0..=self.entry.columns.len() + self.extras.len() {
-                let start = column * room;
-                block.copy_within(start + at..start + rows, start + at + 1);
-            }
+            self.make_place(block, room, rows, at);
         }
+        self.write_at(block, room, at);
+    }
+
+    #[cold]
+    fn make_place(self, block: &mut [u64], room: usize, rows: usize, at: usize) {
+        for column in 0..=self.entry.columns.len() + self.extras.len() {
+            let start = column * room;
+            block.copy_within(start + at..start + rows, start + at + 1);
+        }
+    }
+
+    #[inline]
+    fn write_at(self, block: &mut [u64], room: usize, at: usize) {
         block[at] = self.entry.time_ms as u64;
         let mut place = at;
         for &value in &self.entry.columns {
