@@ -73,6 +73,36 @@ fn a_row_that_cannot_be_read_is_a_record_without_its_text() {
 }
 
 #[test]
+fn a_stray_quote_takes_its_own_row_and_no_other() {
+    let malformed = "malformed row: its quotes do not match";
+    // Nothing closes it.
+    check(
+        "a,b\n1,\"2\n3,4\n5,6\n",
+        &[(2, 4, malformed), (3, 9, r#"{"a":"3","b":"4"}"#), (4, 13, r#"{"a":"5","b":"6"}"#)],
+    );
+    check("a,b\n1,\"2\n3,4", &[(2, 4, malformed), (3, 9, r#"{"a":"3","b":"4"}"#)]);
+    // A later row's quote seems to.
+    check(
+        "a,b\n1,\"2\n3,4\n5,\"6\"\n7,8\n",
+        &[
+            (2, 4, malformed),
+            (3, 9, r#"{"a":"3","b":"4"}"#),
+            (4, 13, r#"{"a":"5","b":"6"}"#),
+            (5, 19, r#"{"a":"7","b":"8"}"#),
+        ],
+    );
+    // More rows than a row may be long.
+    let rows_behind = RECORD_BYTES_MAX / 8 + 1_000;
+    let text = format!("a,b\n1,\"2\n{}", "333,444\n".repeat(rows_behind));
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.csv", text.as_bytes());
+    let records = take_all(&mut FileSource::open(&[path]).unwrap(), 1 << 19, 1 << 10);
+    assert_eq!(records.len(), 1 + rows_behind);
+    assert_eq!(records[0].bytes, malformed.as_bytes());
+    assert!(records[1..].iter().all(|record| record.bytes == br#"{"a":"333","b":"444"}"#));
+}
+
+#[test]
 fn a_row_without_end_is_cut_and_reading_goes_on_behind_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = b"a,b\n1,\"".to_vec();

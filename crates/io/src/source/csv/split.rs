@@ -3,10 +3,11 @@
 //! block -> **split** -> csv, rows
 //!
 //! Holds: a field that begins with a quote ends at the next quote that is not doubled, and may hold commas
-//! and line ends; another quote is a character like any other. Text between a closing quote and the comma is
-//! a fault of the row, which then ends with the line. A row that does not end within `RECORD_BYTES_MAX` bytes
-//! (most often a quote that is never closed) is a fault too, and reading goes on behind the next line end, so
-//! memory is bounded. An empty line is counted and is no row. A byte order mark at the start is skipped. What
+//! and line ends; another quote is a character like any other. A quote that is not closed before the file ends, or
+//! within `RECORD_BYTES_MAX` bytes, is a fault of its row, and so is text between a closing quote and the comma. Such
+//! a row ends with its first line, for which of its quotes is one too many nobody knows: of the rows behind a stray
+//! quote at most one is lost with it. A line that is longer than `RECORD_BYTES_MAX` is a fault too, and reading goes on
+//! behind it, so memory is bounded. An empty line is counted and is no row. A byte order mark at the start is skipped. What
 //! a row becomes does not depend on how the bytes arrive.
 //!
 //! Not here: names, JSON, numbers. The csv crate is not used: it does not tell where a row starts (its line is
@@ -194,19 +195,15 @@ impl Splitter {
         if parse_row(window, last, row) {
             return true;
         }
-        if last {
-            row.fault = Some(Fault::Quotes);
-            row.bytes = window.len();
-            row.lines = memchr::memchr_iter(b'\n', window).count() as u64;
+        let is_full = window.len() == ROW_BYTES_MAX;
+        // A line end that did not end the row is within quotes.
+        if (last || is_full) && end_faulty(window, last, row) {
             return true;
         }
-        if window.len() == ROW_BYTES_MAX {
-            row.fault = Some(Fault::TooLong);
-            row.bytes = window.len();
-            row.lines = memchr::memchr_iter(b'\n', window).count() as u64;
-            return true;
+        if is_full {
+            (row.fault, row.bytes, row.lines) = (Some(Fault::TooLong), window.len(), 0);
         }
-        false
+        is_full
     }
 }
 
@@ -223,7 +220,7 @@ fn parse_row(bytes: &[u8], last: bool, row: &mut Row) -> bool {
                 [b',' | b'\n', ..] | [b'\r', b'\n', ..] => {}
                 [] | [b'\r'] if last => {}
                 [] | [b'\r'] => return false,
-                _ => return end_faulty(bytes, at, last, row),
+                _ => return end_faulty(bytes, last, row),
             }
         }
         let ends = memchr::memchr2(b',', b'\n', &bytes[at..]).map(|length| at + length);
@@ -243,12 +240,11 @@ fn parse_row(bytes: &[u8], last: bool, row: &mut Row) -> bool {
     }
 }
 
-/// Ends a row with text behind a closing quote at the end of its line; false where that is not there.
-fn end_faulty(bytes: &[u8], at: usize, last: bool, row: &mut Row) -> bool {
-    let end = memchr::memchr(b'\n', &bytes[at..]).map(|length| at + length + 1);
-    row.fault = Some(Fault::Quotes);
+/// Ends a row whose quotes do not match at the end of its first line; false where that is not there.
+fn end_faulty(bytes: &[u8], last: bool, row: &mut Row) -> bool {
+    let end = memchr::memchr(b'\n', bytes).map(|length| length + 1);
+    (row.fault, row.lines) = (Some(Fault::Quotes), u64::from(end.is_some()));
     row.bytes = end.unwrap_or(bytes.len());
-    row.lines += u64::from(end.is_some());
     end.is_some() || last
 }
 
