@@ -36,7 +36,9 @@ use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Valu
 use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::{Definition, Feature, FeatureSet};
-use cartguard_engine::schema::{CurrencySource, Path as SchemaPath, Schema, WindowScale};
+use cartguard_engine::schema::{
+    CurrencySource, Path as SchemaPath, Schema, TimeField, TimeForm, WindowScale,
+};
 use cartguard_io::{Mapped, MappedPath};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -113,10 +115,18 @@ impl Config {
     /// The same, as what a table's columns are held to.
     pub(crate) fn mapped(&self) -> Mapped {
         let schema = &self.schema;
-        let mapped = |key: &str, path: &SchemaPath| MappedPath { key: key.to_owned(), path: path.0.clone() };
+        let mapped = |key: &str, path: &SchemaPath| MappedPath {
+            key: key.to_owned(),
+            path: path.0.clone(),
+            is_number_of_time: false,
+        };
+        let time = |key: &str, time: &TimeField| MappedPath {
+            is_number_of_time: time.form != TimeForm::Text,
+            ..mapped(key, &time.path)
+        };
         let mut required = vec![
             mapped("event.id", &schema.id),
-            mapped("event.time", &schema.time.path),
+            time("event.time", &schema.time),
             mapped("event.amount", &schema.amount),
         ];
         required.extend(schema.label_column().map(|column| mapped("labels.column", column)));
@@ -125,7 +135,7 @@ impl Config {
             let list = if default.is_some() { &mut optional } else { &mut required };
             list.push(mapped("event.currency", path));
         }
-        optional.extend(schema.arrival.iter().map(|arrival| mapped("event.arrival", &arrival.path)));
+        optional.extend(schema.arrival.iter().map(|arrival| time("event.arrival", arrival)));
         optional.extend(schema.items.iter().map(|items| mapped("event.items", &items.path)));
         let fields = schema.fields.iter();
         optional.extend(fields.map(|field| mapped(&format!("event.fields.{}", field.name), &field.path)));

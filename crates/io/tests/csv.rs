@@ -5,7 +5,7 @@
 use cartguard_engine::limits::RECORD_BYTES_MAX;
 use cartguard_engine::record::Form;
 use cartguard_io::contract::{Expected, check_source, take_all};
-use cartguard_io::{FileSource, Position};
+use cartguard_io::{FileSource, Mapped, MappedPath, Position};
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;
@@ -151,6 +151,30 @@ fn packed_and_several_files_hold_the_contract() {
         })
         .collect();
     check_source(|| FileSource::open(&paths).unwrap(), &all);
+}
+
+#[test]
+fn a_table_with_other_separators_or_line_ends_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |key: &str, name: &str| MappedPath {
+        key: key.to_owned(),
+        path: vec![name.to_owned()],
+        is_number_of_time: false,
+    };
+    let mapped = Mapped { required: vec![path("event.id", "id")], optional: Vec::new() };
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = file(folder.path(), name, bytes);
+        FileSource::open_mapped(&[path], &mapped).err().unwrap().to_string()
+    };
+    let told = refused("a.csv", b"id;time\n1;2\n");
+    assert!(
+        told.ends_with("; its one column is \"id;time\": columns are parted by commas, not semicolons"),
+        "{told}"
+    );
+    let told = refused("b.csv", b"id\ttime\n1\t2\n");
+    assert!(told.ends_with("is \"id\\ttime\": columns are parted by commas, not tabs"), "{told}");
+    let told = refused("c.csv", b"id,time\r1,2\r");
+    assert!(told.contains("column names: a carriage return is within; lines end in a line feed"), "{told}");
 }
 
 #[test]

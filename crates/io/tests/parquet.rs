@@ -8,11 +8,11 @@ use arrow_array::builder::{
 };
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array, Decimal256Array,
-    Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, LargeStringArray, NullArray,
-    RecordBatch, StringArray, StringViewArray, StructArray, Time32MillisecondArray, Time64NanosecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
-    UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
+    Decimal256Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array, Int64Array,
+    LargeBinaryArray, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray, StructArray,
+    Time32MillisecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_buffer::i256;
 use arrow_schema::{DataType, Field};
@@ -187,7 +187,6 @@ fn columns_without_a_text_are_left_out_and_noted() {
     map.values().append_value(1);
     map.append(true).unwrap();
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("raw", Arc::new(BinaryArray::from_vec(vec![b"x"]))),
         ("n", Arc::new(Int32Array::from(vec![1]))),
         ("map", Arc::new(map.finish())),
         ("s", Arc::new(StringArray::from(vec!["y"]))),
@@ -195,10 +194,19 @@ fn columns_without_a_text_are_left_out_and_noted() {
     write(&path, columns, WriterProperties::builder().build());
     let mut source = FileSource::open(&[&path]).unwrap();
     let notes = source.notes().to_vec();
-    assert_eq!(notes[0], format!("{}: column \"raw\" (Binary) is left out", path.display()));
-    assert!(notes[1].starts_with(&format!("{}: column \"map\" (Map", path.display())), "{}", notes[1]);
-    assert_eq!(notes.len(), 2);
+    assert!(notes[0].starts_with(&format!("{}: column \"map\" (Map", path.display())), "{}", notes[0]);
+    assert_eq!(notes.len(), 1);
     assert_eq!(take_all(&mut source, 100, 10)[0].bytes, br#"{"n":1,"s":"y"}"#);
+}
+
+/// Writers older than the mark for text leave it out.
+#[test]
+fn bytes_without_a_mark_are_text_where_they_are() {
+    let values = || vec![Some(&b"c-1"[..]), None, Some(b"\xff\xfe"), Some(b"")];
+    let expected = ["\"c-1\"", "null", "null", "\"\""];
+    assert_eq!(texts(Arc::new(BinaryArray::from(values()))), expected);
+    assert_eq!(texts(Arc::new(LargeBinaryArray::from(values()))), expected);
+    assert_eq!(texts(Arc::new(BinaryViewArray::from_iter(values()))), expected);
 }
 
 #[test]
@@ -209,6 +217,8 @@ fn row_groups_and_codecs_hold_the_contract() {
         Compression::SNAPPY,
         Compression::ZSTD(ZstdLevel::default()),
         Compression::GZIP(GzipLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
     ];
     let rows = 20_000;
     let mut paths = Vec::new();

@@ -25,9 +25,31 @@ pub struct MappedPath {
     pub key: String,
     /// Member by member.
     pub path: Vec<String>,
+    /// It is a time that is written as a number, of a declared unit.
+    pub is_number_of_time: bool,
 }
 
 impl Mapped {
+    /// Refuses a table of which a column holds times where numbers are to be times.
+    pub(crate) fn check_times(
+        &self,
+        file: &Path,
+        is_time: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Trouble> {
+        let mut numbers =
+            self.required.iter().chain(&self.optional).filter(|mapped| mapped.is_number_of_time);
+        match numbers.find(|mapped| is_time(&mapped.path)) {
+            Some(MappedPath { key, path, .. }) => Err(Trouble::refused(
+                file,
+                format_args!(
+                    "column \"{}\" holds times: {key} has a unit, which is for numbers; leave it out",
+                    path.join(".")
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a table that lacks what is required; a warning where it lacks something else. `has` knows what lies in columns.
     pub(crate) fn check(
         &self,
@@ -61,7 +83,8 @@ impl Mapped {
         };
         let required = absent(&self.required);
         if !required.is_empty() {
-            return Err(Trouble::refused(file, format_args!("mapped columns are absent: {required}")));
+            let hint = separator_hint(names);
+            return Err(Trouble::refused(file, format_args!("mapped columns are absent: {required}{hint}")));
         }
         let optional = absent(&self.optional);
         let warning = format!(
@@ -70,4 +93,17 @@ impl Mapped {
         );
         Ok((!optional.is_empty()).then_some(warning))
     }
+}
+
+/// A table of one column whose name looks like a row of names.
+fn separator_hint(names: &[String]) -> String {
+    let [name] = names else { return String::new() };
+    let found = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
+    let found = found.iter().find(|(separator, _)| name.contains(*separator));
+    found.map_or_else(String::new, |(_, separators)| {
+        format!(
+            "; its one column is \"{}\": columns are parted by commas, not {separators}",
+            name.escape_debug()
+        )
+    })
 }

@@ -404,6 +404,7 @@ fn check(
         Format::Parquet => {
             let parquet = Parquet::open(path, open(path)?, 0, Meter::default())?;
             parquet.note_left_out(path, notes);
+            mapped.check_times(path, |path| parquet.holds_times(path))?;
             warnings.extend(mapped.check(path, &parquet.names(), |path| parquet.has(path))?);
         }
     }

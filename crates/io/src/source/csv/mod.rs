@@ -172,6 +172,10 @@ fn header(path: &Path, rows: &mut Splitter) -> Result<Option<Vec<String>>, Troub
     for (index, field) in row.fields().enumerate() {
         let name = std::str::from_utf8(field)
             .map_err(|e| refuse(format_args!("number {} is not UTF-8", index + 1)).because(e))?;
+        if name.contains('\r') && !name.contains('\n') {
+            let what = "a carriage return is within; lines end in a line feed, with or without one before it";
+            return Err(refuse(format_args!("{what}")));
+        }
         if !seen.insert(name) {
             return Err(refuse(format_args!("\"{name}\" occurs twice")));
         }

@@ -4,7 +4,8 @@
 //!
 //! Holds: a column's type is looked at once a batch, not once a value. Integers are their digits, floats the
 //! shortest text that reads back (not-a-number and infinities are null), decimals a string of exactly their
-//! digits, times a string (`time`), null is null. Not here: which types have a text (`shape`).
+//! digits, times a string (`time`), null is null. Bytes that are not marked as text are text, as older writers
+//! have it, where they are UTF-8, and null where not. Not here: which types have a text (`shape`).
 
 use super::shape::Shape;
 use super::time::{self, SecondsAnd};
@@ -17,7 +18,10 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, BooleanArray, LargeStringArray, StringArray, StringViewArray};
+use arrow_array::{
+    Array, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray, LargeStringArray, StringArray,
+    StringViewArray,
+};
 use arrow_buffer::{NullBuffer, i256};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -48,6 +52,9 @@ enum Values<'a> {
     Text(&'a StringArray),
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
+    Bytes(&'a BinaryArray),
+    LargeBytes(&'a LargeBinaryArray),
+    BytesView(&'a BinaryViewArray),
     Timestamp(&'a [i64], i64),
     Days(&'a [i32]),
     DayMs(&'a [i64]),
@@ -107,6 +114,9 @@ impl<'a> Values<'a> {
             DataType::Utf8 => Self::Text(array.as_string()),
             DataType::LargeUtf8 => Self::LargeText(array.as_string()),
             DataType::Utf8View => Self::TextView(array.as_string_view()),
+            DataType::Binary => Self::Bytes(array.as_binary()),
+            DataType::LargeBinary => Self::LargeBytes(array.as_binary()),
+            DataType::BinaryView => Self::BytesView(array.as_binary_view()),
             DataType::Timestamp(unit, _) => Self::Timestamp(
                 match unit {
                     TimeUnit::Second => of::<TimestampSecondType>(array),
@@ -177,6 +187,9 @@ impl<'a> Values<'a> {
             Self::Text(values) => json::push_string(out, values.value(row).as_bytes()),
             Self::LargeText(values) => json::push_string(out, values.value(row).as_bytes()),
             Self::TextView(values) => json::push_string(out, values.value(row).as_bytes()),
+            Self::Bytes(values) => push_bytes(values.value(row), out),
+            Self::LargeBytes(values) => push_bytes(values.value(row), out),
+            Self::BytesView(values) => push_bytes(values.value(row), out),
             Self::Timestamp(values, per_second) => {
                 time::push_timestamp(SecondsAnd::of(values[row], *per_second), out);
             }
@@ -227,6 +240,13 @@ fn push_float(value: impl zmij::Float, finite: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
         out.extend_from_slice(b"null");
+    }
+}
+
+fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json::push_string(out, text.as_bytes()),
+        Err(_) => out.extend_from_slice(b"null"),
     }
 }
 

@@ -3,8 +3,7 @@
 //! file -> **parquet** (`shape`, `cell`, `time`) -> records
 //!
 //! Holds: the columns stand in their order under their names; a record's line is its row number (from 1), its
-//! offset 0. A column of a type that has no JSON text here (binary, map, interval …) is left out whole and
-//! noted. At most about [`BATCH_BYTES`] of values are decoded at a time, whatever the row groups.
+//! offset 0. A column of a type that has no JSON text here (map, interval …) is left out whole and noted. At most about [`BATCH_BYTES`] of values are decoded at a time, whatever the row groups.
 //!
 //! Not here: other objects of a lake (partition folders, deletes), encrypted files.
 
@@ -21,6 +20,7 @@ use cartguard_engine::record::{Form, Location, NO_ARRIVAL, RecordMeta, Records};
 use cell::Cells;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
 use shape::Shape;
 use std::collections::HashSet;
 use std::fs::File;
@@ -112,7 +112,17 @@ impl Parquet {
 
     /// Whether a path leads to a column, or into one.
     pub(crate) fn has(&self, path: &[String]) -> bool {
-        let [first, rest @ ..] = path else { return false };
+        self.type_at(path).is_some()
+    }
+
+    /// Whether it leads to times.
+    pub(crate) fn holds_times(&self, path: &[String]) -> bool {
+        use DataType::{Date32, Date64, Timestamp};
+        matches!(self.type_at(path), Some(Timestamp(..) | Date32 | Date64))
+    }
+
+    fn type_at(&self, path: &[String]) -> Option<&DataType> {
+        let [first, rest @ ..] = path else { return None };
         let mut column = self.columns.iter().find(|field| field.name() == first);
         for name in rest {
             column = match column.map(|field| field.data_type()) {
@@ -120,7 +130,7 @@ impl Parquet {
                 Some(_) | None => None,
             };
         }
-        column.is_some()
+        column.map(|field| field.data_type())
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -223,9 +233,29 @@ impl Progress {
 /// Reads a file's schema.
 pub(crate) fn builder(path: &Path, file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, Trouble> {
     let refuse = || Trouble::at(path, "is not a whole Parquet file");
-    guarded(|| ParquetRecordBatchReaderBuilder::try_new(file))
+    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file))
         .map_err(|e| refuse().because(e))?
-        .map_err(|e| refuse().because(e))
+        .map_err(|e| refuse().because(e))?;
+    let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
+    match columns.map(|column| column.compression()).find(|codec| !is_readable(*codec)) {
+        Some(codec) => Err(Trouble::refused(
+            path,
+            format_args!("is packed with {codec}; readable are gzip, lz4, snappy, zstd and unpacked files"),
+        )),
+        None => Ok(builder),
+    }
+}
+
+fn is_readable(codec: Compression) -> bool {
+    match codec {
+        Compression::UNCOMPRESSED
+        | Compression::SNAPPY
+        | Compression::GZIP(_)
+        | Compression::LZ4
+        | Compression::LZ4_RAW
+        | Compression::ZSTD(_) => true,
+        Compression::LZO | Compression::BROTLI(_) => false,
+    }
 }
 
 /// Makes a reader of batches of a bounded size.

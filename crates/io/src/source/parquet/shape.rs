@@ -41,6 +41,9 @@ impl Shape {
             | DataType::Utf8
             | DataType::LargeUtf8
             | DataType::Utf8View
+            | DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
             | DataType::Decimal32(_, _)
             | DataType::Decimal64(_, _)
             | DataType::Decimal128(_, _)
@@ -52,10 +55,7 @@ impl Shape {
             DataType::Struct(fields) => Self::of_members(fields.iter().map(AsRef::as_ref)),
             DataType::Duration(_)
             | DataType::Interval(_)
-            | DataType::Binary
             | DataType::FixedSizeBinary(_)
-            | DataType::LargeBinary
-            | DataType::BinaryView
             | DataType::ListView(_)
             | DataType::LargeListView(_)
             | DataType::Union(_, _)
