@@ -222,6 +222,57 @@ fn a_model_without_names_says_how_to_give_them() {
 }
 
 #[test]
+fn names_that_lightgbm_made_up_are_names() {
+    let shop = Shop::new();
+    let text = fs::read_to_string(golden().join("lgb-3.3-nan.txt")).expect("a golden model");
+    let names = text.lines().find_map(|line| line.strip_prefix("feature_names=")).expect("names");
+    let made_up: Vec<String> = (0..names.split(' ').count()).map(|at| format!("Column_{at}")).collect();
+    shop.write("model.txt", text.replace(names, &made_up.join(" ")));
+    let said = shop.good(&["model", "import", "--from", "model.txt", "--output", "models/own/1"]);
+    assert!(said.contains("features have the names that LightGBM makes up"), "{said}");
+    let manifest: toml::Table = shop.read("models/own/1/manifest.toml").parse().expect("TOML");
+    assert_eq!(manifest["features"][1].as_str(), Some("Column_1"));
+}
+
+#[test]
+fn early_stopping_is_told_of() {
+    let shop = with_model();
+    let text = shop.read("model.json");
+    let with = text.replacen("\"attributes\":{}", "\"attributes\":{\"best_iteration\":\"1\"}", 1);
+    assert_ne!(with, text);
+    shop.write("model.json", with);
+    let import = [&IMPORT[..5], &["models/small/2", "--feature-names", "names.txt"]].concat();
+    let said = shop.good(&import);
+    assert!(said.contains("early stopping found the first 2 of its"), "{said}");
+    assert!(said.contains("save `booster[:2]`"), "{said}");
+}
+
+#[test]
+fn rows_are_not_scored_onto_themselves() {
+    let shop = with_model();
+    let rows = shop.read("rows.csv");
+    for output in ["rows.csv", "./rows.csv"] {
+        let score = [
+            "model",
+            "score",
+            "--model",
+            "models/small/1",
+            "--input",
+            "rows.csv",
+            "--output",
+            output,
+            "--force",
+        ];
+        let said = shop.bad(2, &score);
+        assert!(
+            said.contains(&format!("{output}: is the input rows.csv, and would be overwritten")),
+            "{said}"
+        );
+        assert!(shop.read("rows.csv") == rows, "the rows were changed");
+    }
+}
+
+#[test]
 fn golden_rows_that_differ_refuse_the_import() {
     let shop = with_model();
     let mut case = Case::read("xgb-3.2-base", "rows");

@@ -36,6 +36,20 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<String, Fault> {
     let mut provenance = provenance(arguments)?;
 
     let mut notes = Vec::new();
+    if let Some(best) = model.best_trees() {
+        let all = model.summary().trees;
+        notes.push(format!(
+            "early stopping found the first {best} of its {all} trees best; all are scored, as `Booster.predict` does, while \
+             scikit-learn's wrapper scores with {best}: to have those, save `booster[:{best}]`"
+        ));
+    }
+    if features.iter().enumerate().all(|(at, name)| *name == format!("Column_{at}")) {
+        notes.push(
+            "features have the names that LightGBM makes up for columns without names; a service finds them by name, \
+             which --feature-names FILE gives"
+                .to_owned(),
+        );
+    }
     let golden = match &arguments.golden {
         Some(rows) => {
             let compared = trainer_rows::compare(rows, format, &model, &features)?;

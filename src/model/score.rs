@@ -10,7 +10,7 @@ use super::cli::ScoreArguments;
 use super::fault::Fault;
 use super::{files, folder};
 use cartguard_forest::{Model, Score};
-use cartguard_io::RowReader;
+use cartguard_io::{RowReader, identity};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ const BATCH: usize = 4096;
 /// Scores a file and says how many rows there were.
 pub(super) fn score(arguments: &ScoreArguments) -> Result<String, Fault> {
     let (input, output) = (&arguments.input, &arguments.output);
+    if identity(input).is_some_and(|held| identity(output) == Some(held)) {
+        let what = format_args!("is the input {}, and would be overwritten", input.display());
+        return Err(Fault::refused(output, what));
+    }
     let mut file = Output::open(output, arguments.force)?;
     let folder = folder::open(&arguments.model)?;
     files::size(input)?;

@@ -67,6 +67,7 @@ pub struct Model {
     set: Detected,
     edges: Option<Edges>,
     calibration: Option<Calibration>,
+    best_trees: Option<usize>,
     kind: Kind,
 }
 
@@ -95,6 +96,7 @@ impl Model {
                     set: Detected::best(),
                     edges: forest.edges,
                     calibration: None,
+                    best_trees: forest.best_trees,
                     kind: Kind::Forest {
                         evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
                         explainer: Box::new(Explainer::new(&trees, base)),
@@ -111,6 +113,7 @@ impl Model {
                 set: Detected::best(),
                 edges: None,
                 calibration: None,
+                best_trees: None,
                 kind: Kind::Logistic(logistic),
             },
         })
@@ -119,6 +122,12 @@ impl Model {
     /// The names the trainer wrote, by position, where it wrote any.
     pub fn feature_names(&self) -> Option<&[String]> {
         self.names.as_deref()
+    }
+
+    /// How many of its trees were best in training, where the file says so and has more. All are scored, as the file's own library does
+    /// unless it is asked for fewer.
+    pub fn best_trees(&self) -> Option<usize> {
+        self.best_trees
     }
 
     /// Number of features a row must have at least.

@@ -78,7 +78,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parsed, ModelError> {
     let divisor = if header.average { trees.len().max(1) as f64 } else { 1.0 };
     let link = Link { divisor, shape: header.shape };
     let (names, feature_count) = (header.names, header.feature_count);
-    Ok(Parsed { names, feature_count, sum: Sum::F64, link, trees, edges: Some(edges) })
+    Ok(Parsed { names, feature_count, sum: Sum::F64, link, trees, edges: Some(edges), best_trees: None })
 }
 
 fn check_tree_count(header: &Header, trees: usize) -> Result<(), ModelError> {
@@ -210,9 +210,7 @@ fn names(keys: &Keys, feature_count: usize) -> Result<Option<Vec<String>>, Model
         let fault = format!("has {} names, but the model has {feature_count} features", names.len());
         return Err(ModelError::field("feature_names", fault));
     }
-    // What the trainer writes where it was given no names.
-    let made_up = names.iter().enumerate().all(|(at, name)| *name == format!("Column_{at}"));
-    Ok((!made_up).then_some(names))
+    Ok(Some(names))
 }
 
 fn shape(keys: &Keys) -> Result<Shape, ModelError> {

@@ -20,7 +20,7 @@ const BOOSTERS: &str = "accepted are gbtree and dart";
 /// What the trainer clamps a base score of logistic loss to, from its version 3.1 on.
 const BASE_SCORE_EDGE: f32 = 1e-6;
 
-/// What stands for "no feature" in a deleted node: the 31 bits of the index, all set.
+/// What stands for "no feature" in a deleted node, and for "no parent": the 31 bits of the index, all set.
 const DELETED: [i64; 3] = [0x7fff_ffff, 0xffff_ffff, -1];
 
 pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
@@ -43,6 +43,7 @@ pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
     let objective = Members::of("learner.objective", learner.get("objective")?)?.text("name")?;
     let (link, base) = base(objective, params.text("base_score")?, version(root))?;
     let trees = trees(learner, feature_count)?;
+    let best_trees = best_trees(learner, trees.len())?;
     Ok(Parsed {
         names: names(learner, feature_count)?,
         feature_count,
@@ -50,7 +51,18 @@ pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
         link,
         trees,
         edges: None,
+        best_trees,
     })
+}
+
+/// What early stopping wrote, where it chose fewer trees than there are: of models with one tree a round.
+fn best_trees(learner: Members, trees: usize) -> Result<Option<usize>, ModelError> {
+    let Some(attributes) = learner.find("attributes") else { return Ok(None) };
+    let best = match Members::of("learner.attributes", attributes)?.find("best_iteration") {
+        Some(Value::Text(round)) => round.parse::<usize>().ok().and_then(|round| round.checked_add(1)),
+        _ => None,
+    };
+    Ok(best.filter(|best| *best < trees))
 }
 
 fn known(members: Members, names: &[&str]) -> Result<(), ModelError> {
@@ -289,8 +301,12 @@ impl Columns {
             for child in [self.left[at], self.right[at]] {
                 let parent = usize::try_from(child).ok().and_then(|child| self.parent.get(child));
                 if child != -1 && parent.is_some_and(|parent| *parent != at as i64) {
-                    let named = parent.copied().unwrap_or(-1);
-                    let fault = format!("is a child of node {at}, but says that node {named} is its parent");
+                    let fault = match parent {
+                        Some(named) if !DELETED.contains(named) => {
+                            format!("is a child of node {at}, but says that node {named} is its parent")
+                        }
+                        _ => format!("is a child of node {at}, but says that it has no parent"),
+                    };
                     return Err(ModelError::node(number, child, fault));
                 }
             }
