@@ -161,8 +161,13 @@ impl Summary {
             String::new()
         };
         let decided = |name| self.decisions.get(name).copied().unwrap_or_default();
+        let cost = if self.events > 0 {
+            format!(" ({:.2} CPU seconds a million)", self.cpu_seconds / (self.events as f64 / 1e6))
+        } else {
+            String::new()
+        };
         format!(
-            "{} events in {:.2} s, {} events/s ({:.2} CPU seconds a million)\n\
+            "{} events in {:.2} s, {} events/s{cost}\n\
              accepted {}, duplicates {}, rejects {}{reasons}, late {}, saturated {}\n\
              {labels}approve {}, review {}, decline {}; alerts {}\n\
              latency p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us, max {:.1} us\n\
@@ -170,7 +175,6 @@ impl Summary {
             self.events,
             self.wall_seconds,
             self.events_per_second.round(),
-            self.cpu_seconds / (self.events.max(1) as f64 / 1e6),
             self.accepted,
             self.duplicates,
             rejected,

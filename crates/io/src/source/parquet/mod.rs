@@ -238,10 +238,17 @@ pub(crate) fn builder(path: &Path, file: File) -> Result<ParquetRecordBatchReade
         .map_err(|e| refuse().because(e))?;
     let columns = builder.metadata().row_groups().iter().flat_map(|group| group.columns());
     match columns.map(|column| column.compression()).find(|codec| !is_readable(*codec)) {
-        Some(codec) => Err(Trouble::refused(
-            path,
-            format_args!("is packed with {codec}; readable are gzip, lz4, snappy, zstd and unpacked files"),
-        )),
+        Some(codec) => {
+            // Its level is nobody's concern.
+            let codec = codec.to_string();
+            let codec = codec.split('(').next().unwrap_or_default();
+            Err(Trouble::refused(
+                path,
+                format_args!(
+                    "is packed with {codec}; readable are gzip, lz4, snappy, zstd and unpacked files"
+                ),
+            ))
+        }
         None => Ok(builder),
     }
 }
