@@ -104,10 +104,10 @@ pub(crate) struct Args {
     /// File of labels: .jsonl, .csv or .parquet.
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
-    /// Report as JSON.
+    /// Report as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
-    /// Latency distribution for `HdrHistogram`'s plotters.
+    /// Latency distribution for `HdrHistogram`'s plotters; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<PathBuf>,
     /// Replace files that exist.

@@ -2,6 +2,7 @@
 //!
 //! Holds: a file that exists is not touched without `--force`; every error names the file; what was
 //! compressed is finished, so that a run ended early leaves a readable file.
+//! Not here: which files go together (`outputs`).
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -25,7 +26,7 @@ pub(crate) enum Stream {
 impl Stream {
     /// `-` is standard output; `.gz` and `.zst` compress.
     pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<Self> {
-        if path == Path::new("-") {
+        if is_standard_output(path) {
             return Ok(Stream::Plain(Box::new(io::stdout().lock())));
         }
         let file = create(path, force)?;
@@ -61,6 +62,14 @@ impl Stream {
     }
 }
 
+/// For text that is no event; `-` is standard output.
+pub(crate) fn text(path: &Path, force: bool) -> anyhow::Result<Box<dyn Write>> {
+    if is_standard_output(path) {
+        return Ok(Box::new(io::stdout()));
+    }
+    Ok(Box::new(buffered(path, force)?))
+}
+
 /// A file for a few lines.
 pub(crate) fn buffered(path: &Path, force: bool) -> anyhow::Result<BufWriter<File>> {
     Ok(BufWriter::with_capacity(BUFFER, create(path, force)?))
@@ -75,11 +84,18 @@ pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<File> {
         options.create_new(true)
     };
     options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            Refusal(anyhow::anyhow!("{}: exists; --force replaces it", path.display())).into()
-        }
+        io::ErrorKind::AlreadyExists => exists(path),
         _ => anyhow::Error::new(error).context(name(path)),
     })
+}
+
+/// A refusal to touch it.
+pub(crate) fn exists(path: &Path) -> anyhow::Error {
+    Refusal(anyhow::anyhow!("{}: exists; --force replaces it", path.display())).into()
+}
+
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// Lower-case text after the last point.
@@ -88,5 +104,5 @@ pub(crate) fn ending(path: &Path) -> String {
 }
 
 pub(crate) fn name(path: &Path) -> String {
-    path.display().to_string()
+    if is_standard_output(path) { "standard output".to_owned() } else { path.display().to_string() }
 }

@@ -10,7 +10,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use arrow_array::{
     ArrayRef, RecordBatch,
     builder::{StringBuilder, TimestampMillisecondBuilder, UInt64Builder},
@@ -30,6 +30,26 @@ pub(crate) struct LabelFile {
     written: u64,
 }
 
+/// How labels are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Lines,
+    Csv,
+    Parquet,
+}
+
+impl Form {
+    /// By a file's ending.
+    pub(crate) fn of(path: &Path) -> Result<Self, Refusal> {
+        match files::ending(path).as_str() {
+            "jsonl" | "json" => Ok(Self::Lines),
+            "csv" => Ok(Self::Csv),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(Refusal(anyhow!("{}: labels are written as .jsonl, .csv or .parquet", path.display()))),
+        }
+    }
+}
+
 enum Format {
     Lines(BufWriter<File>),
     Csv(Box<csv::Writer<BufWriter<File>>>),
@@ -37,20 +57,16 @@ enum Format {
 }
 
 impl LabelFile {
-    pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<Self> {
-        let format = match files::ending(path).as_str() {
-            "jsonl" | "json" => Format::Lines(files::buffered(path, force)?),
-            "csv" => {
+    pub(crate) fn create(path: &Path, form: Form, force: bool) -> anyhow::Result<Self> {
+        let format = match form {
+            Form::Lines => Format::Lines(files::buffered(path, force)?),
+            Form::Csv => {
                 let mut to = csv::Writer::from_writer(files::buffered(path, force)?);
                 to.write_record(["event_id", "label", "known_at", "kind", "attack"])
                     .with_context(|| files::name(path))?;
                 Format::Csv(Box::new(to))
             }
-            "parquet" => Format::Parquet(Box::new(Columns::create(path, force)?)),
-            _ => {
-                let what = "labels are written as .jsonl, .csv or .parquet";
-                bail!(Refusal(anyhow!("{}: {what}", path.display())))
-            }
+            Form::Parquet => Format::Parquet(Box::new(Columns::create(path, force)?)),
         };
         Ok(Self { path: path.to_owned(), format, written: 0 })
     }

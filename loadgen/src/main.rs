@@ -2,7 +2,7 @@
 //!
 //! arguments -> generator -> **stream** (`send`) or table; labels and report beside
 //!
-//! Holds: standard output carries events only, everything for people goes to standard error; an
+//! Holds: standard output carries what `-` names and nothing else, everything for people goes to standard error; an
 //! interrupt or a closed pipe ends it with a report and exit code 0; what was asked for wrongly is refused with 2
 //! before anything is written.
 //! Not here: what events are (the library).
@@ -12,11 +12,11 @@ mod files;
 #[cfg(feature = "aws")]
 mod kinesis;
 mod label_file;
+mod outputs;
 mod send;
 mod table;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,11 +25,12 @@ use std::time::Instant;
 use anyhow::{Context, anyhow, bail};
 use clap::Parser;
 use loadgen::handbook::Handbook;
-use loadgen::{Generator, Label, LatencySummary, World};
+use loadgen::{Generator, Label, LatencySummary};
 use serde::Serialize;
 
 use args::{Args, Cli, Command, Job, Refusal};
 use label_file::LabelFile;
+use outputs::Events;
 use send::{Ended, Sender, Sent};
 use table::Table;
 
@@ -53,18 +54,20 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if args.hgrm.is_some() && job.schedule.is_none() {
         bail!(Refusal(anyhow!("--hgrm: without --rate or --ramp there is no latency")));
     }
+    let forms = outputs::check(args, &job)?;
     let stop = interrupts()?;
-    let mut labels = args.labels.as_deref().map(|path| LabelFile::create(path, args.force)).transpose()?;
+    let mut labels =
+        forms.labels.map(|(path, form)| LabelFile::create(path, form, args.force)).transpose()?;
     // Before the run: a report that cannot be written should not cost one.
-    let report = args.report.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
-    let hgrm = args.hgrm.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
-    let sent = if args.to == "kinesis" {
-        put(args, &job, labels.as_mut(), &stop)?
-    } else {
-        match table(args, &job)? {
-            Some(table) => write_table(&job, table, labels.as_mut(), &stop)?,
-            None => stream(args, &job, labels.as_mut(), stop)?,
+    let report = args.report.as_deref().map(|path| files::text(path, args.force)).transpose()?;
+    let hgrm = args.hgrm.as_deref().map(|path| files::text(path, args.force)).transpose()?;
+    let sent = match forms.events {
+        Events::Kinesis => put(args, &job, labels.as_mut(), &stop)?,
+        Events::Table(form) => {
+            let table = Table::create(&args.output, form, args.force)?;
+            write_table(&job, table, labels.as_mut(), &stop)?
         }
+        Events::Stream => stream(args, &job, labels.as_mut(), stop)?,
     };
     let labels = labels.map(LabelFile::finish).transpose()?;
     let summary = Report::new(&job, &sent, labels);
@@ -88,31 +91,6 @@ fn interrupts() -> anyhow::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
-}
-
-/// A table where the output is one; a refusal where nothing can be written so.
-fn table(args: &Args, job: &Job) -> anyhow::Result<Option<Table>> {
-    let path = args.output.as_path();
-    let refused = |what: &str| Refusal(anyhow!("{}: {what}", path.display()));
-    let plain = match files::ending(path).as_str() {
-        "gz" | "zst" => files::ending(Path::new(path.file_stem().unwrap_or_default())),
-        ending => ending.to_owned(),
-    };
-    match plain.as_str() {
-        _ if path == Path::new("-") || path.starts_with("/dev") => Ok(None),
-        "jsonl" | "json" | "ndjson" => Ok(None),
-        "csv" | "parquet" if job.settings.world == World::Handbook => {
-            if job.schedule.is_some() || job.seconds.is_some() {
-                bail!(refused("a table is written without --rate, --ramp and --seconds"));
-            }
-            let table = Table::create(path, args.force)?;
-            table.map(Some).ok_or_else(|| refused("tables are not compressed").into())
-        }
-        "csv" | "parquet" => bail!(refused("only the handbook world is a table; use .jsonl")),
-        _ => {
-            bail!(refused(".jsonl or .json, each also .gz or .zst; handbook also .csv, .parquet"))
-        }
-    }
 }
 
 fn stream(
@@ -140,7 +118,7 @@ fn put(
     labels: Option<&mut LabelFile>,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Sent> {
-    let sends = args.kinesis.sends.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    let sends = args.kinesis.sends.as_deref().map(|path| files::text(path, args.force)).transpose()?;
     kinesis::put::run(&args.kinesis, job, labels, sends, stop, args.progress)
 }
 

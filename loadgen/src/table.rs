@@ -20,6 +20,13 @@ use crate::files;
 /// Rows of a Parquet batch.
 const ROWS: usize = 64 * 1024;
 
+/// How a table is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Csv,
+    Parquet,
+}
+
 pub(crate) struct Table {
     path: PathBuf,
     format: Format,
@@ -31,21 +38,19 @@ enum Format {
 }
 
 impl Table {
-    /// A table where the ending says so.
-    pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<Option<Self>> {
-        let format = match files::ending(path).as_str() {
-            "csv" => {
+    pub(crate) fn create(path: &Path, form: Form, force: bool) -> anyhow::Result<Self> {
+        let format = match form {
+            Form::Csv => {
                 let mut to = files::buffered(path, force)?;
                 writeln!(to, "transaction_id,tx_datetime,customer_id,terminal_id,tx_amount,tx_fraud")
                     .with_context(|| files::name(path))?;
                 Format::Csv(to)
             }
-            "parquet" => {
+            Form::Parquet => {
                 Format::Parquet { rows: Vec::with_capacity(ROWS), batches: Batches::create(path, force)? }
             }
-            _ => return Ok(None),
         };
-        Ok(Some(Self { path: path.to_owned(), format }))
+        Ok(Self { path: path.to_owned(), format })
     }
 
     pub(crate) fn write(&mut self, row: Transaction) -> anyhow::Result<()> {

@@ -150,6 +150,69 @@ fn what_cannot_be_is_refused_by_name() {
 }
 
 #[test]
+fn what_is_refused_leaves_nothing_that_refuses_the_corrected_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("there.jsonl"), "precious").unwrap();
+    std::fs::create_dir(at.join("folder.jsonl")).unwrap();
+    let beside = "--events 10 --rate 1000 --labels l.csv --report r.json --hgrm l.hgrm --output";
+    refused(&format!("{beside} there.jsonl"), at, "there.jsonl --force");
+    refused(&format!("{beside} folder.jsonl --force"), at, "--output folder.jsonl folder");
+    refused(&format!("{beside} events.xml"), at, "events.xml .jsonl");
+    refused(&format!("{beside} events.csv.gz --world handbook"), at, "events.csv.gz");
+    refused("--events 10 --output e.jsonl --labels l.txt --report r.json", at, "l.txt .csv");
+    refused("--events 10 --output e.jsonl --labels l.csv --report there.jsonl", at, "there.jsonl --force");
+    fails(1, &format!("{beside} no/such/e.jsonl"), at, "no/such/e.jsonl no/such");
+    let left: BTreeSet<_> = std::fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, BTreeSet::from(["folder.jsonl".into(), "there.jsonl".into()]));
+    works(&format!("{beside} corrected.jsonl"), at);
+}
+
+#[test]
+fn no_two_outputs_are_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir(at.join("d")).unwrap();
+    for force in ["", "--force"] {
+        for other in ["e.jsonl", "./e.jsonl", "d/../e.jsonl", &at.join("e.jsonl").display().to_string()] {
+            let words = format!("--output --labels {other} one file");
+            refused(&format!("--events 10 --output e.jsonl --labels {other} {force}"), at, &words);
+        }
+        refused(
+            &format!("--events 10 --rate 1000 --report r --hgrm ./r {force}"),
+            at,
+            "--report --hgrm one file",
+        );
+        assert!(!at.join("e.jsonl").exists() && !at.join("r").exists());
+    }
+    // Under two names that are one file already.
+    std::fs::write(at.join("e.jsonl"), "precious").unwrap();
+    std::fs::hard_link(at.join("e.jsonl"), at.join("hard.jsonl")).unwrap();
+    std::os::unix::fs::symlink("e.jsonl", at.join("soft.jsonl")).unwrap();
+    for other in ["hard.jsonl", "soft.jsonl"] {
+        let call = format!("--events 10 --output e.jsonl --labels {other} --force");
+        refused(&call, at, &format!("--output --labels {other} one file"));
+    }
+    assert_eq!(std::fs::read(at.join("e.jsonl")).unwrap(), b"precious");
+    // Nothing is lost in what keeps nothing.
+    works("--events 10 --output /dev/null --report /dev/null --force", at);
+}
+
+#[test]
+fn a_report_can_be_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let said = works("--events 10 --output e.jsonl --report -", at).stdout;
+    assert_eq!(serde_json::from_slice::<Value>(&said).unwrap()["events"], 10);
+    let said = works("--events 10 --rate 1000 --output e.jsonl --hgrm - --force", at).stdout;
+    assert!(String::from_utf8(said).unwrap().contains("#[Max"));
+    assert!(!at.join("-").exists());
+    refused("--events 10 --report -", at, "--output --report standard output");
+    refused("--events 10 --rate 1000 --output f.jsonl --report - --hgrm -", at, "--report --hgrm standard");
+    assert!(!at.join("f.jsonl").exists());
+}
+
+#[test]
 fn a_pace_is_kept_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
@@ -213,6 +276,17 @@ fn parquet_rows(path: &Path) -> usize {
     let file = std::fs::File::open(path).unwrap();
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum()
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_report_does_not_replace_what_it_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("s.jsonl"), "precious").unwrap();
+    let call = "measure --sends s.jsonl --decisions d --report ./s.jsonl --force";
+    refused(call, at, "--sends --report ./s.jsonl one file");
+    assert_eq!(std::fs::read(at.join("s.jsonl")).unwrap(), b"precious");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::put::Send;
 use super::stamps::{Stamps, Streams};
 use super::tail::{Kind, Seen, Tail};
 use super::{Place, client, now_us};
-use crate::files;
+use crate::{files, outputs};
 use anyhow::Context;
 use loadgen::{Latency, LatencySummary};
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub(crate) struct MeasureArgs {
     /// Pause between reads of a shard; the service allows 5 reads a second a shard to all its readers.
     #[arg(long, value_name = "MS", default_value_t = 250)]
     poll_ms: u64,
-    /// Report as JSON.
+    /// Report as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Replace a report that exists.
@@ -131,7 +131,14 @@ struct Report {
 
 /// Reads until nothing comes any more, and tells.
 pub(crate) fn run(args: &MeasureArgs, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    let report_file = args.report.as_deref().map(|path| files::buffered(path, args.force)).transpose()?;
+    let read_and_written = [
+        ("--sends", Some(&args.sends)),
+        ("--stamps", args.stamps.as_ref()),
+        ("--report", args.report.as_ref()),
+    ];
+    let named = read_and_written.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())));
+    outputs::apart(&named.collect::<Vec<_>>())?;
+    let report_file = args.report.as_deref().map(|path| files::text(path, args.force)).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let seen = runtime.block_on(read(args, stop))?;
     let sends = read_sends(&args.sends)?;

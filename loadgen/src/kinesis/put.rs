@@ -17,8 +17,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::{DisplayErrorContext, ProvideErrorMetadata};
 use loadgen::{Generator, Latency};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +57,7 @@ pub(crate) struct KinesisArgs {
     /// Put so many events into a record at most, as Kinesis's producer library does; each waits up to 100 ms for others.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     aggregate: Option<u32>,
-    /// File of what was sent and when it was due, for `loadgen measure`.
+    /// File of what was sent and when it was due, for `loadgen measure`; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) sends: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +101,7 @@ pub(crate) fn run(
     args: &KinesisArgs,
     job: &Job,
     labels: Option<&mut LabelFile>,
-    sends: Option<BufWriter<File>>,
+    sends: Option<Box<dyn Write>>,
     stop: &Arc<AtomicBool>,
     progress: bool,
 ) -> anyhow::Result<Sent> {
@@ -139,7 +138,7 @@ struct Sender<'a> {
     packer: Packer,
     labels: Option<&'a mut LabelFile>,
     key: Option<String>,
-    sends: Option<BufWriter<File>>,
+    sends: Option<Box<dyn Write>>,
     began: Instant,
     began_us: u64,
     sent: Sent,
