@@ -14,6 +14,8 @@ use loadgen::{Schedule, Settings, World};
 const EVENTS_DEFAULT: u64 = 1_000_000;
 const DAYS_DEFAULT: f64 = 30.0;
 const DAY_S: f64 = 86_400.0;
+/// See [`Settings::RATE_MIN`].
+const RATES: &str = "0.000001 to 1,000,000,000";
 
 /// Generates checkouts with fraud in them: the same seed gives the same bytes.
 #[derive(Debug, Parser)]
@@ -40,7 +42,7 @@ pub(crate) struct Args {
     /// shop, workload or handbook.
     #[arg(long, default_value = "shop", value_parser = World::from_str)]
     world: World,
-    /// Records to write, repeats included [default: 1,000,000, or as many as --days or --seconds give].
+    /// Records to write, repeats included, from 1 on [default: 1,000,000, or as many as --days or --seconds give].
     #[arg(long, value_name = "N")]
     events: Option<u64>,
     /// Stop after this long: of the schedule with a rate, else of wall time.
@@ -61,7 +63,7 @@ pub(crate) struct Args {
     /// First instant of event time, RFC 3339 or "now" [default: 2026-01-01; handbook: 2018-04-01].
     #[arg(long, value_name = "TIME")]
     start: Option<String>,
-    /// Days of event time over which the events are spread [default: 30; handbook: 183].
+    /// Days of event time over which the events are spread, up to 36,500 (handbook: whole ones, up to 3,650) [default: 30; handbook: 183].
     #[arg(long, value_name = "D", conflicts_with = "event_rate")]
     days: Option<f64>,
     /// Events a second of event time instead of --days, or "wall": as fast as they are sent.
@@ -147,7 +149,10 @@ impl Args {
             "--to kinesis: this build is without the feature aws"
         );
         if let Some(seconds) = self.seconds {
-            ensure!(seconds > 0.0 && seconds <= 1e9, "--seconds {seconds}: a number above 0");
+            ensure!(
+                seconds > 0.0 && seconds <= 1e9,
+                "--seconds {seconds}: a number above 0, up to 1,000,000,000"
+            );
         }
         let mut settings = Settings::new(self.world);
         settings.seed = self.seed;
@@ -199,8 +204,9 @@ impl Args {
     /// How many records there are and how densely they lie in event time.
     fn spread(&self, settings: &mut Settings, schedule: Option<&Schedule>) -> anyhow::Result<()> {
         if let Some(days) = self.days {
-            ensure!(days > 0.0 && days <= 36_500.0, "--days {days}: a number from 0 to 36,500");
+            ensure!(days > 0.0 && days <= 36_500.0, "--days {days}: a number above 0, up to 36,500");
         }
+        ensure!(self.events != Some(0), "--events 0: a number from 1 on");
         settings.events = self.events;
         if settings.world == World::Handbook {
             ensure!(self.event_rate.is_none(), "--event-rate: handbook makes what its customers pay a day");
@@ -216,8 +222,19 @@ impl Args {
                 ("wall", None) => bail!("--event-rate wall needs --rate or --ramp"),
                 (text, _) => number("--event-rate", text)?,
             };
+            ensure!(is_made(settings.rate), "--event-rate {text}: events a second of event time, {RATES}");
         } else if let Some(events) = self.events {
-            settings.rate = (events.max(1) as f64) / (self.days.unwrap_or(DAYS_DEFAULT) * DAY_S);
+            let days = self.days.unwrap_or(DAYS_DEFAULT);
+            settings.rate = events as f64 / (days * DAY_S);
+            if self.days.is_none() {
+                // Nobody asked for the days: one or two events lie in the first of them.
+                settings.rate = settings.rate.max(Settings::RATE_MIN);
+            }
+            ensure!(
+                is_made(settings.rate),
+                "--events {events} --days {days}: events a second of event time, {RATES}, and this is {:e}",
+                settings.rate
+            );
         }
         if self.events.is_none() && self.seconds.is_none() {
             settings.events = Some(match self.days {
@@ -227,6 +244,11 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Whether events can lie so densely in event time.
+fn is_made(rate: f64) -> bool {
+    (Settings::RATE_MIN..=Settings::RATE_MAX).contains(&rate)
 }
 
 fn start_ms(text: &str) -> anyhow::Result<i64> {

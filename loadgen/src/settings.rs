@@ -89,6 +89,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Slowest of [`Settings::rate`]: an event in 11.6 days.
+    pub const RATE_MIN: f64 = 1e-6;
+    /// Fastest of [`Settings::rate`].
+    pub const RATE_MAX: f64 = 1e9;
+
     /// The documented defaults of a world.
     pub fn new(world: World) -> Self {
         let common = Self {
@@ -133,7 +138,7 @@ impl Settings {
             "a time between the years 1 and 9000",
         )?;
         check(
-            self.rate.is_finite() && (1e-6..=1e9).contains(&self.rate),
+            (Self::RATE_MIN..=Self::RATE_MAX).contains(&self.rate),
             "rate",
             self.rate,
             "events a second of event time, 0.000001 to 1,000,000,000",

@@ -213,6 +213,22 @@ fn a_report_can_be_standard_output() {
 }
 
 #[test]
+fn numbers_are_refused_with_what_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    refused("--events 0", at, "--events 0: from 1");
+    refused("--events 10 --days 36500", at, "--events 10 --days 36500 0.000001");
+    refused("--days 0", at, "--days 0: above 0 36,500");
+    refused("--days 0 --world handbook", at, "--days 0: above 0");
+    refused("--event-rate 0", at, "--event-rate 0: 0.000001");
+    refused("--events 10 --seconds 0", at, "--seconds 0: above 0");
+    // Few are spread less thin than asked of many, and all come.
+    for events in [1, 2] {
+        assert_eq!(lines(&works(&format!("--events {events}"), at).stdout).len(), events);
+    }
+}
+
+#[test]
 fn a_pace_is_kept_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
