@@ -7,29 +7,32 @@
 
 use crate::cli::{ConfigArguments, complain, say};
 use crate::config::Config;
-use crate::engine;
 use crate::exit::{Exit, Refusal};
 use crate::memory;
 use crate::run::workers_flag;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use loadgen::Latency;
 use std::fs::File;
-use std::io::BufWriter;
-use std::path::PathBuf;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod beside;
+mod find_max;
 mod input;
 mod open_loop;
 mod undisturbed;
 
-use input::Input;
-use open_loop::{Subject, closed_loop, open_loop};
+use find_max::find_max;
+use input::{Asked, Input};
+use open_loop::{Subject, open_loop};
 
 /// Events of input at most: about 1 GB.
 const EVENTS_MAX: u64 = 2_000_000;
-/// Steps of the search: the answer is within 2 % of the range after these.
-const SEARCH_STEPS: usize = 7;
+/// Seconds of a run, and of a step of a search, of which there are seven: a search is over in about a minute.
+const SECONDS: f64 = 10.0;
+const STEP_SECONDS: f64 = 5.0;
 
 /// Arguments of `bench`.
 #[derive(Args, Debug)]
@@ -39,23 +42,23 @@ pub(crate) struct Arguments {
     /// Events a second that are meant to come
     #[arg(long, value_name = "R", required_unless_present = "find_max", conflicts_with = "find_max")]
     pub(crate) rate: Option<f64>,
-    /// Search the highest rate at which the latency of --p99 holds
+    /// Search the highest rate at which the latency of --p99 holds, in 7 steps; a history is left out
     #[arg(long, requires = "p99")]
     pub(crate) find_max: bool,
     /// Latency that 99 of 100 events keep, such as 1ms
     #[arg(long, value_name = "DURATION", requires = "find_max")]
     pub(crate) p99: Option<String>,
-    /// Seconds of a run
-    #[arg(long, value_name = "N", default_value_t = 10.0)]
-    pub(crate) seconds: f64,
-    /// Events that fill the state before the run is timed
+    /// Seconds of a run, or of each step of --find-max [default: 10, of a step 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) seconds: Option<f64>,
+    /// Events that fill the state before the run is timed; half of the input at most
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     pub(crate) warm_up: u64,
     /// Input in files instead of generated input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) input: Vec<PathBuf>,
-    /// Write the histogram in HdrHistogram's text form
-    #[arg(long, value_name = "FILE.hgrm", conflicts_with = "find_max")]
+    /// Write the histogram in HdrHistogram's text form; of --find-max that of the highest rate that held
+    #[arg(long, value_name = "FILE.hgrm")]
     pub(crate) hgrm: Option<PathBuf>,
     /// Folder of a model that scores beside; with one or more, seconds without and with them alternate
     #[arg(long, value_name = "DIR", conflicts_with_all = ["find_max", "hgrm"])]
@@ -72,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
         Err(exit) => return exit,
     };
     match bench(arguments, &config) {
-        Ok(text) => say(&text),
+        Ok(exit) => exit,
         Err(why) => {
             complain(&format!("cartguard: {why:#}\n"));
             Exit::of(&why)
@@ -80,22 +83,31 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
-    ensure!(arguments.seconds > 0.0, Refusal(format!("--seconds {}: must be above 0", arguments.seconds)));
+fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit> {
+    let seconds = arguments.seconds.unwrap_or(if arguments.find_max { STEP_SECONDS } else { SECONDS });
+    ensure!(
+        seconds > 0.0 && seconds.is_finite(),
+        Refusal(format!("--seconds {seconds}: must be a number above 0"))
+    );
     let limit = arguments.p99.as_deref().map(duration).transpose()?;
     if let Some(limit) = limit.filter(|_| arguments.find_max) {
         let input = Input::make(arguments, config, EVENTS_MAX)?;
         memory::small_pages();
-        return find_max(arguments, config, &input, limit);
+        let asked = Asked { warm_up: arguments.warm_up, rate: f64::INFINITY, seconds };
+        return find_max(config, &input, asked, limit, arguments.hgrm.as_deref());
     }
     let Some(rate) = arguments.rate else { bail!(Refusal("--rate R or --find-max --p99 DURATION".into())) };
-    ensure!(rate > 0.0 && rate.is_finite(), Refusal(format!("--rate {rate}: must be above 0")));
-    let events = arguments.warm_up + (rate * arguments.seconds).ceil() as u64;
+    ensure!(
+        (1e-3..=1e9).contains(&rate),
+        Refusal(format!("--rate {rate}: events a second, 0.001 to 1,000,000,000"))
+    );
+    let asked = Asked { warm_up: arguments.warm_up, rate, seconds };
+    let events = arguments.warm_up.saturating_add(asked.events());
     ensure!(
         events <= EVENTS_MAX * 4,
         Refusal(format!(
-            "--rate {rate} for {} s is {events} events; at most {} are made before a run: lower --seconds",
-            arguments.seconds,
+            "--rate {rate} for {seconds} s after --warm-up {} is {events} events; at most {} are made before a run: lower --seconds",
+            arguments.warm_up,
             EVENTS_MAX * 4
         ))
     );
@@ -103,50 +115,30 @@ fn bench(arguments: &Arguments, config: &Config) -> anyhow::Result<String> {
     // As `run` does.
     memory::small_pages();
     if !arguments.challenger.is_empty() {
-        return beside::compare(arguments, config, &input, rate);
+        return Ok(say(&beside::compare(arguments, config, &input, asked)?));
     }
-    let run = open_loop(Subject::open(config)?, &input, arguments.warm_up, rate)?;
+    let run = open_loop(Subject::open(config)?, &input, asked)?;
     if let Some(file) = &arguments.hgrm {
-        let to = File::create(file).with_context(|| format!("{}: cannot be written", file.display()))?;
-        run.latency.write_hgrm(&mut BufWriter::new(to))?;
+        write_hgrm(file, &run.latency)?;
     }
     let mut table = Vec::new();
     run.latency.write_table(&mut table)?;
-    Ok(format!(
-        "{} events at {rate} events/s, from the intended time to bytes ready for the output queue\n{}{}{}",
+    Ok(say(&format!(
+        "{} events at {rate} events/s, from the intended time to bytes ready for the output queue\n{}{}{}{}{}",
         run.events,
         String::from_utf8_lossy(&table),
+        asked.filled(run.warmed, input.len()),
+        asked.ended_early(run.events),
         run.undisturbed(),
         run.verdict(rate)
-    ))
+    )))
 }
 
-/// Halves the range between a rate that holds and one that does not.
-fn find_max(
-    arguments: &Arguments,
-    config: &Config,
-    input: &Input,
-    limit: Duration,
-) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let (mut holds, mut fails) = (0.0, closed_loop(engine::open(config, "synthetic")?, input));
-    text.push_str(&format!("closed loop, batches of 1,024: {fails:.0} events/s\n"));
-    for _ in 0..SEARCH_STEPS {
-        let rate = f64::midpoint(holds, fails);
-        let run = open_loop(Subject::alone(config)?, input, arguments.warm_up, rate)?;
-        let summary = run.latency.summary();
-        let is_held = summary.p99 <= limit.as_secs_f64() * 1e6 && run.verdict(rate).is_empty();
-        text.push_str(&format!(
-            "{rate:.0} events/s: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us: {}\n",
-            summary.p50,
-            summary.p99,
-            summary.p99_9,
-            if is_held { "holds" } else { "does not hold" }
-        ));
-        *(if is_held { &mut holds } else { &mut fails }) = rate;
-    }
-    text.push_str(&format!("highest rate with p99 within {:?}: {holds:.0} events/s\n", limit));
-    Ok(text)
+/// In HdrHistogram's text form.
+fn write_hgrm(file: &Path, latency: &Latency) -> anyhow::Result<()> {
+    let unwritable = || format!("{}: cannot be written", file.display());
+    let mut to = BufWriter::new(File::create(file).with_context(unwritable)?);
+    latency.write_hgrm(&mut to).and_then(|()| to.flush()).with_context(unwritable)
 }
 
 /// `1ms`, `250us`, `2s`.

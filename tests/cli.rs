@@ -418,50 +418,6 @@ fn check_config_and_features_print() {
 }
 
 #[test]
-fn bench_prints_a_table() {
-    let shop = Shop::new();
-    let bench = ["bench", "--rate", "20000", "--seconds", "1", "--warm-up", "1000", "--hgrm", "b.hgrm"];
-    let said = shop.good(&bench);
-    for part in ["20000 events", "p50", "p99.99", "max"] {
-        assert!(said.contains(part), "{part} is absent from {said}");
-    }
-    assert!(shop.read("b.hgrm").contains("Percentile"));
-    let (_, complained) = shop.ends(2, &["bench"]);
-    assert!(complained.contains("--rate"), "{complained}");
-}
-
-#[test]
-fn bench_keeps_a_history_of_its_own() {
-    let shop = Shop::new();
-    let bench = [
-        "bench",
-        "--rate",
-        "20000",
-        "--seconds",
-        "1",
-        "--warm-up",
-        "1000",
-        "--set",
-        "history.folder=data",
-        "--set",
-        "snapshot.every=100ms",
-    ];
-    let said = shop.good(&bench);
-    for part in ["20000 events", "p99.99", "slices of 0.25 s"] {
-        assert!(said.contains(part), "{part} is absent from {said}");
-    }
-    // A record a batch, of 105 bytes.
-    let bytes: u64 = shop
-        .files("data/order")
-        .iter()
-        .map(|log| fs::metadata(shop.path(&format!("data/order/{log}"))).expect("a file").len())
-        .sum();
-    assert!(bytes > 1_000, "{bytes} bytes of order log");
-    let (_, complained) = shop.ends(2, &bench);
-    assert!(complained.contains("data holds a history already"), "{complained}");
-}
-
-#[test]
 fn the_demo_runs_and_ends_by_itself() {
     if !Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/2").is_dir() {
         println!("skipped: models/demo/2 is not here");

@@ -3,7 +3,7 @@
 //! **beside** -> standard output
 
 use super::Arguments;
-use super::input::{Cursor, Input};
+use super::input::{Asked, Cursor, Input};
 use super::open_loop::warm;
 use super::undisturbed::{Clock, DISTURBED, SLICE_SECONDS, Slice, of_all, together};
 use crate::config::Config;
@@ -31,7 +31,7 @@ pub(super) fn compare(
     arguments: &Arguments,
     config: &Config,
     input: &Input,
-    rate: f64,
+    asked: Asked,
 ) -> anyhow::Result<String> {
     let mut engine = engine::open(config, "synthetic")?;
     let plan = engine.preparer().plan().clone();
@@ -42,15 +42,17 @@ pub(super) fn compare(
     }
     let roster = Roster::new(&plan, &challengers, None);
     let (shadow, mut hand, figures) = Shadow::start(shadow::Settings::default(), WhenFull::Skip, |_| {})?;
+    let rate = asked.rate;
     let schedule = Schedule::constant(rate)?;
     let mut cursor = Cursor::new(input);
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
-    let warmed = warm(&mut cursor, arguments.warm_up, |cursor, wanted| {
+    let warmed = warm(&mut cursor, asked.warm_up, |cursor, wanted| {
         cursor.take(wanted.min(1_024) as usize, &mut batch);
         engine.process(&mut batch, &mut outputs);
         Ok::<_, Infallible>(batch.len() as u64)
-    });
-    let mut left = input.len() - warmed?;
+    })?;
+    let measured = asked.events().min(input.len() - warmed);
+    let mut left = measured;
     let events = (rate * SLICE_SECONDS).ceil() as u64;
     let mut turn = |roster: Option<Arc<Roster>>| {
         engine.hand_out(hand.follow(roster));
@@ -81,7 +83,7 @@ pub(super) fn compare(
     ensure!(
         left >= 2 * events,
         Refusal(format!(
-            "--challenger: {left} events are left of the input, and a pair of turns takes {}: raise --seconds",
+            "--challenger: {left} events are left of the input, and a pair of turns takes {}: raise --seconds, or give more --input",
             2 * events
         ))
     );
@@ -92,7 +94,13 @@ pub(super) fn compare(
     }
     drop(hand);
     shadow.finish().map_err(|why| anyhow!(why))?;
-    Ok(report(rate, challengers.len(), &pairs) + &format!("in shadow: {}\n", figures.to_json(0)))
+    Ok(format!(
+        "{}{}{}in shadow: {}\n",
+        report(rate, challengers.len(), &pairs),
+        asked.filled(warmed, input.len()),
+        asked.ended_early(measured),
+        figures.to_json(0)
+    ))
 }
 
 fn report(rate: f64, challengers: usize, pairs: &[[Slice; 2]]) -> String {

@@ -4,12 +4,50 @@
 
 use super::Arguments;
 use crate::config::{Config, Source as SourceConfig, Synthetic, World};
+use crate::exit::Refusal;
 use crate::synthetic::generator_settings;
+use anyhow::ensure;
 use cartguard_engine::record::{Location, RecordMeta, Records};
 use cartguard_io::{FileSource, Read, Source};
 use loadgen::Generator;
 use std::thread;
 use std::time::Duration;
+
+/// What a run is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Events that fill the state before.
+    pub(super) warm_up: u64,
+    /// Events a second.
+    pub(super) rate: f64,
+    pub(super) seconds: f64,
+}
+
+impl Asked {
+    /// How many are measured where the input has so many.
+    pub(super) fn events(&self) -> u64 {
+        (self.rate * self.seconds).ceil() as u64
+    }
+
+    /// What filled the state before, in words.
+    pub(super) fn filled(&self, warmed: u64, total: u64) -> String {
+        let less = if warmed < self.warm_up {
+            format!(", not the {} of --warm-up: half of the {total} of the input is the most", self.warm_up)
+        } else {
+            String::new()
+        };
+        format!("{warmed} events filled the state before{less}\n")
+    }
+
+    /// That the input had not enough for --seconds, where so many were measured.
+    pub(super) fn ended_early(&self, measured: u64) -> String {
+        if measured >= self.events() {
+            return String::new();
+        }
+        let seconds = measured as f64 / self.rate;
+        format!("the input ended after {seconds:.2} s, before the {} s of --seconds\n", self.seconds)
+    }
+}
 
 /// Records made before the run, in batches as they were made.
 pub(super) struct Input {
@@ -35,6 +73,7 @@ impl Input {
                 made += batch.len() as u64;
                 records.push(batch);
             }
+            ensure!(made > 0, Refusal("--input: there is no record in it".into()));
             return Ok(Self { records });
         }
         let settings = match &config.source {

@@ -5,7 +5,7 @@
 //! Where the configuration has a history it is one as `run` has it: batches are bound in the order log before they count as done, and
 //! snapshots are taken when they are due, by the same code; only source and sink are none.
 
-use super::input::{Cursor, Input};
+use super::input::{Asked, Cursor, Input};
 use super::undisturbed::{Slice, Slices, together, told};
 use crate::cli::complain;
 use crate::config::Config;
@@ -19,6 +19,7 @@ use cartguard_history::{Change, Opened, Start};
 use cartguard_io::{Delivered, Trouble};
 use cartguard_recovery::{Begun, Processor, Storage};
 use loadgen::{Latency, Schedule};
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -116,6 +117,9 @@ impl Subject {
 pub(super) struct Run {
     pub(super) latency: Latency,
     slices: Vec<Slice>,
+    /// Events that filled the state before.
+    pub(super) warmed: u64,
+    /// Events that were measured.
     pub(super) events: u64,
     wall: Duration,
 }
@@ -137,11 +141,12 @@ impl Run {
     }
 }
 
-/// The whole input, at so many events a second.
-pub(super) fn open_loop(mut subject: Subject, input: &Input, warm_up: u64, rate: f64) -> anyhow::Result<Run> {
-    let schedule = Schedule::constant(rate)?;
+/// As much of the input as is asked for, or all that it has.
+pub(super) fn open_loop(mut subject: Subject, input: &Input, asked: Asked) -> anyhow::Result<Run> {
+    let schedule = Schedule::constant(asked.rate)?;
     let mut cursor = Cursor::new(input);
-    let events = input.len() - warm(&mut cursor, warm_up, |cursor, wanted| subject.process(cursor, wanted))?;
+    let warmed = warm(&mut cursor, asked.warm_up, |cursor, wanted| subject.process(cursor, wanted))?;
+    let events = asked.events().min(input.len() - warmed);
     let mut slices = Slices::start(events);
     let mut done = 0;
     let started = Instant::now();
@@ -162,7 +167,7 @@ pub(super) fn open_loop(mut subject: Subject, input: &Input, warm_up: u64, rate:
     }
     let wall = started.elapsed();
     let slices = slices.end(subject.is_taking_snapshot());
-    Ok(Run { latency: together(slices.iter()), slices, events, wall })
+    Ok(Run { latency: together(slices.iter()), slices, warmed, events, wall })
 }
 
 /// Fills the state with up to half of the input; of how many events. `process` takes up to so many.
@@ -179,16 +184,25 @@ pub(super) fn warm<E>(
     Ok(events)
 }
 
-/// Events a second of the engine alone, as fast as it can.
-pub(super) fn closed_loop(mut engine: Engine, input: &Input) -> f64 {
+/// Events a second of the engine alone, as fast as it can for at most so many seconds, and how many filled the state before.
+pub(super) fn closed_loop(mut engine: Engine, input: &Input, asked: Asked) -> anyhow::Result<(f64, u64)> {
     let (mut batch, mut outputs) = (Records::default(), Outputs::default());
     let mut cursor = Cursor::new(input);
-    let started = Instant::now();
-    loop {
-        cursor.take(1_024, &mut batch);
-        if batch.is_empty() {
-            return input.len() as f64 / started.elapsed().as_secs_f64();
-        }
+    let mut process = |cursor: &mut Cursor<'_>, wanted: u64| {
+        cursor.take(wanted.min(1_024) as usize, &mut batch);
         engine.process(&mut batch, &mut outputs);
+        batch.len() as u64
+    };
+    let warmed =
+        warm(&mut cursor, asked.warm_up, |cursor, wanted| Ok::<_, Infallible>(process(cursor, wanted)))?;
+    let started = Instant::now();
+    let mut done = 0;
+    loop {
+        let records = process(&mut cursor, u64::MAX);
+        done += records;
+        let elapsed = started.elapsed().as_secs_f64();
+        if records == 0 || elapsed >= asked.seconds {
+            return Ok((done as f64 / elapsed, warmed));
+        }
     }
 }
