@@ -65,12 +65,12 @@ pub(crate) struct Arguments {
     pub(crate) challenger: Vec<PathBuf>,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<String>,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(workers_flag(arguments.workers)) {
+    let config = match arguments.config.load(workers_flag(arguments.workers.as_deref())) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };

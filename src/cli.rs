@@ -11,7 +11,7 @@ use crate::{
     status, train, verify,
 };
 use cartguard_engine::document::Fault;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -91,9 +91,24 @@ pub(crate) fn refuse(faults: &[Fault]) -> Exit {
     Exit::Refused
 }
 
+/// The arguments; a number below zero is taken for a value, so that its flag can say what it accepts.
+fn parse() -> Arguments {
+    let matches = with_negative_numbers(Arguments::command()).get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|why| why.exit())
+}
+
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes_values = |argument: &Arg| argument.get_action().takes_values();
+    command
+        .mut_args(
+            |argument| if takes_values(&argument) { argument.allow_negative_numbers(true) } else { argument },
+        )
+        .mut_subcommands(with_negative_numbers)
+}
+
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> Exit {
-    match Arguments::parse().command {
+    match parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Rebuild(arguments) => rebuild::run(&arguments),

@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     pub(crate) seed: u64,
     /// Threads of the engine
     #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<String>,
     /// Plain lines instead of the terminal view
     #[arg(long)]
     pub(crate) plain: bool,
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Exit {
             return Exit::Refused;
         }
     };
-    let mut flags = crate::run::workers_flag(arguments.workers);
+    let mut flags = crate::run::workers_flag(arguments.workers.as_deref());
     flags.push(Flag::own("demo", "model.path", format!("{:?}", model.display().to_string())));
     // Its shop is under attack all the time: more than one event in a hundred is an alert.
     flags.push(Flag::own("demo", "reasons.max_share", "0.05".to_owned()));

@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     pub(crate) eye: EyeArguments,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<String>,
 }
 
 fn time(text: &str) -> Result<i64, String> {
@@ -59,7 +59,7 @@ fn time(text: &str) -> Result<i64, String> {
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
+    let config = match arguments.config.load(flags_of(arguments.workers.as_deref(), &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };

@@ -34,12 +34,12 @@ pub(crate) struct Arguments {
     output: PathBuf,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
-    workers: Option<usize>,
+    workers: Option<String>,
 }
 
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
-    let config = match arguments.config.load(flags_of(arguments.workers, &arguments.labels)) {
+    let config = match arguments.config.load(flags_of(arguments.workers.as_deref(), &arguments.labels)) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     pub(crate) config: ConfigArguments,
     /// Threads of the engine (engine.workers)
     #[arg(long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    pub(crate) workers: Option<String>,
     /// Write into a folder that is not empty
     #[arg(long)]
     pub(crate) force: bool,
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 /// Runs it.
 pub(crate) fn run(arguments: &Arguments) -> Exit {
     panics::leave_no_dump();
-    let mut flags = workers_flag(arguments.workers);
+    let mut flags = workers_flag(arguments.workers.as_deref());
     if arguments.accept_gap {
         flags.push(Flag::own("--accept-gap", "source.accept_gap", "true".to_owned()));
     }
@@ -81,9 +81,9 @@ fn is_over(why: &anyhow::Error) -> bool {
     why.downcast_ref::<Trouble>().is_some_and(|trouble| trouble.advice() == Advice::Over)
 }
 
-/// `--workers N` as a setting.
-pub(crate) fn workers_flag(workers: Option<usize>) -> Vec<Flag> {
-    let flag = |workers: usize| Flag::own("--workers", "engine.workers", workers.to_string());
+/// `--workers N` as a setting, whose range the configuration knows.
+pub(crate) fn workers_flag(workers: Option<&str>) -> Vec<Flag> {
+    let flag = |workers: &str| Flag::own("--workers", "engine.workers", workers.to_owned());
     workers.map(flag).into_iter().collect()
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn labels_flag(labels: &[PathBuf]) -> Vec<Flag> {
 }
 
 /// Both.
-pub(crate) fn flags_of(workers: Option<usize>, labels: &[PathBuf]) -> Vec<Flag> {
+pub(crate) fn flags_of(workers: Option<&str>, labels: &[PathBuf]) -> Vec<Flag> {
     [workers_flag(workers), labels_flag(labels)].concat()
 }
 

@@ -88,3 +88,30 @@ fn features_are_listed_in_every_format() {
     let memory = cartguard(&["features", "--config", "benches/workload/config.toml", "--memory"]);
     assert_eq!(text(&memory.stdout).lines().count(), 6);
 }
+
+/// "unexpected argument '-5' found" names neither the flag nor what it accepts.
+#[test]
+fn a_number_below_zero_is_refused_with_what_is_accepted() {
+    for command in [
+        &["run"][..],
+        &["bench", "--rate", "1000"],
+        &["rows", "--input", "in.jsonl", "--labels", "l.jsonl", "--output", "out"],
+    ] {
+        let output = cartguard(&[command, &["--workers", "-1"]].concat());
+        let complained = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {complained}");
+        let expected = "flag --workers -1: engine.workers: \"-1\" is not a whole number from 0 to 256\n";
+        assert!(complained.starts_with(expected), "{command:?}: {complained}");
+    }
+    for (arguments, expected) in [
+        (["bench", "--rate", "-5"], "--rate -5: events a second, 0.001 to 1,000,000,000"),
+        (["demo", "--seconds", "-5"], "--seconds"),
+        (["bench", "--warm-up", "-5"], "invalid value '-5' for '--warm-up <N>'"),
+    ] {
+        let output = cartguard(&arguments);
+        let complained = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complained}");
+        assert!(complained.contains(expected), "{arguments:?}: {complained}");
+        assert!(!complained.contains("unexpected"), "{arguments:?}: {complained}");
+    }
+}

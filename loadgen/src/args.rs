@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 use loadgen::{Schedule, Settings, World};
 
 /// Records where neither events, days nor seconds are given.
@@ -134,6 +134,12 @@ pub(crate) struct Job {
 }
 
 impl Cli {
+    /// Of the command line; a number below zero is taken for a value, so that its flag can say what it accepts.
+    pub(crate) fn of_process() -> Self {
+        let matches = with_negative_numbers(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|why| why.exit())
+    }
+
     pub(crate) fn into_command(self) -> Command {
         self.command.unwrap_or_else(|| Command::Generate(Box::new(self.generate)))
     }
@@ -244,6 +250,15 @@ impl Args {
         }
         Ok(())
     }
+}
+
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes_values = |argument: &Arg| argument.get_action().takes_values();
+    command
+        .mut_args(
+            |argument| if takes_values(&argument) { argument.allow_negative_numbers(true) } else { argument },
+        )
+        .mut_subcommands(with_negative_numbers)
 }
 
 /// Whether events can lie so densely in event time.

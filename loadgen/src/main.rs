@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
-use clap::Parser;
 use loadgen::handbook::Handbook;
 use loadgen::{Generator, Label, LatencySummary};
 use serde::Serialize;
@@ -35,7 +34,7 @@ use send::{Ended, Sender, Sent};
 use table::Table;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().into_command() {
+    let done = match Cli::of_process().into_command() {
         Command::Generate(args) => run(&args),
         #[cfg(feature = "aws")]
         Command::Measure(args) => interrupts().and_then(|stop| kinesis::measure::run(&args, &stop)),

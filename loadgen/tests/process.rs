@@ -222,6 +222,11 @@ fn numbers_are_refused_with_what_is_accepted() {
     refused("--days 0 --world handbook", at, "--days 0: above 0");
     refused("--event-rate 0", at, "--event-rate 0: 0.000001");
     refused("--events 10 --seconds 0", at, "--seconds 0: above 0");
+    // No flag that nobody knows.
+    refused("generate --rate -5", at, "rate = -5: 0.001 to 1,000,000,000");
+    refused("--days -1", at, "--days -1: above 0 36,500");
+    refused("--event-rate -1.5", at, "--event-rate -1.5: 0.000001");
+    refused("--events -1", at, "-1 --events");
     // Few are spread less thin than asked of many, and all come.
     for events in [1, 2] {
         assert_eq!(lines(&works(&format!("--events {events}"), at).stdout).len(), events);
