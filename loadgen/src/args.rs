@@ -238,7 +238,7 @@ impl Args {
             }
             ensure!(
                 is_made(settings.rate),
-                "--events {events} --days {days}: events a second of event time, {RATES}, and this is {:e}",
+                "--events {events} --days {days}: events a second of event time, {RATES}, and this is {:.2e}",
                 settings.rate
             );
         }

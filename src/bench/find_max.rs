@@ -37,7 +37,9 @@ pub(super) fn find_max(
         let asked = Asked { rate, ..asked };
         let run = open_loop(Subject::alone(config)?, input, asked)?;
         let summary = run.latency.summary();
-        let is_held = summary.p99 <= limit.as_secs_f64() * 1e6 && run.verdict(rate).is_empty();
+        let is_within = summary.p99 <= limit.as_secs_f64() * 1e6;
+        let verdict = run.verdict(rate);
+        let is_held = is_within && verdict.is_empty();
         if is_held {
             holds = Some(rate);
             if let Some(file) = hgrm {
@@ -47,13 +49,15 @@ pub(super) fn find_max(
             fails = rate;
         }
         exit = say(&format!(
-            "{rate:.0} events/s for {:.1} s{}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us: {}\n",
+            "{rate:.0} events/s for {:.1} s{}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us: {}{}\n",
             run.events as f64 / rate,
             if run.events < asked.events() { " (the input ended)" } else { "" },
             summary.p50,
             summary.p99,
             summary.p99_9,
-            if is_held { "holds" } else { "does not hold" }
+            if is_held { "holds" } else { "does not hold" },
+            // Else the latency says why.
+            if is_within && !is_held { format!(", {}", verdict.trim_end()) } else { String::new() }
         ));
     }
     if exit != Exit::Done {
