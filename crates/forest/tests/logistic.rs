@@ -47,10 +47,17 @@ fn faults_are_named() {
         (r#""version": 1"#, r#""version": 2"#, "version 1"),
         (r#""intercept""#, r#""bias": 1, "intercept""#, "unknown field `bias`"),
         ("-1.0", "1e999", "line 2"),
+        (r#"["a", "b"]"#, "[]", "`features`: is empty"),
+        (r#""weights""#, r#""weihgts""#, "unknown field `weihgts`"),
     ];
     for (from, to, words) in cases {
         let text = MODEL.replacen(from, to, 1);
         let error = Model::from_bytes(Format::LogisticJson, text.as_bytes()).expect_err(to).to_string();
         assert!(error.contains(words), "{to}: {error}");
+        assert!(error.matches("column").count() <= 1, "the place once: {error}");
     }
+    let text = MODEL.replacen("logistic", "logistik", 1);
+    let format = Format::sniff(text.as_bytes()).expect("one of ours");
+    let error = Model::from_bytes(format, text.as_bytes()).expect_err("misspelt").to_string();
+    assert!(error.contains("accepted is \"cartguard.logistic\", version 1"), "{error}");
 }

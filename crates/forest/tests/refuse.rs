@@ -123,7 +123,13 @@ fn unknown_members_are_refused_where_they_may_change_the_meaning() {
     refuse_small("\"id\":0,", "\"id\":0,\"leaf_scale\":[1],", &["trees[0].leaf_scale", "not known"]);
     refuse_small("\"num_class\"", "\"new_offset\":\"1\",\"num_class\"", &["new_offset"]);
     refuse_small("\"tree_info\"", "\"tree_weights\":[2],\"tree_info\"", &["tree_weights"]);
-    let harmless = small("\"feature_types\"", "\"some_note\":\"x\",\"feature_types\"");
+    refuse_small(
+        "\"feature_types\"",
+        "\"some_scale\":\"2\",\"feature_types\"",
+        &["learner.some_scale", "not known"],
+    );
+    refuse_small("\"learner\"", "\"offset\":1,\"learner\"", &["model.offset", "not known"]);
+    let harmless = small("\"best_iteration\"", "\"some_note\":\"x\",\"best_iteration\"");
     assert!(Model::from_bytes(Format::XgboostJson, harmless.as_bytes()).is_ok());
     refuse(Format::LightgbmText, "lgb-4.7-nan.txt", "label_index=0", "leaf_bias=0", &["line 5", "leaf_bias"]);
     refuse(Format::LightgbmText, "lgb-4.7-nan.txt", "shrinkage=", "leaf_bias=", &["leaf_bias"]);
@@ -165,6 +171,13 @@ fn broken_text_is_refused_with_its_place() {
     let text = golden("lgb-4.7-nan.txt");
     let text = error(Format::LightgbmText, &text[..text.len() / 2]);
     assert!(text.contains("LightGBM text") || text.contains("tree "), "{text}");
+    refuse(
+        Format::LightgbmText,
+        "lgb-4.7-nan.txt",
+        "end of trees",
+        "",
+        &["the file ends before `end of trees` at line"],
+    );
     refuse(Format::LightgbmText, "lgb-4.7-nan.txt", "Tree=1\n", "Tree=2\n", &["Tree=1"]);
     refuse(Format::LightgbmText, "lgb-4.7-nan.txt", "left_child=1 ", "left_child=77 ", &["tree 0", "node 0"]);
     refuse(Format::LightgbmText, "lgb-4.7-nan.txt", "left_child=1 ", "left_child=-77 ", &["tree 0", "node"]);

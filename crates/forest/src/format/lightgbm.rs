@@ -65,7 +65,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parsed, ModelError> {
         let at = format!("byte {}", error.valid_up_to());
         ModelError::Syntax { format: "LightGBM text", at, fault: "not UTF-8".into() }
     })?;
-    let mut lines = Lines { lines: text.lines().enumerate().peekable() };
+    let last = text.lines().count().saturating_sub(1);
+    let mut lines = Lines { lines: text.lines().enumerate().peekable(), last };
     if lines.next().map(|(_, line)| line) != Some("tree") {
         return Err(syntax(0, "the first line is not `tree`"));
     }
@@ -97,6 +98,8 @@ fn syntax(line: usize, fault: impl Into<String>) -> ModelError {
 
 struct Lines<'a> {
     lines: std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>,
+    /// Of the file's lines the last.
+    last: usize,
 }
 
 impl<'a> Lines<'a> {
@@ -136,7 +139,7 @@ impl<'a> Lines<'a> {
         loop {
             self.skip_empty();
             let Some((at, line)) = self.next() else {
-                return Err(syntax(0, "the file ends before `end of trees`"));
+                return Err(syntax(self.last, "the file ends before `end of trees`"));
             };
             if line == "end of trees" {
                 return Ok(trees);

@@ -74,7 +74,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Logistic, ModelError> {
     let document: Document = serde_json::from_slice(bytes).map_err(|error| ModelError::Syntax {
         format: "logistic JSON",
         at: format!("line {}, column {}", error.line(), error.column()),
-        fault: error.to_string(),
+        // Without the place, which it has at its end.
+        fault: error.to_string().split(" at line ").next().unwrap_or_default().to_owned(),
     })?;
     if document.format != "cartguard.logistic" || document.version != 1 {
         let what = "a logistic model of another format or version";
@@ -83,6 +84,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Logistic, ModelError> {
     let count = document.features.len();
     if count > FEATURES_MAX {
         return Err(ModelError::field("features", format!("has {count} entries, more than {FEATURES_MAX}")));
+    }
+    if count == 0 {
+        return Err(ModelError::field("features", "is empty; a model has one feature at least"));
     }
     check_names(&document.features)?;
     let zeros = || vec![0.0; count];

@@ -24,7 +24,7 @@ impl Format {
             Some([b'L' | b'l' | b'I' | b'i' | b'U' | b'#' | b'$', ..]) => Ok(Self::XgboostUbj),
             Some(rest) if rest.starts_with(b"\"") => {
                 let head = &text[..text.len().min(4096)];
-                let ours = head.windows(18).any(|window| window == b"cartguard.logistic");
+                let ours = head.windows(11).any(|window| window == b"\"cartguard.");
                 Ok(if ours { Self::LogisticJson } else { Self::XgboostJson })
             }
             _ => Err(ModelError::Foreign {

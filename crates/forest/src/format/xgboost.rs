@@ -3,8 +3,8 @@
 //! `json`, `ubj` -> **xgboost** -> `tree`
 //!
 //! Holds: margin = base margin, then each tree's leaf in order, all in f32; a leaf of a dart model is multiplied
-//! by its tree's weight in f32 before it is added, as the trainer does. A member that is not known is refused
-//! where everything has meaning (trees and their model), and ignored elsewhere (attributes, options of training).
+//! by its tree's weight in f32 before it is added, as the trainer does. A member that is not known is refused but
+//! for where nothing has meaning (attributes, options of training).
 //! Not here: multi-class and multi-target models, `gblinear`, other objectives: refused by name.
 
 use super::value::{Members, Value, brief};
@@ -25,7 +25,19 @@ const DELETED: [i64; 3] = [0x7fff_ffff, 0xffff_ffff, -1];
 
 pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
     let root = Members::of("model", document)?;
+    known(root, &["learner", "version"])?;
     let learner = Members::of("learner", root.get("learner")?)?;
+    known(
+        learner,
+        &[
+            "attributes",
+            "feature_names",
+            "feature_types",
+            "gradient_booster",
+            "learner_model_param",
+            "objective",
+        ],
+    )?;
     let params = Members::of("learner.learner_model_param", learner.get("learner_model_param")?)?;
     known(
         params,
