@@ -114,6 +114,8 @@ impl Reason {
 pub enum Subject {
     /// The record as a whole.
     Record,
+    /// The same, where a byte order mark stands in front of it.
+    Marked,
     /// `[event] id`.
     Id,
     /// `[event] time`.

@@ -118,6 +118,7 @@ fn of_label(subject: Subject) -> Subject {
         | Subject::LabelKnownAt
         | Subject::Field(_)
         | Subject::Entity(_)
+        | Subject::Marked
         | Subject::Items => subject,
     }
 }

@@ -54,9 +54,7 @@ use std::sync::Arc;
 /// Of a row a source makes a JSON object, or, where it cannot, a text that is none.
 fn of_form(reject: Reject, form: Form) -> Reject {
     match (form, reject.reason) {
-        (Form::Row | Form::Label { is_row: true }, Reason::InvalidJson) => {
-            Reject { reason: Reason::InvalidRow, ..reject }
-        }
+        (Form::Row | Form::Label { is_row: true }, Reason::InvalidJson) => Reject::record(Reason::InvalidRow),
         _ => reject,
     }
 }

@@ -9,7 +9,10 @@ use super::found::{Found, Kind, Leaf};
 use super::paths::{Paths, Place, Target, Walk};
 use super::text;
 use crate::limits::JSON_DEPTH_MAX;
-use crate::reject::{Reason, Reject};
+use crate::reject::{Reason, Reject, Subject};
+
+/// U+FEFF in UTF-8, which some tools write in front of a text. It is no white space of JSON.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Buffers that parsing needs, kept between records.
 #[derive(Debug, Default)]
@@ -37,7 +40,10 @@ pub(super) fn scan(
         name: &mut scratch.name,
     };
     let is_object = scan.peek() == Some(b'{');
-    scan.text().map_err(Reject::record)?;
+    scan.text().map_err(|reason| {
+        let is_marked = reason == Reason::InvalidJson && record.starts_with(BYTE_ORDER_MARK);
+        Reject { reason, subject: if is_marked { Subject::Marked } else { Subject::Record } }
+    })?;
     if is_object { Ok(()) } else { Err(Reject::record(Reason::NotAnObject)) }
 }
 

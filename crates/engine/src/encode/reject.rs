@@ -5,6 +5,9 @@
 //! Holds: the line carries no part of the record's payload; what it names comes from the configuration.
 
 use super::text::{push_escaped, push_string};
+use crate::limits::{
+    AMOUNT_MINOR_MAX, AMOUNT_SCALED_MAX, JSON_DEPTH_MAX, LABEL_AHEAD_MS_MAX, RECORD_BYTES_MAX,
+};
 use crate::record::PlaceRef;
 use crate::reject::{Reason, Reject, Subject};
 use crate::schema::{CurrencySource, Path, Schema};
@@ -23,18 +26,31 @@ const LABEL_EVENT: &str = "`event_id` of the label";
 const LABEL_TRUTH: &str = "`label` of the label";
 const LABEL_KNOWN_AT: &str = "`known_at` of the label";
 
-/// What each subject is called, escaped for JSON: `amount` at path `order.total`.
+// The texts below name these.
+const _: () = assert!(RECORD_BYTES_MAX == 10 << 20 && JSON_DEPTH_MAX == 64);
+const _: () = assert!(AMOUNT_MINOR_MAX == 10_i64.pow(13) && AMOUNT_SCALED_MAX == 10_i64.pow(15));
+const _: () = assert!(LABEL_AHEAD_MS_MAX == 400 * 24 * 3_600_000);
+
+/// What a subject is called, escaped for JSON: `amount` at path `order.total`.
+#[derive(Clone, Debug)]
+struct Called {
+    text: Vec<u8>,
+    /// Whether it is one member of the record itself, so that what occurs again can only be that.
+    is_plain: bool,
+}
+
+/// What each subject is called.
 #[derive(Clone, Debug)]
 pub(super) struct Subjects {
-    id: Vec<u8>,
-    time: Vec<u8>,
-    amount: Vec<u8>,
-    currency: Vec<u8>,
-    arrival: Vec<u8>,
-    label: Vec<u8>,
-    items: Vec<u8>,
-    fields: Vec<Vec<u8>>,
-    entities: Vec<Vec<u8>>,
+    id: Called,
+    time: Called,
+    amount: Called,
+    currency: Called,
+    arrival: Called,
+    label: Called,
+    items: Called,
+    fields: Vec<Called>,
+    entities: Vec<Called>,
 }
 
 impl Subjects {
@@ -96,27 +112,41 @@ impl Subjects {
         out.extend_from_slice(b",\"reason\":\"");
         out.extend_from_slice(line.reject.reason.code().as_bytes());
         out.extend_from_slice(b"\",\"detail\":\"");
-        out.extend_from_slice(self.name(line.reject.subject));
-        out.extend_from_slice(fault(line.reject.reason).as_bytes());
+        let Reject { reason, subject } = line.reject;
+        let (name, is_plain) = self.name(subject);
+        out.extend_from_slice(name);
+        out.extend_from_slice(match (reason, subject) {
+            // Members of its lines too, which have no path of their own.
+            (Reason::DuplicateMember, Subject::Items) => {
+                b": a member there, on the way there or in one of its lines occurs more than once"
+            }
+            (Reason::DuplicateMember, _) if !is_plain => {
+                b": a member there or on the way there occurs more than once".as_slice()
+            }
+            _ => fault(reason).as_bytes(),
+        });
         out.extend_from_slice(b"\"}\n");
     }
 
-    fn name(&self, subject: Subject) -> &[u8] {
-        match subject {
-            Subject::Record => b"the record",
+    /// What it is called, and whether it is plain.
+    fn name(&self, subject: Subject) -> (&[u8], bool) {
+        let called = match subject {
+            Subject::Record => return (b"the record", true),
+            Subject::Marked => return (b"the record begins with a byte order mark and so", true),
+            Subject::LabelEvent => return (LABEL_EVENT.as_bytes(), true),
+            Subject::LabelTruth => return (LABEL_TRUTH.as_bytes(), true),
+            Subject::LabelKnownAt => return (LABEL_KNOWN_AT.as_bytes(), true),
             Subject::Id => &self.id,
             Subject::Time => &self.time,
             Subject::Amount => &self.amount,
             Subject::Currency => &self.currency,
             Subject::Arrival => &self.arrival,
             Subject::Label => &self.label,
-            Subject::LabelEvent => LABEL_EVENT.as_bytes(),
-            Subject::LabelTruth => LABEL_TRUTH.as_bytes(),
-            Subject::LabelKnownAt => LABEL_KNOWN_AT.as_bytes(),
             Subject::Items => &self.items,
             Subject::Field(index) => &self.fields[usize::from(index)],
             Subject::Entity(index) => &self.entities[usize::from(index)],
-        }
+        };
+        (&called.text, called.is_plain)
     }
 }
 
@@ -127,6 +157,7 @@ impl Reject {
             Subject::LabelEvent => LABEL_EVENT,
             Subject::LabelTruth => LABEL_TRUTH,
             Subject::LabelKnownAt => LABEL_KNOWN_AT,
+            Subject::Marked => "the record begins with a byte order mark and so",
             Subject::Record
             | Subject::Id
             | Subject::Time
@@ -142,7 +173,7 @@ impl Reject {
     }
 }
 
-fn called(name: &str, paths: &[&Path]) -> Vec<u8> {
+fn called(name: &str, paths: &[&Path]) -> Called {
     let mut out = Vec::new();
     push_escaped(&mut out, name);
     for (at, path) in paths.iter().enumerate() {
@@ -155,7 +186,7 @@ fn called(name: &str, paths: &[&Path]) -> Vec<u8> {
         push_escaped(&mut out, &path.dotted());
         out.push(b'`');
     }
-    out
+    Called { text: out, is_plain: paths.iter().map(|path| path.0.len()).sum::<usize>() <= 1 }
 }
 
 /// What follows the subject; needs no escapes.
@@ -166,8 +197,10 @@ fn fault(reason: Reason) -> &'static str {
             " is a row with other columns than the header, or with quotes that do not match"
         }
         Reason::InvalidUtf8 => " is not valid UTF-8",
-        Reason::TooLarge => " is larger than a record may be",
-        Reason::TooDeep => " is nested deeper than a record may be",
+        Reason::TooLarge => {
+            " is larger than the 10 MiB that a record may have, or than a thousand times the compressed payload it was in"
+        }
+        Reason::TooDeep => " is nested deeper than the 64 levels that a record may have",
         Reason::NotAnObject => " is not a JSON object",
         Reason::DuplicateMember => " occurs more than once",
         Reason::Missing => " is required, and is absent, null or empty",
@@ -177,7 +210,9 @@ fn fault(reason: Reason) -> &'static str {
         Reason::InvalidAmount => " cannot be read as a decimal number",
         Reason::TooManyDecimals => " has more decimals than its currency",
         Reason::NegativeAmount => " is below zero",
-        Reason::AmountOutOfRange => " is larger than an amount may be",
+        Reason::AmountOutOfRange => {
+            " is larger than the 10^13 minor units of its currency that an amount may be, or than 10^15 at the scale of windows"
+        }
         Reason::UnknownCurrency => " is not an ISO 4217 code",
         Reason::NoRate => " has no rate to the base currency in the configuration",
         Reason::InvalidAggregate => {

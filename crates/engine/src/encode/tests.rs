@@ -205,19 +205,50 @@ fn a_reject_names_what_is_mapped_and_nothing_of_the_payload() {
             "\n"
         )
     );
-    for (subject, called) in [
-        (Subject::Id, "`id` at path `event_id`"),
-        (Subject::Time, "`time` at path `event_time`"),
-        (Subject::Amount, "`amount` at path `order.total`"),
-        (Subject::Currency, "`currency` at path `cur\"rency`"),
-        (Subject::Arrival, "`arrival`"),
-        (Subject::Items, "`items` at path `items`"),
-        (Subject::Field(0), "field `age` at path `buyer.age`"),
-        (Subject::Entity(0), "key of `card` at path `card_id`"),
-        (Subject::Entity(1), "key of `pair` at paths `customer_id`, `card_id`"),
+    // What occurs again may be an object on the way, or a member of a basket's line.
+    let (plain, deep) = ("", ": a member there or on the way there");
+    for (subject, called, what) in [
+        (Subject::Id, "`id` at path `event_id`", plain),
+        (Subject::Time, "`time` at path `event_time`", plain),
+        (Subject::Amount, "`amount` at path `order.total`", deep),
+        (Subject::Currency, "`currency` at path `cur\"rency`", plain),
+        (Subject::Arrival, "`arrival`", plain),
+        (
+            Subject::Items,
+            "`items` at path `items`",
+            ": a member there, on the way there or in one of its lines",
+        ),
+        (Subject::Field(0), "field `age` at path `buyer.age`", deep),
+        (Subject::Entity(0), "key of `card` at path `card_id`", plain),
+        (Subject::Entity(1), "key of `pair` at paths `customer_id`, `card_id`", deep),
     ] {
         let detail = reject(RejectReason::DuplicateMember, subject).1;
-        assert_eq!(detail, format!("{called} occurs more than once"));
+        assert_eq!(detail, format!("{called}{what} occurs more than once"));
+    }
+    for (reason, subject, detail) in [
+        (
+            RejectReason::InvalidJson,
+            Subject::Marked,
+            "the record begins with a byte order mark and so is not valid JSON",
+        ),
+        (
+            RejectReason::TooLarge,
+            Subject::Record,
+            "the record is larger than the 10 MiB that a record may have, or than a thousand times the compressed payload it was in",
+        ),
+        (
+            RejectReason::TooDeep,
+            Subject::Record,
+            "the record is nested deeper than the 64 levels that a record may have",
+        ),
+        (
+            RejectReason::AmountOutOfRange,
+            Subject::Amount,
+            "`amount` at path `order.total` is larger than the 10^13 minor units of its currency that an amount may be, or than \
+             10^15 at the scale of windows",
+        ),
+    ] {
+        assert_eq!(reject(reason, subject).1, detail);
     }
     for reason in RejectReason::ALL {
         assert!(reject(reason, Subject::Record).1.starts_with("the record "));

@@ -76,13 +76,13 @@ fn faults_of_the_record_as_a_whole() {
         (b" \"a\" ", Reason::NotAnObject),
         (b"null", Reason::NotAnObject),
         (twice.as_bytes(), Reason::InvalidJson),
-        (bom.as_bytes(), Reason::InvalidJson),
         (deeper.as_bytes(), Reason::TooDeep),
         (bomb.as_bytes(), Reason::TooDeep),
     ];
     for &(record, reason) in cases {
         assert_eq!(bad(record), (reason, Subject::Record), "{}", String::from_utf8_lossy(record));
     }
+    assert_eq!(bad(bom.as_bytes()), (Reason::InvalidJson, Subject::Marked));
     good(&deep);
     // The strict parser alone has the same bounds: simd-json refuses the number.
     good(&deep.replacen('{', r#"{"huge":1e400,"#, 1));
@@ -166,6 +166,8 @@ fn a_mapped_member_may_occur_once() {
     good(&least(r#""items":[{"qty":1},{"qty":1}],"shipping":{"country":1},"billing":{"country":1},"#));
     // Faults of syntax come first, wherever they are.
     assert_eq!(bad(br#"{"amount":1,"amount":1"#), (Reason::InvalidJson, Subject::Record));
+    // Bytes that are no UTF-8 come before a byte order mark.
+    assert_eq!(bad(b"\xef\xbb\xbf{\"a\":\"\xff\"}"), (Reason::InvalidUtf8, Subject::Record));
     // A duplicate comes before the faults of fields.
     assert_eq!(bad(br#"{"amount":1,"amount":1}"#), (Reason::DuplicateMember, Subject::Amount));
 }
