@@ -57,6 +57,14 @@ impl Faults {
         self.list.borrow().is_empty()
     }
 
+    /// Whether one is about a dotted key or what lies below it.
+    pub fn concern(&self, key: &str) -> bool {
+        let below = |fault: &Fault| {
+            fault.key.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.list.borrow().iter().any(below)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.list.borrow().len()

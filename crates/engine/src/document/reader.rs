@@ -1,6 +1,8 @@
 //! Reads a table key by key: what is asked for is known, what is left over at the end is a fault.
 
-use super::{Faults, Node, Place, Table, Value, did_you_mean, duration, duration_text, size, size_text};
+use super::{
+    Faults, Layer, Node, Place, Table, Value, did_you_mean, duration, duration_text, size, size_text,
+};
 use std::ops::RangeInclusive;
 
 /// A table being read.
@@ -50,6 +52,14 @@ impl<'a> Reader<'a> {
     /// Adds a fault about a member.
     pub fn fault(&self, key: &str, what: impl Into<String>) {
         self.faults.add(self.place_of(key), &self.key(key), what);
+    }
+
+    /// Adds a fault about a member that another one makes necessary. Where the user gave only the other, its place is told.
+    pub fn needed(&self, key: &str, by: &str, what: &str) {
+        let own = self.place_of(key);
+        let place = if own.layer == Layer::Default { self.place_of(by) } else { own };
+        let value = self.table.get(by).map_or_else(String::new, |entry| shown(&entry.node));
+        self.faults.add(place, &self.key(key), format!("{what}; {} = {value} needs it", self.key(by)));
     }
 
     /// The member as it stands.
@@ -188,6 +198,22 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// Has these keys known, whether or not they are asked for.
+    pub fn know(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.node(key);
+        }
+    }
+
+    /// The keys that were not asked for.
+    pub fn unknown(&self) -> impl Iterator<Item = &'a str> {
+        self.table
+            .entries
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .filter(|key| !self.asked.iter().any(|asked| asked == key))
     }
 
     /// Every key that was not asked for is a fault. The last call.

@@ -23,7 +23,7 @@ use super::plan::shape_of;
 use super::sentence::{BRACES, Piece, Sentences, Told, pieces};
 use super::spec::{Aggregate, Definition, Feature, FeatureSet, WindowFeature};
 use super::wording::Words;
-use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, parse};
+use crate::document::{Fault, Faults, Layer, Node, Place, Reader, Value, did_you_mean, parse};
 use crate::features::cell::Shape;
 use crate::limits::{FEATURES_MAX, NUMBER_MICRO_MAX};
 use crate::schema::Schema;
@@ -38,7 +38,7 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
         return Err(faults.take());
     }
     let mut root = Reader::new(&root, "", &faults);
-    let words = words(&mut root);
+    let words = words(&mut root, schema);
     let defaults = defaults(&mut root);
     let flag_drafts = flags::read(&mut root, schema);
     let mut conditions = Conditions::read(&mut root, &flag_drafts, schema);
@@ -63,18 +63,19 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
             }
             (true, true) => {
                 faults.add(table.place(), "feature", "has value and entity; it is one or the other");
+                table.know(&KEYS);
             }
             (false, false) => {
-                faults.add(
-                    table.place(),
-                    "feature",
-                    "needs value = \"<expression>\", or entity, windows and aggregates",
-                );
+                table.know(&KEYS);
+                // A key that is only misspelt is told as that.
+                let is_meant = |key: &str| !did_you_mean(key, ["value", "entity"]).is_empty();
+                if !table.unknown().any(is_meant) {
+                    let what = "needs value = \"<expression>\", or entity, windows and aggregates";
+                    faults.add(table.place(), "feature", what);
+                }
             }
         }
-        if expression != windows {
-            table.finish();
-        }
+        table.finish();
     }
     root.finish();
     let mut names = unique_names(&drafts, schema, &faults);
@@ -102,6 +103,31 @@ pub fn read(text: &str, layer: Layer, name: &str, schema: &Schema) -> Result<Fea
     let features = features.into_iter().filter_map(|(_, feature)| feature).collect();
     Ok(FeatureSet { features, conditions, flags })
 }
+
+/// Every key of `[[feature]]`, of either shape.
+const KEYS: [&str; 21] = [
+    "value",
+    "entity",
+    "windows",
+    "aggregates",
+    "ratio_of",
+    "field",
+    "of",
+    "label",
+    "where",
+    "where_name",
+    "delay",
+    "inclusive",
+    "over",
+    "name",
+    "or",
+    "unit",
+    "meaning",
+    "reason",
+    "reason_zero",
+    "reason_missing",
+    "code",
+];
 
 /// What holds for every table of windows that says nothing else.
 #[derive(Clone, Copy, Debug, Default)]
@@ -170,10 +196,16 @@ pub(super) fn tables<'a>(root: &mut Reader<'a>, key: &str) -> &'a [Node] {
 }
 
 /// `[words] ip = "IP address"`
-fn words(root: &mut Reader<'_>) -> Words {
+fn words(root: &mut Reader<'_>, schema: &Schema) -> Words {
     let mut words = Words::default();
     if let Some(mut table) = root.table("words") {
         for (key, place, node) in table.entries() {
+            if !Words::known(schema).any(|known| known == key) {
+                let what =
+                    "names nothing that texts speak of: an entity, a mapped field, amount, order, orders";
+                let guess = did_you_mean(key, Words::known(schema));
+                root.faults().add(place, &table.key(key), format!("{what}{guess}"));
+            }
             match node.word() {
                 Some(word) => {
                     words.words.insert(key.to_owned(), word.to_owned());
@@ -205,14 +237,13 @@ fn value(table: &mut Reader<'_>, schema: &Schema) -> Option<Draft> {
     let (name, text) = (name?, text?);
     if !is_name(&name) {
         table.fault("name", format!("{name:?} is no name; words of letters, digits and _, joined by dots"));
-        return None;
     }
     let builtin = builtin_names().find(|(known, _)| *known == text.trim());
     let taken = builtin_names().any(|(known, _)| known == name)
         || schema.fields.iter().any(|field| field.name == name);
     if taken && text.trim() != name {
+        // Its expression is still looked at: other faults are told with this one.
         table.fault("name", format!("{name:?} already is a field or a built-in name of another value"));
-        return None;
     }
     let meaning = meaning.unwrap_or_else(|| match builtin {
         Some((_, meaning)) => sentence(meaning),

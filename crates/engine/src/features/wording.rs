@@ -5,6 +5,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::expression::builtin_names;
 use super::names::Parts;
 use super::sentence::{Sentences, chosen};
 use crate::schema::{CurrencySource, Schema, WindowScale};
@@ -64,6 +65,15 @@ struct Phrases {
 }
 
 impl Words {
+    /// Everything that a text names.
+    pub(super) fn known(schema: &Schema) -> impl Iterator<Item = &str> {
+        let entities = schema.entities.iter().map(|entity| entity.name.as_str());
+        let fields = schema.fields.iter().map(|field| field.name.as_str());
+        let stats = builtin_names().map(|(name, _)| name).filter(|name| name.starts_with("items."));
+        let stats = stats.filter(|_| schema.items.is_some());
+        entities.chain(fields).chain(stats).chain(["amount", "order", "orders"])
+    }
+
     /// What a kind, a field or `orders` is called.
     pub(super) fn noun(&self, name: &str) -> String {
         self.words.get(name).cloned().unwrap_or_else(|| name.replace(['_', '.'], " "))

@@ -7,7 +7,7 @@
 
 use super::ExpressionFault;
 use super::op::{Calendar, Op, Program};
-use super::parse::{Kind, Operator, Tree, parse};
+use super::parse::{Kind, Operator, Tree, operator_meant, parse};
 use super::vocabulary::{BUILTINS, Builtin, FUNCTIONS};
 use crate::decode::hash;
 use crate::document::did_you_mean;
@@ -368,6 +368,10 @@ impl Compiler<'_> {
         let Some((_, usage)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
             let guess = did_you_mean(name, FUNCTIONS.iter().map(|(known, _)| *known));
             let known: Vec<_> = FUNCTIONS.iter().map(|(known, _)| *known).collect();
+            let operator = operator_meant(name);
+            if !operator.is_empty() {
+                return self.fault(tree, format!("{name} is no function{operator}"));
+            }
             return self.fault(tree, format!("{name} is no function; there are {}{guess}", known.join(", ")));
         };
         let wanted = match name {

@@ -196,8 +196,32 @@ impl Parser {
         token
     }
 
+    /// A fault of the next token, or of the word of another language in front of it.
     fn fault(&self, what: String) -> ExpressionFault {
-        ExpressionFault { at: self.at(), what }
+        let before = self.next.checked_sub(1).map(|before| &self.tokens[before]);
+        match (before, self.peek()) {
+            // `not x`: x is what is one too many, and not what is wrong.
+            (Some((at, Token::Word(word))), Token::Word(_) | Token::Number(_) | Token::Sign("!"))
+                if word.eq_ignore_ascii_case("not") =>
+            {
+                ExpressionFault { at: *at, what: format!("{word} is no operator{}", operator_meant(word)) }
+            }
+            (Some((_, Token::Sign("<"))), Token::Sign(">")) => {
+                ExpressionFault { at: self.at(), what: format!("{what}; unequal is !=") }
+            }
+            (_, Token::Word(word)) if word == "not" && self.next_is_in() => {
+                ExpressionFault { at: self.at(), what: format!("{what}; write !(… in […])") }
+            }
+            (_, Token::Word(word)) => {
+                ExpressionFault { at: self.at(), what: format!("{what}{}", operator_meant(word)) }
+            }
+            _ => ExpressionFault { at: self.at(), what },
+        }
+    }
+
+    /// Whether `in` comes after the next token.
+    fn next_is_in(&self) -> bool {
+        matches!(self.tokens.get(self.next + 1), Some((_, Token::Word(word))) if word == "in")
     }
 
     fn accept(&mut self, sign: &str) -> bool {
@@ -357,6 +381,17 @@ fn operator(sign: &str) -> Option<(Operator, u8)> {
     })
 }
 
+/// What stands for a word that is an operator in other languages. A field may be called so, so that it is none by itself.
+pub(super) fn operator_meant(word: &str) -> &'static str {
+    match word.to_ascii_lowercase().as_str() {
+        "or" => "; write ||",
+        "and" => "; write &&",
+        "not" => "; write !",
+        "is" => "; write ==",
+        _ => "",
+    }
+}
+
 fn name(token: &Token) -> String {
     match token {
         Token::Number(number) => number.to_string(),
@@ -429,6 +464,15 @@ mod tests {
             ("min(1 2)", 6, "2 where \",\" or \")\" belongs between arguments"),
             ("1e999", 0, "1e999 is not a number that fits"),
             ("a + ü", 4, "'ü' does not belong here"),
+            ("a == 1 or b", 7, "or is one too many; write ||"),
+            ("(a AND b)", 3, "AND where \")\" closes the bracket; write &&"),
+            ("min(a or b, 1)", 6, "or where \",\" or \")\" belongs between arguments; write ||"),
+            ("not a", 0, "not is no operator; write !"),
+            ("a && not b", 5, "not is no operator; write !"),
+            ("x not in ['a']", 2, "not is one too many; write !(… in […])"),
+            ("a is 3", 2, "is is one too many; write =="),
+            ("a <> b", 3, "\">\" where a value belongs; unequal is !="),
+            ("a == 1 && b = 2", 12, "'=' does not belong here; equality is =="),
         ] {
             assert_eq!(parse(text), Err(ExpressionFault { at, what: what.into() }), "{text}");
         }

@@ -348,6 +348,7 @@ fn faults_say_what_belongs_where() {
             "lg(2)",
             "0: lg is no function; there are abs, min, max, log, log1p, sqrt, floor, is_missing, mismatch, age_seconds; did you mean \"log\"?",
         ),
+        ("not(night)", "0: not is no function; write !"),
         ("log(1, 2)", "0: 2 arguments do not fit log(x): natural logarithm; missing for x <= 0"),
         ("min(1)", "0: 1 arguments do not fit min(x, y, …): the smallest; missing where any is"),
         ("log", "0: log is a function; its arguments go in brackets"),

@@ -8,7 +8,7 @@ use crate::schema::samples::path;
 use crate::schema::{Labels, LabelsFrom, Schema};
 
 #[track_caller]
-fn faults(text: &str, expected: &[&str]) {
+pub(super) fn faults(text: &str, expected: &[&str]) {
     let found = read(text, Layer::File, "f.toml", &schema()).expect_err("faults");
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert_eq!(lines, expected, "{text}");

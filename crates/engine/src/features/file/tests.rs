@@ -1,5 +1,6 @@
 //! The features file: names, order and definitions of what it makes.
 
+use super::faults::faults;
 use super::read;
 use crate::document::Layer;
 use crate::features::graph::Graph;
@@ -8,6 +9,7 @@ use crate::features::spec::{
 };
 use crate::schema::samples::{self, entity, field};
 use crate::schema::{FieldKind, Schema, TimeForm};
+use std::collections::BTreeSet;
 
 /// Entities customer, card, device; fields country and `auth_result` (categories), discount, created; a basket.
 pub(super) fn schema() -> Schema {
@@ -344,4 +346,69 @@ fn flags_are_conditions_of_windows_and_operands_of_expressions() {
     assert!(program.is_truth());
     // mean, two windows of large, one of burst, one of dear, the expression; large, burst, dear.
     assert_eq!(Graph::of(&set).layers(), [0, 1, 1, 2, 0, 2, 1, 2, 0]);
+}
+
+/// A name that is taken hides no fault of the expression below it.
+#[test]
+fn an_expression_is_looked_at_whatever_its_name() {
+    faults(
+        "[[feature]]\nname = 'amount'\nvalue = 'amoun * 2'\n[[feature]]\nname = 'a-b'\nvalue = 'log(amount'\n",
+        &[
+            "f.toml:2:8: feature.name: \"amount\" already is a field or a built-in name of another value",
+            "f.toml:3:10: amount: amoun is no mapped field, feature, flag or built-in name; did you mean \"amount\"?",
+            "f.toml:5:8: feature.name: \"a-b\" is no name; words of letters, digits and _, joined by dots",
+            "f.toml:6:20: a-b: the end where \",\" or \")\" belongs between arguments",
+        ],
+    );
+}
+
+#[test]
+fn words_are_of_what_there_is() {
+    let what = "names nothing that texts speak of: an entity, a mapped field, amount, order, orders";
+    faults(
+        "[words]\norderz = 'x'\ncrad = 'y'\nwindow = 'z'\n'items.line' = 'l'\n[[feature]]\nname = 'x'\nvalue = '1'\n",
+        &[
+            &format!("f.toml:2:1: words.orderz: {what}; did you mean \"order\"?"),
+            &format!("f.toml:3:1: words.crad: {what}; did you mean \"card\"?"),
+            &format!("f.toml:4:1: words.window: {what}"),
+            &format!("f.toml:5:1: words.items.line: {what}; did you mean \"items.lines\"?"),
+        ],
+    );
+    let all =
+        "[words]\norder = 'a'\norders = 'b'\namount = 'c'\ncard = 'd'\ncountry = 'e'\n'items.total' = 'f'\n";
+    assert_eq!(names(&format!("{all}[[feature]]\nname = 'x'\nvalue = '1'\n")), ["x"]);
+}
+
+/// Of a table of neither shape its keys are still known or not.
+#[test]
+fn keys_of_no_shape() {
+    let needs = "needs value = \"<expression>\", or entity, windows and aggregates";
+    faults(
+        "[[feature]]\nnam = 'z'\n[[feature]]\nname = 'y'\nvalu = '1'\n[[feature]]\nentiti = 'card'\nwindows = '1h'\n\
+         [[feature]]\nwindows = '1h'\n",
+        &[
+            &format!("f.toml:1:1: feature: {needs}"),
+            "f.toml:2:1: feature.nam: unknown key; did you mean \"name\"?",
+            "f.toml:5:1: feature.valu: unknown key; did you mean \"value\"?",
+            "f.toml:7:1: feature.entiti: unknown key; did you mean \"entity\"?",
+            &format!("f.toml:9:1: feature: {needs}"),
+        ],
+    );
+    faults(
+        "[[feature]]\nvalue = '1'\nentity = 'card'\nmeanin = 'm'\n",
+        &[
+            "f.toml:1:1: feature: has value and entity; it is one or the other",
+            "f.toml:4:1: feature.meanin: unknown key; did you mean \"meaning\"?",
+        ],
+    );
+    // All that the two shapes ask for, and no more.
+    let unknown = |table: &str| {
+        let text = format!("[[feature]]\n{table}zzzzz = 1\n");
+        let found = read(&text, Layer::File, "f.toml", &schema()).expect_err("an unknown key");
+        let what = found.into_iter().find(|fault| fault.key == "feature.zzzzz").expect("told").what;
+        let (_, known) = what.split_once("known here: ").expect("a list");
+        known.split(", ").map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let either = unknown("value = '1'\n").union(&unknown("entity = 'card'\n")).cloned().collect();
+    assert_eq!(unknown(""), either);
 }
