@@ -75,10 +75,15 @@ pub(crate) struct ConfigArguments {
 impl ConfigArguments {
     /// Reads the configuration; `flags` are those of the command itself. Faults are printed here.
     pub(crate) fn load(&self, flags: Vec<Flag>) -> Result<Loaded, Exit> {
+        config::load(&self.given(flags)).map_err(|faults| refuse(&faults))
+    }
+
+    /// What the user gave, and the flags of the command itself.
+    pub(crate) fn given(&self, flags: Vec<Flag>) -> Given {
         let mut given = Given { file: self.config.clone(), environment: environment(), flags: Vec::new() };
         given.flags.extend(self.set.iter().map(|text| Flag::set(text)));
         given.flags.extend(flags);
-        config::load(&given).map_err(|faults| refuse(&faults))
+        given
     }
 }
 

@@ -346,14 +346,31 @@ fn faults_name_what_the_user_gave() {
     let told = |arguments: &[&str]| shop.ends(2, arguments).1;
     let faults = told(&["run", "--workers", "99999"]);
     assert!(faults.starts_with("flag --workers 99999: engine.workers: "), "{faults}");
-    // Nobody has a file of that name.
-    let defaults = told(&["check", "--set", "sink.type=file"]);
-    assert!(defaults.starts_with("built-in default:"), "{defaults}");
-    holds(&defaults, &[": sink.path: is empty; the folder to write into\n"]);
+    // What is needed stands nowhere; what needs it does.
+    let faults = told(&["check", "--set", "sink.type=file"]);
+    holds(&faults, &["flag --set sink.type=file: sink.path: is empty; the folder to write into; "]);
+    assert!(!faults.contains("built-in default"), "{faults}");
     // One bad flag hides no other fault.
     let faults = told(&["check", "--set", "foo", "--set", "time.skew=soon"]);
     holds(&faults, &["flag --set foo: has no value; write --set key=value, such as time.lateness=2s"]);
     holds(&faults, &["flag --set time.skew=soon: time.skew: ", "the configuration has 2 faults"]);
+}
+
+/// Nor does a fault of the texts hide what is wrong with the folder of the model.
+#[test]
+fn a_model_is_looked_for_beside_other_faults() {
+    let shop = Shop::with_checkouts();
+    shop.write("c.toml", "[time]\nskew = 'x'\n[model]\npath = 'no/model'\n");
+    let faults = shop.ends(2, &["check", "--config", "c.toml"]).1;
+    holds(
+        &faults,
+        &["c.toml:2:8: time.skew: ", "c.toml:4:8: model.path: no/model: no model folder", "2 faults"],
+    );
+    fs::create_dir(shop.path("models")).expect("a folder");
+    shop.write("models/deployment.toml", "active = 'no/1'\n");
+    shop.write("c.toml", "[model]\nfolder = 'models'\n");
+    let faults = shop.ends(2, &["check", "--config", "c.toml"]).1;
+    holds(&faults, &["c.toml:2:10: model.folder: models/no/1: no model folder", "1 fault\n"]);
 }
 
 #[test]

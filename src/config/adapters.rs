@@ -76,7 +76,7 @@ pub(super) fn source(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Source
         0 => {
             let paths = paths?;
             if paths.is_empty() {
-                table.fault("paths", "is empty; the files to read, such as [\"events.jsonl.gz\"]");
+                table.needed("paths", "type", "is empty; the files to read, such as [\"events.jsonl.gz\"]");
             }
             stream.map(|_| Source::File { paths })
         }
@@ -104,7 +104,7 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sink> {
         0 => {
             let folder = folder?;
             if folder.is_none() {
-                table.fault("path", "is empty; the folder to write into");
+                table.needed("path", "type", "is empty; the folder to write into");
             }
             streams.and(folder).map(|folder| Sink::File { folder })
         }

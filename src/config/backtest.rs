@@ -1,9 +1,9 @@
 //! `[backtest]`: how often a model is made again, and of what.
 
-use super::{Relative, read_features};
+use super::Relative;
+use super::features::{Mapping, read_features};
 use cartguard_engine::document::Reader;
 use cartguard_engine::features::spec::FeatureSet;
-use cartguard_engine::schema::Schema;
 use cartguard_train::{DEPTH_MAX, TREES_MAX};
 use std::sync::Arc;
 
@@ -27,11 +27,7 @@ pub(crate) struct Backtest {
     pub(crate) features: Option<(String, Arc<FeatureSet>)>,
 }
 
-pub(super) fn backtest(
-    table: &mut Reader<'_>,
-    schema: Option<&Schema>,
-    at: &Relative<'_>,
-) -> Option<Backtest> {
+pub(super) fn backtest(table: &mut Reader<'_>, mapping: &Mapping<'_>, at: &Relative<'_>) -> Option<Backtest> {
     let start_ms = table.duration("start", HOUR_MS..=SPAN_MS_MAX);
     // Less than an hour between two models is no schedule of anybody's.
     let every_ms = table.duration("every", HOUR_MS..=SPAN_MS_MAX);
@@ -40,14 +36,14 @@ pub(super) fn backtest(
     let depth = table.integer("depth", 0..=DEPTH_MAX as i64);
     let rate = table.number("rate", 0.0..=1.0);
     let seed = table.integer("seed", 0..=i64::MAX);
-    let named = table.text("features")?;
-    let features = match named.as_str() {
-        "" => None,
-        _ => Some(read_features(table, "features", schema, at)?),
-    };
     if rate == Some(0.0) {
         table.fault("rate", "0 lets no tree count; a number above 0 and up to 1");
     }
+    let named = table.text("features")?;
+    let features = match named.as_str() {
+        "" => None,
+        _ => Some(read_features(table, "features", mapping, at)?),
+    };
     Some(Backtest {
         start_ms: start_ms?,
         every_ms: every_ms?,

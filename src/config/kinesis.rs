@@ -100,26 +100,27 @@ pub(super) fn source(table: &mut Reader<'_>, is_meant: bool) -> Option<KinesisSo
     let heartbeat = duration(table, "heartbeat", 6_000..=300_000);
     let timeout = duration(table, "timeout", 1_000..=300_000);
     let backoff_max = duration(table, "backoff_max", 10..=300_000);
+    // What one key needs of another is told whatever is wrong with the rest.
+    let is_empty = |text: &Option<String>| is_meant && text.as_ref().is_some_and(String::is_empty);
+    if is_empty(&stream) {
+        table.needed("stream", "type", "is empty; the name or the ARN of a stream");
+    }
+    if mode == Some(0) && is_empty(&consumer) {
+        table.needed("consumer", "mode", "is empty; a name for the consumer that the mode fan-out registers");
+    }
     let start = match (start?, start_at?) {
         (0, _) => StreamStart::TrimHorizon,
         (1, _) => StreamStart::Latest,
         (_, at) => StreamStart::AtTimestamp(start_at_ms(table, at.as_deref(), is_meant)?),
     };
-    let (stream, consumer) = (stream?, consumer?);
-    if is_meant && stream.is_empty() {
-        table.fault("stream", "is empty; the name or the ARN of a stream");
-    }
-    if is_meant && mode == Some(0) && consumer.is_empty() {
-        table.fault("consumer", "is empty; a name for the consumer that the mode fan-out registers");
-    }
     Some(KinesisSource {
-        stream,
+        stream: stream?,
         region: region?,
         profile: profile?,
         endpoint_url: endpoint_url?,
         assume_role: assume_role?,
         fan_out: mode? == 0,
-        consumer,
+        consumer: consumer?,
         start,
         accept_gap: accept_gap?,
         calls_per_second: calls_per_second?,
@@ -138,6 +139,10 @@ fn start_at_ms(table: &mut Reader<'_>, at: Option<&str>, is_meant: bool) -> Opti
     match at.unwrap_or_default().parse::<jiff::Timestamp>() {
         Ok(at) => Some(at.as_millisecond()),
         Err(_) if !is_meant => Some(0),
+        Err(_) if at.is_none() => {
+            table.needed("start_at", "start", "is empty; a time such as \"2026-11-24T06:00:00Z\"");
+            None
+        }
         Err(_) => {
             let at = at.unwrap_or_default();
             table.fault("start_at", format!("{at:?} is no time; such as \"2026-11-24T06:00:00Z\""));
@@ -166,7 +171,21 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>, is_meant: bool) ->
     let buffer = table.size("buffer", 1 << 20..=1 << 40);
     let timeout = duration(table, "timeout", 100..=300_000);
     let drain = duration(table, "drain", 0..=86_400_000);
-    let sink = KinesisSink {
+    // What one key needs of another is told whatever is wrong with the rest.
+    if is_meant {
+        let is_none = |stream: &Option<Option<String>>| matches!(stream, Some(None));
+        if [&decisions, &alerts, &rejects].into_iter().all(is_none) {
+            let what = "is empty, and so are decisions and rejects; the name of a stream for at least one";
+            table.needed("alerts", "type", what);
+        }
+        if matches!((&rejects, &rejects_file), (Some(Some(_)), Some(Some(_)))) {
+            table.fault("rejects_file", "rejects go to the stream of sink.rejects already; one of the two");
+        }
+        if key.as_deref() == Some("") {
+            table.needed("key", "type", "is empty; a member of the lines, such as event_id");
+        }
+    }
+    Some(KinesisSink {
         decisions: decisions?,
         alerts: alerts?,
         rejects: rejects?,
@@ -185,20 +204,7 @@ pub(super) fn sink(table: &mut Reader<'_>, at: &Relative<'_>, is_meant: bool) ->
         buffer: buffer? as usize,
         timeout: timeout?,
         drain: drain?,
-    };
-    if is_meant && sink.decisions.is_none() && sink.alerts.is_none() && sink.rejects.is_none() {
-        table.fault(
-            "alerts",
-            "is empty, and so are decisions and rejects; the name of a stream for at least one",
-        );
-    }
-    if is_meant && sink.rejects.is_some() && sink.rejects_file.is_some() {
-        table.fault("rejects_file", "rejects go to the stream of sink.rejects already; one of the two");
-    }
-    if is_meant && sink.key.is_empty() {
-        table.fault("key", "is empty; a member of the lines, such as event_id");
-    }
-    Some(sink)
+    })
 }
 
 /// An empty text is none.

@@ -22,6 +22,12 @@ pub(super) struct Section {
     pub(super) column: Option<Path>,
 }
 
+/// Labels in the place of faulty ones, of which nothing but that they are there is looked at.
+pub(super) fn any() -> Option<Labels> {
+    let from = LabelsFrom::Input { span_ms: DELAY_MS_MAX };
+    Some(Labels { from, maturity_ms: None, memory_bytes: 0 })
+}
+
 pub(super) fn labels(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Section> {
     let column = table.text("column");
     let input = table
@@ -35,34 +41,37 @@ pub(super) fn labels(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Sectio
     let span_ms = table.duration("span", DAY_MS..=DELAY_MS_MAX);
     // 64 KiB: an event or two in each of 64 parts.
     let memory_bytes = table.size("memory", 1 << 16..=1 << 44);
-    let (column, input, delay_ms, maturity_ms) = (column?, input?, delay_ms?, maturity_ms?);
+    // What one key says of another is told whatever is wrong with the rest.
+    let is_none = column.as_deref() == Some("") && input.as_ref().is_some_and(Vec::is_empty);
+    if is_none && matches!(maturity_ms, Some(Some(_))) {
+        table.fault(
+            "maturity",
+            "says when an event without a label is genuine, and there are no labels; give labels.column or labels.input",
+        );
+    }
+    if let (Some(Some(maturity_ms)), Some(span_ms)) = (maturity_ms, span_ms)
+        && maturity_ms > span_ms
+        && input.as_ref().is_some_and(|input| !input.is_empty())
+    {
+        let what = format!(
+            "{} is longer than labels.span, {}: events are not kept for so long",
+            duration_text(maturity_ms),
+            duration_text(span_ms)
+        );
+        table.fault("maturity", what);
+    }
+    let column = column.map(|column| match column.as_str() {
+        "" => Some(None),
+        column => path(column, table.place_of("column"), &table.key("column"), table.faults()).map(Some),
+    });
+    let (column, input, delay_ms, maturity_ms) = (column??, input?, delay_ms?, maturity_ms?);
     let (span_ms, memory_bytes) = (span_ms?, memory_bytes?);
-    if column.is_empty() && input.is_empty() {
-        if maturity_ms.is_some() {
-            table.fault(
-                "maturity",
-                "says when an event without a label is genuine, and there are no labels; give labels.column or labels.input",
-            );
-        }
+    if is_none {
         return Some(Section::default());
     }
-    let column = match column.as_str() {
-        "" => None,
-        column => Some(path(column, table.place_of("column"), &table.key("column"), table.faults())?),
-    };
     let from = match &column {
         Some(path) if input.is_empty() => LabelsFrom::Column { path: path.clone(), delay_ms },
-        _ => {
-            if let Some(maturity_ms) = maturity_ms.filter(|&maturity_ms| maturity_ms > span_ms) {
-                let what = format!(
-                    "{} is longer than labels.span, {}: events are not kept for so long",
-                    duration_text(maturity_ms),
-                    duration_text(span_ms)
-                );
-                table.fault("maturity", what);
-            }
-            LabelsFrom::Input { span_ms }
-        }
+        _ => LabelsFrom::Input { span_ms },
     };
     Some(Section { labels: Some(Labels { from, maturity_ms, memory_bytes }), input, column })
 }

@@ -104,6 +104,29 @@ impl Effective {
         find(&self.table, key).map_or_else(|| self.place.clone(), |node| node.place.clone())
     }
 
+    /// Whether the user gave nothing for a key that has a default.
+    pub(super) fn is_default(&self, key: &str) -> bool {
+        find(&self.table, key).is_some_and(|node| node.place.layer == Layer::Default)
+    }
+
+    /// Where a dotted key was given, or, where only the other was, where that was.
+    pub(super) fn place_for(&self, key: &str, other: &str) -> Place {
+        self.place_of(if self.is_default(key) { other } else { key })
+    }
+
+    /// Where the user said something of a section: its key `first`, or else the first of its keys.
+    pub(super) fn given(&self, section: &str, first: &str) -> Option<Place> {
+        let own = |place: &Place| place.layer != Layer::Default;
+        let first = find(&self.table, &format!("{section}.{first}")).map(|node| node.place.clone());
+        first.filter(own).or_else(|| {
+            let mut lines = Vec::new();
+            let node = find(&self.table, section)?;
+            let Value::Table(table) = &node.value else { return None };
+            list(table, section, &mut lines);
+            lines.into_iter().map(|(_, _, place)| place).find(own)
+        })
+    }
+
     /// `state.hash_seed`, needed before its section is read; its faults are told there.
     pub(super) fn hash_seed(&self) -> u64 {
         match find(&self.table, "state.hash_seed").map(|node| &node.value) {

@@ -1,6 +1,6 @@
 //! Configuration: four layers of text -> one checked [`Config`], or everything that is wrong with them.
 //!
-//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `adapters`, `backtest`, `settings`) -> commands
+//! default.toml, file, environment, flags -> `layers` -> **config** (`event`, `labels`, `features`, `adapters`, `backtest`, `settings`) -> commands
 //!
 //! Holds: only what was checked leaves this module; every fault is told at once, with its place, its dotted key and
 //! the accepted form. Reads the configuration file and the features file, and nothing else of the world.
@@ -9,6 +9,7 @@
 mod adapters;
 mod backtest;
 mod event;
+mod features;
 mod kinesis;
 mod labels;
 mod layers;
@@ -33,13 +34,13 @@ use cartguard_engine::batch::{
     DedupeSettings, OutputFeatures, OutputSettings, ReasonSettings, StateSettings,
 };
 use cartguard_engine::document::{Fault, Faults, Layer, Node, Place, Reader, Value};
-use cartguard_engine::features::file;
 use cartguard_engine::features::plan::Plan;
 use cartguard_engine::features::spec::{Definition, Feature, FeatureSet};
 use cartguard_engine::schema::{
     CurrencySource, Path as SchemaPath, Schema, TimeField, TimeForm, WindowScale,
 };
 use cartguard_io::{Mapped, MappedPath};
+use features::{Mapping, read_features};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,10 +50,6 @@ use std::time::Duration;
 const DEFAULT: &str = include_str!("../../config/default.toml");
 /// What faults and `cartguard config` call it.
 const DEFAULT_NAME: &str = "built-in default";
-/// The features files that are compiled in, by what `features.file` calls them.
-const BUILTIN_FEATURES: [(&str, &str); 1] =
-    [("builtin:checkout", include_str!("../../config/features/checkout.toml"))];
-
 /// What the user gave.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
@@ -183,18 +180,46 @@ impl Config {
 /// A configuration and where each value of it comes from.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
+    pub(crate) model: Option<ModelAt>,
     pub(crate) effective: Effective,
 }
 
-impl Loaded {
-    /// A fault of what a key names, which only its user finds.
-    pub(crate) fn fault(&self, key: &str, what: impl Display) -> Fault {
-        Fault { place: self.effective.place_of(key), key: key.to_owned(), what: what.to_string() }
+/// The folder of the model that decides, and which key led there.
+#[derive(Debug)]
+pub(crate) struct ModelAt {
+    pub(crate) folder: PathBuf,
+    pub(crate) key: &'static str,
+    place: Place,
+}
+
+impl ModelAt {
+    fn new(models: &models::Models, effective: &Effective) -> Option<Self> {
+        let key = if models.folder.is_some() { "model.folder" } else { "model.path" };
+        Some(Self { folder: models.active.clone()?, key, place: effective.place_of(key) })
     }
+
+    /// A fault of the folder, which only who opens it finds.
+    pub(crate) fn fault(&self, what: impl Display) -> Fault {
+        Fault { place: self.place.clone(), key: self.key.to_owned(), what: what.to_string() }
+    }
+}
+
+/// A faulty configuration, and what can be looked into all the same.
+#[derive(Default)]
+pub(crate) struct Refused {
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) model: Option<ModelAt>,
+    /// What its features have to be among, where nothing is wrong with them.
+    pub(crate) plan: Option<Arc<Plan>>,
 }
 
 /// Reads all layers and checks them.
 pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
+    read(given).map_err(|refused| refused.faults)
+}
+
+/// The same for who has more to tell than the faults.
+pub(crate) fn read(given: &Given) -> Result<Loaded, Refused> {
     let Some(file) = &given.file else { return load_text(None, given) };
     let name = file.display().to_string();
     match read_file(file) {
@@ -203,39 +228,51 @@ pub(crate) fn load(given: &Given) -> Result<Loaded, Vec<Fault>> {
             let faults = Faults::default();
             faults.add(&Place::whole(Layer::File, &name), "", format!("cannot be read: {why}"));
             beside(given, &faults);
-            Err(faults.take())
+            Err(Refused { faults: faults.take(), ..Refused::default() })
         }
     }
 }
 
 /// The same with the file's name and text.
-fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Vec<Fault>> {
+fn load_text(file: Option<(&str, &str)>, given: &Given) -> Result<Loaded, Refused> {
     let faults = Faults::default();
     let Some(effective) = layers::merge(file, given, &faults) else {
         beside(given, &faults);
-        return Err(faults.take());
+        return Err(Refused { faults: faults.take(), ..Refused::default() });
     };
     let folder = file.and_then(|(name, _)| Path::new(name).parent()).unwrap_or(Path::new(""));
-    let config = check(&effective, folder, true, &faults);
+    let Checked { config, model, plan } = check(&effective, folder, true, &faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, effective }),
-        _ => Err(faults.take()),
+        Some(config) if faults.is_empty() => Ok(Loaded { config, model, effective }),
+        _ => Err(Refused { faults: faults.take(), model, plan }),
     }
 }
 
 /// Adds the faults of variables and flags beside a file that cannot be read: those that hold whatever it says.
 fn beside(given: &Given, faults: &Faults) {
     let found = Faults::default();
-    if let Some(effective) = layers::merge(None, given, &found) {
-        check(&effective, Path::new(""), false, &found);
+    let effective = layers::merge(None, given, &found);
+    if let Some(effective) = &effective {
+        check(effective, Path::new(""), false, &found);
     }
-    let own = |fault: &Fault| matches!(fault.place.layer, Layer::Environment | Layer::Flag);
+    // What a flag needs may stand in the file.
+    let is_open = |key: &str| effective.as_ref().is_some_and(|effective| effective.is_default(key));
+    let own =
+        |fault: &Fault| matches!(fault.place.layer, Layer::Environment | Layer::Flag) && !is_open(&fault.key);
     faults.extend(found.take().into_iter().filter(own));
 }
 
-/// The checked configuration; nothing only where there are faults. What one key says of another is looked at only where the
-/// layers are `whole`.
-fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> Option<Config> {
+/// What came of the layers.
+#[derive(Default)]
+struct Checked {
+    /// Nothing only where there are faults.
+    config: Option<Config>,
+    model: Option<ModelAt>,
+    plan: Option<Arc<Plan>>,
+}
+
+/// Checks every section, and what one key says of another where the layers are `whole`.
+fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> Checked {
     let root = Node { value: Value::Table(effective.table.clone()), place: effective.place.clone() };
     let mut root = Reader::new(&root, "", faults);
     let at = Relative { folder };
@@ -265,80 +302,96 @@ fn check(effective: &Effective, folder: &Path, whole: bool, faults: &Faults) -> 
         event::schema(event, entities, money.unwrap_or_default(), skew_ms, hash_seed, &root)
     });
     let labels = section(&mut root, "labels", |table| labels::labels(table, &at));
-    // Where the labels are at fault, what features ask of them is not.
-    let schema =
-        schema.zip(labels.clone()).map(|(schema, section)| Schema { labels: section.labels, ..schema });
     if let (Some(column), Some(schema), Some(table)) =
         (labels.as_ref().and_then(|section| section.column.as_ref()), &schema, root.table("labels"))
     {
         labels::check_apart(column, schema, &table);
     }
-    let features = section(&mut root, "features", |table| read_features(table, "file", schema.as_ref(), &at));
-    let backtest = section(&mut root, "backtest", |table| backtest::backtest(table, schema.as_ref(), &at));
+    // Where the labels are at fault, what features ask of them is not.
+    let known = labels.as_ref().map_or_else(labels::any, |section| section.labels.clone());
+    let schema = schema.map(|schema| Arc::new(Schema { labels: known, ..schema }));
+    let is_own = effective.place_of("event.id").layer == Layer::File;
+    let mapping = Mapping {
+        schema: schema.as_deref(),
+        given: effective.given("event", "id").or_else(|| effective.given("entities", "")),
+        is_faulty: !is_own && (faults.concern("event") || faults.concern("entities")),
+    };
+    let features = section(&mut root, "features", |table| read_features(table, "file", &mapping, &at));
+    let backtest = section(&mut root, "backtest", |table| backtest::backtest(table, &mapping, &at));
     root.finish();
     if !whole {
-        return None;
+        return Checked::default();
     }
-    let (schema, (features_name, features)) = (schema?, features?);
-    let (mut state, engine, model) = (state?, engine?, model?);
-    let label_input = labels?.input;
-    state.lateness_ms = time?.lateness_ms;
-    if engine.workers > state.shards {
+    let features = features.map(|(name, features)| (name, Arc::new(features)));
+    let model_at = model.as_ref().and_then(|model| ModelAt::new(model, effective));
+    if let (Some(engine), Some(state)) = (&engine, &state)
+        && engine.workers > state.shards
+    {
         let what =
             format!("{} workers for {} shards; a worker owns whole shards", engine.workers, state.shards);
-        faults.add(&effective.place_of("engine.workers"), "engine.workers", what);
+        faults.add(&effective.place_for("engine.workers", "state.shards"), "engine.workers", what);
     }
-    let (log_ms, (stall, abort)) = (log?, watchdog?);
-    let log_every = (log_ms > 0).then(|| Duration::from_millis(log_ms));
-    let operations = Operations { socket: socket?, log_every, stall, abort };
-    let (schema, features) = (Arc::new(schema), Arc::new(features));
-    if let (Some(_), Some(OutputSettings { features: OutputFeatures::Model, as_array: true, .. })) =
-        (&model.folder, &output)
+    if let (
+        Some(models::Models { folder: Some(_), .. }),
+        Some(OutputSettings { features: OutputFeatures::Model, as_array: true, .. }),
+    ) = (&model, &output)
     {
         let key = "output.features_as";
         let what = "\"array\" with output.features = \"model\": models of model.folder read different features, and features.json names those \
                     of one; \"object\", or features = \"all\"";
         faults.add(&effective.place_of(key), key, what.to_owned());
     }
-    let of_backtest = backtest.as_ref().and_then(|backtest| backtest.features.as_ref());
-    let sets = [Some(&features), of_backtest.map(|(_, features)| features)];
-    let most = |features: &Arc<FeatureSet>| {
-        Plan::new(schema.clone(), features.clone(), state.lateness_ms).entries_per_key_max()
+    // Of a mapping that is faulty a plan would say something else than of one that is mended.
+    let is_mapped = !["event", "entities", "money", "labels"].iter().any(|section| faults.concern(section));
+    let lateness_ms = time.as_ref().map_or(0, |time| time.lateness_ms);
+    let plan_of = |features: &Arc<FeatureSet>| {
+        let schema = schema.as_ref().filter(|_| is_mapped)?;
+        Some(Arc::new(Plan::new(schema.clone(), features.clone(), lateness_ms)))
     };
-    if let Some(most) =
-        sets.into_iter().flatten().map(most).min().filter(|most| state.entries_per_key > *most)
+    let plan = features.as_ref().and_then(|(_, features)| plan_of(features));
+    let of_backtest = backtest.as_ref().and_then(|backtest| backtest.features.as_ref());
+    let plans = [plan.clone(), of_backtest.and_then(|(_, features)| plan_of(features))];
+    let most = plans.iter().flatten().map(|plan| plan.entries_per_key_max()).min();
+    if let (Some(state), Some(most)) = (&state, most)
+        && state.entries_per_key > most
     {
         let key = "state.entries_per_key";
         let what = format!(
             "{} are more than a key with these features can hold; at most {most}",
             state.entries_per_key
         );
-        faults.add(&effective.place_of(key), key, what);
+        faults.add(&effective.place_for(key, "features.file"), key, what);
     }
-    Some(Config {
-        warnings: warnings(&schema, &model),
-        schema,
-        features,
-        features_name,
-        state,
-        dedupe: dedupe?,
-        output: output?,
-        reasons: reasons?,
-        engine,
-        queue: queue?,
-        model: model.active,
-        models: model.folder,
-        model_start: model.start,
-        scores: shadow?,
-        drift_share: drift?,
-        label_input,
-        source: source?,
-        sink: sink?,
-        history: history?,
-        snapshot: snapshot?,
-        operations,
-        backtest: backtest?,
-    })
+    let config = || {
+        let (schema, (features_name, features), model) = (schema?, features?, model?);
+        let (log_ms, (stall, abort)) = (log?, watchdog?);
+        let log_every = (log_ms > 0).then(|| Duration::from_millis(log_ms));
+        Some(Config {
+            warnings: warnings(&schema, &model),
+            schema,
+            features,
+            features_name,
+            state: StateSettings { lateness_ms: time?.lateness_ms, ..state? },
+            dedupe: dedupe?,
+            output: output?,
+            reasons: reasons?,
+            engine: engine?,
+            queue: queue?,
+            model: model.active,
+            models: model.folder,
+            model_start: model.start?,
+            scores: shadow?,
+            drift_share: drift?,
+            label_input: labels?.input,
+            source: source?,
+            sink: sink?,
+            history: history?,
+            snapshot: snapshot?,
+            operations: Operations { socket: socket?, log_every, stall, abort },
+            backtest: backtest?,
+        })
+    };
+    Checked { config: config(), model: model_at, plan }
 }
 
 /// Reads a section and refuses what nobody asked for in it.
@@ -351,53 +404,6 @@ fn section<'a, T>(
     let result = read(&mut table);
     table.finish();
     result
-}
-
-/// The features file that a key names, and what it is called.
-fn read_features(
-    table: &mut Reader<'_>,
-    key: &str,
-    schema: Option<&Schema>,
-    at: &Relative<'_>,
-) -> Option<(String, FeatureSet)> {
-    let given = table.text(key)?;
-    let faults = table.faults();
-    if let Some((name, text)) = BUILTIN_FEATURES.iter().find(|(name, _)| *name == given) {
-        return match file::read(text, Layer::Default, name, schema?) {
-            Ok(features) => Some(((*name).to_owned(), features)),
-            Err(found) => {
-                let first = found.first().map_or(String::new(), ToString::to_string);
-                let what = format!(
-                    "{name} is for the schema checkout v1 and does not fit this one ({} faults, the first: {first}); \
-                     name a features file of your own",
-                    found.len()
-                );
-                table.fault(key, what);
-                None
-            }
-        };
-    }
-    if given.is_empty() || given.starts_with("builtin:") {
-        let names: Vec<_> = BUILTIN_FEATURES.iter().map(|(name, _)| *name).collect();
-        table.fault(key, format!("{given:?} is no features file; a path, or {}", names.join(", ")));
-        return None;
-    }
-    let path = at.resolve(table, key, &given);
-    let name = path.display().to_string();
-    let text = match read_file(&path) {
-        Ok(text) => text,
-        Err(why) => {
-            table.fault(key, format!("{name:?} cannot be read: {why}"));
-            return None;
-        }
-    };
-    match file::read(&text, Layer::File, &name, schema?) {
-        Ok(features) => Some((name, features)),
-        Err(found) => {
-            faults.extend(found);
-            None
-        }
-    }
 }
 
 fn read_file(path: &Path) -> Result<String, String> {

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 pub(super) struct Models {
     pub(super) active: Option<PathBuf>,
     pub(super) folder: Option<PathBuf>,
-    pub(super) start: Start,
+    /// None: faulty.
+    pub(super) start: Option<Start>,
 }
 
 /// What a model does whose folder was copied.
@@ -44,7 +45,7 @@ pub(super) fn drift(table: &mut Reader<'_>) -> Option<Option<Share>> {
 pub(super) fn model(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Models> {
     let (path, folder) = (at.path(table, "path"), at.path(table, "folder"));
     let start = [Start::Shadow, Start::Active, Start::Nothing];
-    let start = start[table.one_of("start", &["shadow", "active", "none"])?];
+    let start = table.one_of("start", &["shadow", "active", "none"]).map(|word| start[word]);
     match (path?, folder?) {
         (Some(_), Some(_)) => {
             let what = "is set, and model.path too; one model, or a folder whose deployment.toml names one"

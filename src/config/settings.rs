@@ -64,11 +64,12 @@ pub(crate) struct History {
 #[expect(clippy::option_option, reason = "faulty, none, or a history")]
 pub(super) fn history(table: &mut Reader<'_>, at: &Relative<'_>) -> Option<Option<History>> {
     let folder = at.path(table, "folder");
-    let pipeline = table.text("pipeline")?;
-    if pipeline.is_empty() {
-        table.fault("pipeline", "is empty; a name such as \"checkout\"".to_owned());
+    let pipeline = table.text("pipeline");
+    let level = table.one_of("level", &["process", "host"]);
+    if pipeline.as_deref() == Some("") {
+        table.fault("pipeline", "is empty; a name such as \"checkout\"");
     }
-    let level = [Level::Process, Level::Host][table.one_of("level", &["process", "host"])?];
+    let (pipeline, level) = (pipeline?, [Level::Process, Level::Host][level?]);
     Some(folder?.map(|folder| History { folder, pipeline, level }))
 }
 

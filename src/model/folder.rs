@@ -53,6 +53,12 @@ pub(crate) fn load(path: &Path, plan: &Plan) -> Result<Loaded, Fault> {
     Ok(Loaded { version, scorer, baseline })
 }
 
+/// What is wrong with a folder, whatever is computed for it.
+pub(crate) fn look(path: &Path) -> Result<(), Fault> {
+    names::of_folder(path)?;
+    open(path).map(drop)
+}
+
 /// What the model of a folder was trained on, by its manifest alone.
 pub(crate) fn baseline_of(path: &Path) -> Result<Option<Baseline>, Fault> {
     let name = names::of_folder(path)?;

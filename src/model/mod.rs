@@ -31,7 +31,7 @@ mod watch;
 
 pub(crate) use cli::{Arguments, run};
 pub(crate) use fault::Fault;
-pub(crate) use folder::{Loaded, load, version_of};
+pub(crate) use folder::{Loaded, load, look, version_of};
 pub(crate) use manifest::Training;
 pub(crate) use standing::Standing;
 pub(crate) use trained::{TrainedModel, new_name, write};

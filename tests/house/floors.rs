@@ -125,7 +125,7 @@ pub(crate) const SERVICE: &[(&str, &[&str])] = &[
     ("summary", &["pipeline", "usage"]),
     ("model", &["cli", "config", "deployment", "drift", "exit", "pipeline", "shadow", "vitals", "watch"]),
     ("engine", &["config", "deployment", "model", "shadow"]),
-    ("check", &["cli", "config", "engine", "exit"]),
+    ("check", &["cli", "config", "engine", "exit", "model"]),
     ("dedupe", &["cli", "exit"]),
     ("list", &["cli", "config", "exit"]),
     (

@@ -6,16 +6,7 @@ use crate::config::Given;
 /// A file with one fault, or several.
 #[track_caller]
 fn faults(text: &str, expected: &[&str]) {
-    let found: Vec<_> =
-        load(text, &[]).err().unwrap_or_default().iter().map(|line| without_place(line)).collect();
-    assert_eq!(found, expected, "{text}");
-}
-
-/// Lines of the default file move with every key that is added to it.
-fn without_place(line: &str) -> String {
-    let Some(rest) = line.strip_prefix("built-in default:") else { return line.to_owned() };
-    let rest = rest.trim_start_matches(|place: char| place.is_ascii_digit() || place == ':');
-    format!("built-in default:{rest}")
+    assert_eq!(load(text, &[]).err().unwrap_or_default(), expected, "{text}");
 }
 
 #[test]
@@ -105,7 +96,7 @@ fn the_event() {
         ]
     );
     let builtin = "features.file: builtin:checkout is for the schema checkout v1 and does not fit this one";
-    assert!(found.len() == 4 && found[3].contains(builtin), "{found:?}");
+    assert!(found.len() == 4 && found[3].starts_with(&format!("shop.toml:2:6: {builtin}")), "{found:?}");
     faults(
         "[event]\namount = 'a..b'\n",
         &[
@@ -229,7 +220,7 @@ fn adapters() {
         (
             "[source]\ntype = 'kinesis'\n",
             if cfg!(feature = "aws") {
-                "built-in default: source.stream: is empty; the name or the ARN of a stream"
+                "shop.toml:2:8: source.stream: is empty; the name or the ARN of a stream; source.type = \"kinesis\" needs it"
             } else {
                 "shop.toml:2:8: source.type: kinesis needs a build with the feature aws (cargo build --release --features aws); \
                  one of file, stdin, synthetic"
@@ -261,9 +252,16 @@ fn adapters() {
         ),
         (
             "[source]\ntype = 'file'\n",
-            "built-in default: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]",
+            "shop.toml:2:8: source.paths: is empty; the files to read, such as [\"events.jsonl.gz\"]; source.type = \"file\" needs it",
         ),
-        ("[sink]\ntype = 'file'\n", "built-in default: sink.path: is empty; the folder to write into"),
+        (
+            "[sink]\ntype = 'file'\n",
+            "shop.toml:2:8: sink.path: is empty; the folder to write into; sink.type = \"file\" needs it",
+        ),
+        (
+            "[sink]\ntype = 'file'\npath = ''\n",
+            "shop.toml:3:8: sink.path: is empty; the folder to write into; sink.type = \"file\" needs it",
+        ),
     ] {
         faults(text, &[expected]);
     }
@@ -274,16 +272,31 @@ fn adapters() {
 fn streams() {
     faults(
         "[source]\ntype = 'kinesis'\nstream = 's'\nstart = 'AT_TIMESTAMP'\nstart_at = 'noon'\nconsumer = ''\n",
-        &["shop.toml:5:12: source.start_at: \"noon\" is no time; such as \"2026-11-24T06:00:00Z\""],
+        &[
+            "shop.toml:5:12: source.start_at: \"noon\" is no time; such as \"2026-11-24T06:00:00Z\"",
+            "shop.toml:6:12: source.consumer: is empty; a name for the consumer that the mode fan-out registers; source.mode = \"fan-out\" needs it",
+        ],
     );
     faults(
         "[source]\ntype = 'kinesis'\nstream = 's'\nconsumer = ''\n",
         &[
-            "shop.toml:4:12: source.consumer: is empty; a name for the consumer that the mode fan-out registers",
+            "shop.toml:4:12: source.consumer: is empty; a name for the consumer that the mode fan-out registers; source.mode = \"fan-out\" needs it",
         ],
     );
-    let none = "built-in default: sink.alerts: is empty, and so are decisions and rejects; the name of a stream for at least one";
-    faults("[sink]\ntype = 'kinesis'\n", &[none]);
+    faults(
+        "[source]\ntype = 'kinesis'\nstart = 'AT_TIMESTAMP'\n",
+        &[
+            "shop.toml:2:8: source.stream: is empty; the name or the ARN of a stream; source.type = \"kinesis\" needs it",
+            "shop.toml:3:9: source.start_at: is empty; a time such as \"2026-11-24T06:00:00Z\"; source.start = \"AT_TIMESTAMP\" needs it",
+        ],
+    );
+    let none = "sink.alerts: is empty, and so are decisions and rejects; the name of a stream for at least one; \
+                sink.type = \"kinesis\" needs it";
+    faults("[sink]\nlinger = '1ms'\ntype = 'kinesis'\n", &[&format!("shop.toml:3:8: {none}")]);
+    assert_eq!(
+        load("", &["sink.type=kinesis"]).err().unwrap_or_default(),
+        [format!("flag --set sink.type=kinesis: {none}")]
+    );
     faults(
         "[sink]\ntype = 'kinesis'\nrejects = 'r'\nrejects_file = 'r.jsonl'\n",
         &[
@@ -396,6 +409,59 @@ fn flags_are_read_beside_a_file_that_is_no_toml() {
     assert!(lines[1].starts_with(skew), "{lines:?}");
 }
 
+/// What is wrong with one key hides nothing that is wrong with others.
+#[test]
+fn one_fault_hides_no_other() {
+    let pipeline = "shop.toml:2:12: history.pipeline: 3 is not a text; put it in quotes";
+    let level =
+        "shop.toml:3:9: history.level: \"hots\" is not known; one of process, host; did you mean \"host\"?";
+    faults("[history]\npipeline = 3\nlevel = 'hots'\n", &[pipeline, level]);
+    faults("[history]\npipeline = 3\nlevel = 'host'\n", &[pipeline]);
+    faults(
+        "[time]\nskew = 'x'\n[state]\nshards = 2\n[engine]\nworkers = 3\n",
+        &[
+            "shop.toml:2:8: time.skew: \"x\" is not a duration; a whole number and a unit (ms, s, m, h, d), such as \"90s\"",
+            "shop.toml:6:11: engine.workers: 3 workers for 2 shards; a worker owns whole shards",
+        ],
+    );
+    faults(
+        "[labels]\nmaturity = '30d'\ndelay = 'x'\n[backtest]\nrate = 0.0\nfeatures = 'no-such.toml'\n[model]\npath = 'a'\nfolder = 'b'\nstart = 'x'\n",
+        &[
+            "shop.toml:2:12: labels.maturity: says when an event without a label is genuine, and there are no labels; give labels.column or labels.input",
+            "shop.toml:3:9: labels.delay: \"x\" is not a duration; a whole number and a unit (ms, s, m, h, d), such as \"90s\"",
+            "shop.toml:5:8: backtest.rate: 0 lets no tree count; a number above 0 and up to 1",
+            "shop.toml:6:12: backtest.features: \"no-such.toml\" cannot be read: No such file or directory (os error 2)",
+            "shop.toml:9:10: model.folder: is set, and model.path too; one model, or a folder whose deployment.toml names one",
+            "shop.toml:10:9: model.start: \"x\" is not known; one of shadow, active, none",
+        ],
+    );
+}
+
+/// A features file is read for a schema without what is faulty, and of labels that are faulty it asks nothing.
+#[test]
+fn features_are_read_beside_faults_of_the_mapping() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let features = "[[feature]]\nname = 'x'\nvalue = 'amout'\n[[feature]]\nentity = 'card'\nwindows = '1d'\naggregates = 'count'\nlabel = 'fraud'\n";
+    std::fs::write(folder.path().join("f.toml"), features).expect("written");
+    let name = folder.path().join("shop.toml").display().to_string();
+    let text = "[labels]\ndelay = 'x'\n[features]\nfile = 'f.toml'\n";
+    let found =
+        crate::config::load_text(Some((&name, text)), &Given::default()).map_err(|refused| refused.faults);
+    let found: Vec<String> = found.err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].contains("shop.toml:2:9: labels.delay: ") && found[1].contains("f.toml:3:10: x: "),
+        "{found:?}"
+    );
+    // A field that is there and faulty is not told as absent too.
+    faults(
+        "[event.fields]\ndiscount = 3\n",
+        &[
+            "shop.toml:2:12: event.fields.discount: 3 maps nothing; a path, or { path = \"…\", type = \"number\" }",
+        ],
+    );
+}
+
 /// All of them, of the configuration and of its features file, in the order of the texts.
 #[test]
 fn everything_wrong_is_told_at_once() {
@@ -404,7 +470,8 @@ fn everything_wrong_is_told_at_once() {
     std::fs::write(&features, "[[feature]]\nname = 'x'\nvalue = 'amout'\n").expect("written");
     let name = folder.path().join("shop.toml");
     let text = "[event]\nid = 3\n[time]\nlateness = 1\n[features]\nfile = 'f.toml'\n[oops]\n";
-    let found = crate::config::load_text(Some((&name.display().to_string(), text)), &Given::default());
+    let found = crate::config::load_text(Some((&name.display().to_string(), text)), &Given::default())
+        .map_err(|refused| refused.faults);
     let found: Vec<String> = found.err().unwrap_or_default().iter().map(ToString::to_string).collect();
     let at = folder.path().display().to_string();
     let expected = [

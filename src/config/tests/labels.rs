@@ -15,7 +15,8 @@ fn faults(labels: &str, expected: &[&str]) {
     std::fs::write(folder.path().join("f.toml"), FEATURES).expect("written");
     let name = folder.path().join("shop.toml").display().to_string();
     let text = format!("{EVENT}[features]\nfile = 'f.toml'\n{labels}");
-    let found = crate::config::load_text(Some((&name, &text)), &Given::default());
+    let found =
+        crate::config::load_text(Some((&name, &text)), &Given::default()).map_err(|refused| refused.faults);
     let at = format!("{}/", folder.path().display());
     let found: Vec<String> =
         found.err().unwrap_or_default().iter().map(|fault| fault.to_string().replace(&at, "")).collect();

@@ -18,8 +18,10 @@ fn line(effective: &Effective, key: &str) -> String {
 
 #[test]
 fn without_a_file_it_is_checkout_v1() {
-    let config =
-        load_text(None, &Given::default()).map_err(|faults| format!("{faults:?}")).expect("defaults").config;
+    let config = load_text(None, &Given::default())
+        .map_err(|refused| format!("{:?}", refused.faults))
+        .expect("defaults")
+        .config;
     let schema = config.schema();
     assert_eq!(schema.id.dotted(), "event_id");
     assert_eq!(schema.entities.len(), 19);
@@ -71,7 +73,7 @@ fn the_default_file_holds_every_key_and_no_other() {
                 let mut lacking = loaded("", &types(&section.key, &entry.key)).effective;
                 remove(&mut lacking, &section.key, &entry.key);
                 let read = check(&lacking, Path::new(""), true, &faults);
-                assert!(read.is_none() || !faults.take().is_empty(), "{key} has a hidden default");
+                assert!(read.config.is_none() || !faults.take().is_empty(), "{key} has a hidden default");
             }
         }
     }
@@ -179,7 +181,8 @@ fn variables_and_flags_take_lists_and_tables() {
     assert_eq!((rates[0].numerator, rates[0].denominator), (23, 25));
     let variable = ("CARTGUARD__MONEY__RATES__USD".to_owned(), "0.92".to_owned());
     let given = Given { environment: vec![variable], ..Given::default() };
-    let config = load_text(None, &given).map_err(|faults| format!("{faults:?}")).expect("good").config;
+    let config =
+        load_text(None, &given).map_err(|refused| format!("{:?}", refused.faults)).expect("good").config;
     assert!(matches!(config.schema().scale, WindowScale::Rates { .. }));
 }
 

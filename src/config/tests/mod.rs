@@ -12,7 +12,7 @@ use super::{Flag, Given, Loaded, load_text};
 fn load(text: &str, flags: &[&str]) -> Result<Loaded, Vec<String>> {
     let given = Given { flags: flags.iter().map(|text| Flag::set(text)).collect(), ..Given::default() };
     load_text(Some(("shop.toml", text)), &given)
-        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+        .map_err(|refused| refused.faults.iter().map(ToString::to_string).collect())
 }
 
 #[track_caller]
