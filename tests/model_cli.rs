@@ -169,7 +169,7 @@ fn early_stopping_is_told_of() {
     shop.write("model.json", with);
     let import = [&IMPORT[..5], &["models/small/2", "--feature-names", "names.txt"]].concat();
     let said = shop.good(&import);
-    assert!(said.contains("early stopping found the first 2 of its"), "{said}");
+    assert!(said.contains("early stopping found the first 2 rounds best; all its 8 trees"), "{said}");
     assert!(said.contains("save `booster[:2]`"), "{said}");
 }
 

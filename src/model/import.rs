@@ -36,11 +36,11 @@ pub(super) fn import(arguments: &ImportArguments) -> Result<String, Fault> {
     let mut provenance = provenance(arguments)?;
 
     let mut notes = Vec::new();
-    if let Some(best) = model.best_trees() {
+    if let Some(best) = model.best_rounds() {
         let all = model.summary().trees;
         notes.push(format!(
-            "early stopping found the first {best} of its {all} trees best; all are scored, as `Booster.predict` does, while \
-             scikit-learn's wrapper scores with {best}: to have those, save `booster[:{best}]`"
+            "early stopping found the first {best} rounds best; all its {all} trees are scored, as `Booster.predict` does, while \
+             scikit-learn's wrapper scores with those rounds: to have these, save `booster[:{best}]`"
         ));
     }
     if features.iter().enumerate().all(|(at, name)| *name == format!("Column_{at}")) {

@@ -67,7 +67,7 @@ pub struct Model {
     set: Detected,
     edges: Option<Edges>,
     calibration: Option<Calibration>,
-    best_trees: Option<usize>,
+    best_rounds: Option<usize>,
     kind: Kind,
 }
 
@@ -96,7 +96,7 @@ impl Model {
                     set: Detected::best(),
                     edges: forest.edges,
                     calibration: None,
-                    best_trees: forest.best_trees,
+                    best_rounds: forest.best_rounds,
                     kind: Kind::Forest {
                         evaluator: Box::new(Evaluator::new(&trees, forest.sum)),
                         explainer: Box::new(Explainer::new(&trees, base)),
@@ -113,7 +113,7 @@ impl Model {
                 set: Detected::best(),
                 edges: None,
                 calibration: None,
-                best_trees: None,
+                best_rounds: None,
                 kind: Kind::Logistic(logistic),
             },
         })
@@ -124,10 +124,10 @@ impl Model {
         self.names.as_deref()
     }
 
-    /// How many of its trees were best in training, where the file says so and has more. All are scored, as the file's own library does
-    /// unless it is asked for fewer.
-    pub fn best_trees(&self) -> Option<usize> {
-        self.best_trees
+    /// After how many rounds of training it was best, where the file says so and has more. All trees are scored, as the file's own library
+    /// does unless it is asked for fewer.
+    pub fn best_rounds(&self) -> Option<usize> {
+        self.best_rounds
     }
 
     /// Number of features a row must have at least.

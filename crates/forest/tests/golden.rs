@@ -195,6 +195,26 @@ fn a_block_of_any_length_gives_the_same_bits() {
     }
 }
 
+/// A round of a boosted forest has several trees.
+#[test]
+fn early_stopping_is_told_in_rounds() {
+    let (format, bytes) = models("xgb-3.2-base").remove(0);
+    let text = String::from_utf8(bytes).expect("JSON");
+    let best = |iteration: usize, bounds: &str| {
+        let text = text
+            .replacen(
+                "\"attributes\":{}",
+                &format!("\"attributes\":{{\"best_iteration\":\"{iteration}\"}}"),
+                1,
+            )
+            .replacen("[0,1,2,3,4,5,6,7,8]", bounds, 1);
+        assert!(text.contains("best_iteration") && text.contains(bounds));
+        Model::from_bytes(format, text.as_bytes()).expect("loads").best_rounds()
+    };
+    assert_eq!([best(1, "[0,1,2,3,4,5,6,7,8]"), best(7, "[0,1,2,3,4,5,6,7,8]")], [Some(2), None]);
+    assert_eq!([best(1, "[0,2,4,6,8]"), best(3, "[0,2,4,6,8]")], [Some(2), None]);
+}
+
 #[test]
 fn names_and_sizes_are_read() {
     let (format, bytes) = models("xgb-3.2-logistic").remove(1);

@@ -79,7 +79,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Parsed, ModelError> {
     let divisor = if header.average { trees.len().max(1) as f64 } else { 1.0 };
     let link = Link { divisor, shape: header.shape };
     let (names, feature_count) = (header.names, header.feature_count);
-    Ok(Parsed { names, feature_count, sum: Sum::F64, link, trees, edges: Some(edges), best_trees: None })
+    Ok(Parsed { names, feature_count, sum: Sum::F64, link, trees, edges: Some(edges), best_rounds: None })
 }
 
 fn check_tree_count(header: &Header, trees: usize) -> Result<(), ModelError> {

@@ -44,8 +44,8 @@ pub(crate) struct Parsed {
     pub(crate) trees: Vec<Tree>,
     /// Where the trainer compares in f64.
     pub(crate) edges: Option<Edges>,
-    /// The first trees, where the file says that training was best after these.
-    pub(crate) best_trees: Option<usize>,
+    /// The first rounds, where the file says that training was best after these.
+    pub(crate) best_rounds: Option<usize>,
 }
 
 /// How the trees' values become a margin.

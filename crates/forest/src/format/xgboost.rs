@@ -54,8 +54,8 @@ pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
     check_single_output(params)?;
     let objective = Members::of("learner.objective", learner.get("objective")?)?.text("name")?;
     let (link, base) = base(objective, params.text("base_score")?, version(root))?;
-    let trees = trees(learner, feature_count)?;
-    let best_trees = best_trees(learner, trees.len())?;
+    let (trees, rounds) = trees(learner, feature_count)?;
+    let best_rounds = best_rounds(learner, rounds)?;
     Ok(Parsed {
         names: names(learner, feature_count)?,
         feature_count,
@@ -63,18 +63,18 @@ pub(super) fn read(document: &Value) -> Result<Parsed, ModelError> {
         link,
         trees,
         edges: None,
-        best_trees,
+        best_rounds,
     })
 }
 
-/// What early stopping wrote, where it chose fewer trees than there are: of models with one tree a round.
-fn best_trees(learner: Members, trees: usize) -> Result<Option<usize>, ModelError> {
+/// What early stopping wrote, where it chose fewer rounds than there are.
+fn best_rounds(learner: Members, rounds: usize) -> Result<Option<usize>, ModelError> {
     let Some(attributes) = learner.find("attributes") else { return Ok(None) };
     let best = match Members::of("learner.attributes", attributes)?.find("best_iteration") {
         Some(Value::Text(round)) => round.parse::<usize>().ok().and_then(|round| round.checked_add(1)),
         _ => None,
     };
-    Ok(best.filter(|best| *best < trees))
+    Ok(best.filter(|best| *best < rounds))
 }
 
 fn known(members: Members, names: &[&str]) -> Result<(), ModelError> {
@@ -156,7 +156,8 @@ fn names(learner: Members, feature_count: usize) -> Result<Option<Vec<String>>, 
     Ok(Some(names))
 }
 
-fn trees(learner: Members, feature_count: usize) -> Result<Vec<Tree>, ModelError> {
+/// The trees, and in how many rounds they were grown.
+fn trees(learner: Members, feature_count: usize) -> Result<(Vec<Tree>, usize), ModelError> {
     let booster = Members::of("learner.gradient_booster", learner.get("gradient_booster")?)?;
     let (holder, mut weights) = match booster.text("name")? {
         "gbtree" => {
@@ -188,7 +189,12 @@ fn trees(learner: Members, feature_count: usize) -> Result<Vec<Tree>, ModelError
         let weight = weights.as_ref().map_or(1.0, |weights| weights[number]);
         trees.push(tree(number, value, weight, feature_count, &mut words)?);
     }
-    Ok(trees)
+    // A round may have several trees; files without its bounds are older than that.
+    let rounds = match model.find("iteration_indptr") {
+        Some(_) => model.ints("iteration_indptr")?.len().saturating_sub(1),
+        None => trees.len(),
+    };
+    Ok((trees, rounds))
 }
 
 fn check_counts(model: Members, trees: usize, weights: Option<&[f32]>) -> Result<(), ModelError> {
